@@ -1,0 +1,74 @@
+"""Rapid mapping of landslides from Sentinel-1 radar: a STAC search to a landslide map, in chunks.
+
+Names load when first used, so that ``import sarmap`` stays quick and never loads TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from sarmap.types import CatalogSettings as CatalogSettings
+    from sarmap.acquire.cube import open_cube as open_cube
+    from sarmap.acquire.grid import make_grid as make_grid
+    from sarmap.acquire.search import search_passes as search_passes
+    from sarmap.acquire.terrain import open_terrain as open_terrain
+    from sarmap.compose.composites import make_composite as make_composite
+    from sarmap.detect.fusion import fuse as fuse
+    from sarmap.detect.prediction import predict as predict
+    from sarmap.detect.weights import load_detector as load_detector
+    from sarmap.export.cog import write_cog as write_cog
+    from sarmap.export.item import write_item as write_item
+    from sarmap.export.polygons import write_polygons as write_polygons
+    from sarmap.export.store import write_zarr as write_zarr
+    from sarmap.pipeline import map_landslides as map_landslides
+    from sarmap.planning import plan as plan
+    from sarmap.types import Detector as Detector
+    from sarmap.types import MapRequest as MapRequest
+    from sarmap.types import MapResult as MapResult
+    from sarmap.types import Observation as Observation
+    from sarmap.types import Pass as Pass
+    from sarmap.types import Passes as Passes
+    from sarmap.types import Plan as Plan
+
+_HOME = {
+    "CatalogSettings": "sarmap.types",
+    "Detector": "sarmap.types",
+    "MapRequest": "sarmap.types",
+    "MapResult": "sarmap.types",
+    "Observation": "sarmap.types",
+    "Pass": "sarmap.types",
+    "Passes": "sarmap.types",
+    "Plan": "sarmap.types",
+    "fuse": "sarmap.detect.fusion",
+    "load_detector": "sarmap.detect.weights",
+    "make_composite": "sarmap.compose.composites",
+    "make_grid": "sarmap.acquire.grid",
+    "map_landslides": "sarmap.pipeline",
+    "open_cube": "sarmap.acquire.cube",
+    "open_terrain": "sarmap.acquire.terrain",
+    "plan": "sarmap.planning",
+    "predict": "sarmap.detect.prediction",
+    "search_passes": "sarmap.acquire.search",
+    "write_cog": "sarmap.export.cog",
+    "write_item": "sarmap.export.item",
+    "write_polygons": "sarmap.export.polygons",
+    "write_zarr": "sarmap.export.store",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'sarmap' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

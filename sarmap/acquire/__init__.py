@@ -1,0 +1,1 @@
+"""Place and time to lazy radar cube and terrain."""

@@ -1,0 +1,1 @@
+"""Cube and terrain to the named band stacks the detectors read."""

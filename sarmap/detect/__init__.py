@@ -1,0 +1,1 @@
+"""Composites to landslide probability, tile by tile."""

@@ -1,0 +1,1 @@
+"""Results to Zarr, COG, polygons, STAC item and picture."""

@@ -1,0 +1,1 @@
+"""Composites and an inventory to trained weights."""

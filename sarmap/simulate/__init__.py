@@ -1,0 +1,1 @@
+"""A simulated Iburi event as a whole STAC catalogue of COGs."""

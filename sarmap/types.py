@@ -1,0 +1,264 @@
+"""The values that travel between rooms: requests, passes, plans, results, and the detector protocol.
+
+Words: a *pass* is one satellite overpass (all slices of one relative orbit on one day, mosaicked),
+a *scene* is one STAC item, a *composite* is the named band stack, a *tile* is what the network sees,
+a *block* is one Dask chunk. Backscatter is gamma-nought power unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import pystac
+
+__all__ = [
+    "CatalogSettings",
+    "Detector",
+    "MapRequest",
+    "MapResult",
+    "Observation",
+    "Pass",
+    "Passes",
+    "Plan",
+]
+
+Orbit = Literal["ascending", "descending", "both"]
+Scaling = Literal["amplitude", "power", "db"]
+Kind = Literal["segment", "window", "pixel"]
+
+
+class Observation(IntEnum):
+    """What is known of one pixel; the higher of two codes wins except where a function says so.
+
+    >>> Observation.READ_FAILED.meaning
+    'read_failed'
+    """
+
+    OBSERVED = 0
+    NO_DATA = 1
+    READ_FAILED = 2
+    LAYOVER_SHADOW = 3
+
+    @property
+    def meaning(self) -> str:
+        """The CF flag meaning, as written in the result store."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class CatalogSettings:
+    """Where a STAC API keeps what a map needs, and what its records call it."""
+
+    name: str
+    """Short name for messages and attributes: the preset's, or the API's host."""
+    url: str
+    """Root of the STAC API."""
+    radar_collection: str = "sentinel-1-rtc"
+    """Collection with gamma-nought power scenes."""
+    radar_assets: Mapping[str, str] = field(default_factory=lambda: {"vv": "vv", "vh": "vh"})
+    """Band name -> asset key in a radar item."""
+    orbit_state_property: str = "sat:orbit_state"
+    """Item property that says ascending or descending."""
+    relative_orbit_property: str = "sat:relative_orbit"
+    """Item property with the relative orbit (track) number."""
+    platform_property: str = "platform"
+    """Item property that names the satellite."""
+    dem_url: str | None = None
+    """Root of the STAC API with the elevation tiles; None: the same API."""
+    dem_collection: str | None = "cop-dem-glo-30"
+    """Collection with elevation tiles (metres); None: this catalogue has none."""
+    dem_asset: str = "data"
+    """Asset key in an elevation item."""
+    optical_collection: str | None = "sentinel-2-l2a"
+    """Collection with Sentinel-2 scenes; None: this catalogue has none."""
+    optical_assets: Mapping[str, tuple[str, int]] = field(
+        default_factory=lambda: {"red": ("B04", 1), "green": ("B03", 1), "blue": ("B02", 1)}
+    )
+    """Band name -> (asset key, one-based band in that asset)."""
+    signing: str | None = None
+    """Signer applied to each href when it is read: 'planetary-computer', or None."""
+    signing_url: str | None = None
+    """Token endpoint of the signer; None: the signer's own."""
+    attribution: str = ""
+    """Notice the data's owners ask for."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One overpass: the scenes of one relative orbit on one day, to be mosaicked."""
+
+    role: str
+    """'pre', 'pre_2', ... (counted back from the event) or 'post_1', 'post_2', ..."""
+    datetime: dt.datetime
+    """UTC instant of the first scene."""
+    orbit_state: str
+    """'ascending' or 'descending'."""
+    relative_orbit: int
+    """Track number, 1-175 for Sentinel-1."""
+    platform: str
+    """Satellite, as the catalogue names it (upper case)."""
+    items: tuple[pystac.Item, ...]
+    """The scenes, unsigned, in the order they are mosaicked (first valid pixel wins)."""
+    coverage: float
+    """Share of the area (0-1) that the scenes' footprints cover."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The passes of one orbit that a map is made from, before and after the event."""
+
+    pre: tuple[Pass, ...]
+    """Passes before the event, nearest first: roles 'pre', 'pre_2', ..."""
+    post: tuple[Pass, ...]
+    """Passes after the event, nearest first: roles 'post_1', 'post_2', ..."""
+    catalog: CatalogSettings
+    """Where they were found."""
+    event: tuple[dt.datetime, dt.datetime]
+    """Start and end of the event, UTC; equal for an instant."""
+    optical: tuple[pystac.Item, ...] = ()
+    """Sentinel-2 scenes for the optical composite, clearest first; empty unless asked for."""
+    simulated: bool = False
+    """True where any scene says that it is simulated."""
+
+    @property
+    def orbit_state(self) -> str:
+        """'ascending' or 'descending'."""
+        return self.post[0].orbit_state
+
+    @property
+    def relative_orbit(self) -> int:
+        """Track number shared by all passes."""
+        return self.post[0].relative_orbit
+
+    def __iter__(self) -> Any:
+        """Passes in order of time."""
+        return iter(sorted((*self.pre, *self.post), key=lambda p: p.datetime))
+
+
+class MapRequest(BaseModel):
+    """Everything one map is made from; the same from Python, flags, YAML or TOML.
+
+    >>> MapRequest(area=(141.8, 42.6, 142.1, 42.9), event="2018-09-05T18:08:00Z").detector
+    'attention-unet'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    area: Any = Field(
+        description="bbox (west, south, east, north), GeoJSON geometry or vector file"
+    )
+    event: str | dt.datetime | tuple[str | dt.datetime, str | dt.datetime] = Field(
+        description="UTC instant, or (start, end) for a storm"
+    )
+    catalog: Any = Field("planetary-computer", description="preset, STAC API URL or settings")
+    orbit: Orbit | None = Field(None, description="None: the best covered")
+    detector: Any = Field("attention-unet", description="name, path to weights, or a Detector")
+    composite: str | tuple[str, ...] | None = Field(None, description="None: the detector's own")
+    scaling: Scaling | None = Field(None, description="None: the detector's own")
+    out: str | None = Field("map.zarr", description="result store: path or URL")
+    pre: int = Field(1, ge=1, description="passes before the event")
+    post: int | None = Field(None, ge=1, description="passes after; None: as many as needed")
+    crs: str | int | None = Field(None, description="None: the UTM zone of the area")
+    resolution: float = Field(10.0, gt=0, description="metres")
+    overlap: int = Field(0, ge=0, description="pixels by which tiles overlap; 0: the papers' cut")
+    threshold: float = Field(0.5, gt=0, lt=1, description="probability that makes a landslide")
+    min_area: float = Field(0.0, ge=0, description="smallest polygon kept, square metres")
+    chunk: int | None = Field(None, ge=1, description="block edge in pixels; None: planned")
+    engine: str = Field("auto", description="auto, openvino or tensorflow")
+    precision: str = Field("auto", description="auto, f32 or bf16")
+    memory: str | float | None = Field(None, description="memory limit, e.g. '2.5GB'")
+    overwrite: bool = Field(False, description="replace an existing result")
+    strict: bool = Field(False, description="fail where data could not be read")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a request will read, compute and write, known before it starts."""
+
+    request: MapRequest
+    """The request this plan serves."""
+    passes: tuple[Passes, ...]
+    """One entry per orbit to be mapped."""
+    grid: Any
+    """odc-geo GeoBox of the result."""
+    detector: Mapping[str, Any]
+    """Name, bands, scaling, kind, tile, stride, halo, engine and precision."""
+    composite: tuple[str, ...]
+    """Band names read by the detector."""
+    chunk: int
+    """Block edge, pixels."""
+    blocks: int
+    """Number of blocks."""
+    tasks: int
+    """Dask tasks."""
+    read_bytes: int
+    """Bytes of uncompressed pixels to be read."""
+    write_bytes: int
+    """Bytes of uncompressed pixels to be written."""
+    peak_memory: int
+    """Projected peak memory of the process, bytes."""
+    memory_limit: int
+    """Allowed peak, bytes."""
+
+    @property
+    def scenes(self) -> tuple[str, ...]:
+        """Ids of all radar scenes to be read."""
+        return tuple(item.id for p in self.passes for one in p for item in one.items)
+
+
+@dataclass(frozen=True)
+class MapResult:
+    """A finished map: where it is and what is in it."""
+
+    dataset: Any
+    """xarray Dataset opened from the store (lazy)."""
+    path: str
+    """The result store."""
+    plan: Plan
+    """What was planned."""
+    seconds: float
+    """Wall time from search to closed store."""
+    pixels: int
+    """Pixels of the result grid."""
+    observation: Mapping[str, int]
+    """Pixels per observation meaning."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Further products: 'cog', 'geoparquet', 'geopackage', 'points', 'item', 'quicklook'."""
+    warnings: tuple[str, ...] = ()
+    """What a reader of the map should know, one sentence each."""
+
+    @property
+    def read_failed(self) -> bool:
+        """True where any data could not be read."""
+        return self.observation.get("read_failed", 0) > 0
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Anything that turns tiles into landslide probability.
+
+    A user's own detector needs only `bands` and `__call__`; for the rest
+    `sarmap.detect.protocol.describe` fills in documented defaults (scaling 'power', normalisation
+    'none', kind 'segment', tile 64, stride = tile, halo 0).
+    """
+
+    bands: tuple[str, ...]
+
+    def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [n, y, x, band] to probability: [n, y, x] (segment, pixel) or [n] (window)."""
+        ...
+
+
+def as_path(value: str | Path) -> Path:
+    """A local path with `~` expanded."""
+    return Path(value).expanduser()
