@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from sarmap.types import CatalogSettings as CatalogSettings
     from sarmap.acquire.cube import open_cube as open_cube
     from sarmap.acquire.grid import make_grid as make_grid
     from sarmap.acquire.search import search_passes as search_passes
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from sarmap.export.store import write_zarr as write_zarr
     from sarmap.pipeline import map_landslides as map_landslides
     from sarmap.planning import plan as plan
+    from sarmap.types import CatalogSettings as CatalogSettings
     from sarmap.types import Detector as Detector
     from sarmap.types import MapRequest as MapRequest
     from sarmap.types import MapResult as MapResult
@@ -59,7 +59,7 @@ _HOME = {
     "write_zarr": "sarmap.export.store",
 }
 
-__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_HOME)]
 
 
 def __getattr__(name: str) -> Any:
