@@ -1,8 +1,8 @@
-"""The values that travel between rooms: requests, passes, plans, results, and the detector protocol.
+"""The values that travel between rooms: requests, passes, plans, results, the detector protocol.
 
 Words: a *pass* is one satellite overpass (all slices of one relative orbit on one day, mosaicked),
-a *scene* is one STAC item, a *composite* is the named band stack, a *tile* is what the network sees,
-a *block* is one Dask chunk. Backscatter is gamma-nought power unless a name says otherwise.
+a *scene* is one STAC item, a *composite* is the named band stack, a *tile* is what the network
+sees, a *block* is one Dask chunk. Backscatter is gamma-nought power unless a name says otherwise.
 """
 
 from __future__ import annotations
@@ -177,6 +177,9 @@ class MapRequest(BaseModel):
     engine: str = Field("auto", description="auto, openvino or tensorflow")
     precision: str = Field("auto", description="auto, f32 or bf16")
     memory: str | float | None = Field(None, description="memory limit, e.g. '2.5GB'")
+    products: tuple[str, ...] = Field(
+        (), description="beside the store: cog, geopackage, geoparquet, points, quicklook, item"
+    )
     overwrite: bool = Field(False, description="replace an existing result")
     strict: bool = Field(False, description="fail where data could not be read")
 

@@ -1,0 +1,175 @@
+"""From a request to its lazy map: every decision taken, nothing read yet.
+
+`prepare` takes the decisions (catalogue, detector, bands, passes, grid, block size); `assemble` hangs
+the rooms together in the order of the route: cube, terrain, composite, predict, fuse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sarmap.errors import RequestError
+from sarmap.types import CatalogSettings, Detector, MapRequest, Passes
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+
+    from sarmap.detect.protocol import DetectorSpec
+
+__all__ = ["Assembly", "Prepared", "assemble", "prepare"]
+
+DEFAULT_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request with every open question answered."""
+
+    request: MapRequest
+    """What was asked."""
+    catalog: CatalogSettings
+    """Where the data is."""
+    detector: Detector
+    """The loaded detector."""
+    spec: DetectorSpec
+    """What the detector reads and how it is tiled."""
+    passes: tuple[Passes, ...]
+    """One entry per orbit to be mapped."""
+    grid: GeoBox
+    """The result grid."""
+    chunk: int
+    """Block edge, pixels."""
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The lazy map and what a picture of it needs."""
+
+    dataset: xr.Dataset
+    """probability, observation (y, x), with slope where terrain was read."""
+    composite: xr.DataArray
+    """The first orbit's composite (band, y, x)."""
+    warnings: tuple[str, ...]
+    """What a reader of the map should know."""
+
+
+def prepare(request: MapRequest) -> Prepared:
+    """Take every decision a map needs: catalogue, detector, passes, grid and block size.
+
+    Raises:
+        RequestError: the request cannot be served as given.
+        CatalogError: the catalogue cannot be reached.
+    """
+    from sarmap.acquire.area import parse_area
+    from sarmap.acquire.catalogs import resolve_catalog
+    from sarmap.acquire.grid import make_grid
+    from sarmap.acquire.search import search_orbits
+    from sarmap.compose.composites import needs_optical, required_passes
+    from sarmap.detect.protocol import describe
+
+    catalog = resolve_catalog(request.catalog)
+    detector = _load(request)
+    spec = describe(detector)
+    orbit = _orbit(request, spec)
+    pre, post = required_passes(spec.bands)
+    grid = make_grid(request.area, crs=request.crs, resolution=request.resolution)
+    passes = search_orbits(
+        parse_area(request.area),
+        request.event,
+        catalog=catalog,
+        orbit=orbit,
+        pre=max(pre, request.pre),
+        post=max(post, request.post or 0),
+        optical=needs_optical(spec.bands),
+    )
+    chunk = request.chunk or DEFAULT_CHUNK
+    return Prepared(request, catalog, detector, spec, passes, grid, chunk)
+
+
+def _load(request: MapRequest) -> Detector:
+    """The request's detector: its own object, or one loaded by name or path."""
+    from sarmap.detect.weights import load_detector
+
+    if callable(request.detector):
+        own: Detector = request.detector
+        return own
+    return load_detector(request.detector, engine=request.engine, precision=request.precision)
+
+
+def _orbit(request: MapRequest, spec: DetectorSpec) -> Any:
+    """The orbit to map; checks that a composite asked for is the one the detector reads."""
+    from sarmap.compose.composites import COMPOSITES, composite_bands
+
+    if request.composite is None:
+        return request.orbit
+    bands = composite_bands(request.composite)
+    if bands != tuple(spec.bands):
+        raise RequestError(
+            f"composite {request.composite!r} has the bands {', '.join(bands)}, but detector "
+            f"{spec.name!r} reads {', '.join(spec.bands)}: leave out composite=, or choose a "
+            "detector trained for it."
+        )
+    fixed = COMPOSITES[request.composite].orbit if isinstance(request.composite, str) else None
+    if fixed and request.orbit not in (None, fixed):
+        raise RequestError(
+            f"composite {request.composite!r} is of the {fixed} orbit, but orbit="
+            f"{request.orbit!r} was asked for: leave out one of the two."
+        )
+    return fixed or request.orbit
+
+
+def assemble(prepared: Prepared) -> Assembly:
+    """The lazy map of a prepared request; several orbits are fused.
+
+    Raises:
+        RequestError: an item lacks a band, an asset or its projection, or elevation is missing.
+    """
+    from sarmap.detect.fusion import fuse
+
+    parts = [_assemble_orbit(prepared, passes) for passes in prepared.passes]
+    warnings = tuple(dict.fromkeys(w for part in parts for w in part.warnings))
+    dataset = parts[0].dataset if len(parts) == 1 else fuse([part.dataset for part in parts])
+    if len(parts) > 1 and "slope" in parts[0].dataset:
+        dataset["slope"] = parts[0].dataset["slope"]
+    return Assembly(dataset, parts[0].composite, warnings)
+
+
+def _assemble_orbit(prepared: Prepared, passes: Passes) -> Assembly:
+    """Cube, terrain, composite and prediction of one orbit."""
+    from sarmap.acquire.cube import open_cube
+    from sarmap.compose.composites import make_composite, needs_optical, required_radar_bands
+    from sarmap.detect.prediction import predict
+
+    spec, grid = prepared.spec, prepared.grid
+    bands = required_radar_bands(spec.bands)
+    if needs_optical(spec.bands):
+        bands = (*bands, *(band for band in spec.bands if band in ("red", "green", "blue")))
+    cube = open_cube(passes, grid, bands=bands, chunk=prepared.chunk)
+    terrain, warnings = _terrain(prepared, passes)
+    composite = make_composite(cube, terrain, spec.bands, scaling=spec.scaling)
+    dataset = predict(composite, prepared.detector, overlap=prepared.request.overlap)
+    if terrain is not None:
+        dataset["slope"] = terrain["slope"]
+    return Assembly(dataset, composite, warnings)
+
+
+def _terrain(prepared: Prepared, passes: Passes) -> tuple[xr.Dataset | None, tuple[str, ...]]:
+    """Terrain with layover and shadow; its absence is an error only where the detector reads it."""
+    from sarmap.acquire.terrain import open_terrain
+    from sarmap.compose.composites import needs_terrain
+
+    blind = "layover and shadow are not marked in this map"
+    needed = needs_terrain(prepared.spec.bands)
+    if prepared.catalog.dem_collection is None and not needed:
+        return None, (f"Catalogue {prepared.catalog.name!r} has no elevation: {blind}.",)
+    try:
+        terrain = open_terrain(
+            prepared.grid, catalog=prepared.catalog, passes=passes, chunk=prepared.chunk
+        )
+    except RequestError as error:
+        if needed:
+            raise
+        return None, (f"No elevation ({error}): {blind}.",)
+    return terrain, ()

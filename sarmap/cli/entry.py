@@ -1,0 +1,80 @@
+"""The commands' frame: one sentence for what went wrong, and the exit code that says of what kind.
+
+Exit codes: 0 done; 1 failed; 2 bad request or bad input; 3 finished, but some data could not be
+read; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+import sarmap
+from sarmap.cli.events import demo, simulate
+from sarmap.cli.learning import assess, train
+from sarmap.cli.maps import map_, plan, search
+from sarmap.errors import SarmapError
+
+__all__ = ["group", "main"]
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: sarmap demo",
+)
+@click.version_option(sarmap.__version__, prog_name="sarmap")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def group(context: click.Context, debug: bool) -> None:
+    """Map landslides from Sentinel-1 radar, from a STAC search to a map."""
+    context.obj = {"debug": debug}
+
+
+for command in (demo, simulate, search, plan, map_, train, assess):
+    group.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code.
+
+    Raises:
+        SystemExit: always, with the exit code of this module's table.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = group.main(words, prog_name="sarmap", standalone_mode=False)
+    except click.exceptions.Abort:
+        _say("interrupted; nothing more was written.")
+        code = INTERRUPTED
+    except click.ClickException as error:
+        _say(error.format_message())
+        code = BAD_INPUT
+    except SarmapError as error:
+        _raise_if_debug(words)
+        _say(str(error))
+        code = error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted; a half-written result says so and is refused as a finished one.")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = FAILED
+    except Exception as error:
+        _raise_if_debug(words)
+        _say(f"unexpected {type(error).__name__}; run `sarmap --debug ...` to see where.")
+        code = FAILED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _raise_if_debug(words: Sequence[str]) -> None:
+    """Let the error being handled through, traceback and all, where it was asked for."""
+    if "--debug" in words:
+        raise  # noqa: PLE0704
+
+
+def _say(sentence: str) -> None:
+    """One line on standard error."""
+    print(f"sarmap: {' '.join(sentence.split())}", file=sys.stderr)

@@ -1,0 +1,151 @@
+"""`sarmap simulate` and `sarmap demo`: a simulated event, and a map of it by the real route."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sarmap.cli.maps import finish
+from sarmap.cli.options import json_option
+from sarmap.cli.printing import echo_json, print_result, progress_bar, result_record
+from sarmap.errors import RequestError
+
+if TYPE_CHECKING:
+    from sarmap.simulate.event import SimulatedEvent
+
+__all__ = ["demo", "simulate"]
+
+_size = [
+    click.option("--seed", type=int, default=2018, show_default=True, help="Random seed."),
+    click.option("--rows", type=click.IntRange(1), default=3842, show_default=True),
+    click.option("--columns", type=click.IntRange(1), default=2346, show_default=True),
+]
+
+
+def _sized(function: Callable[..., None]) -> Callable[..., None]:
+    """Seed and size of a simulated event."""
+    for option in reversed(_size):
+        function = option(function)
+    return function
+
+
+@click.command(epilog="Example: sarmap simulate my-event --seed 7 --rows 1000 --columns 800")
+@click.argument("out", type=click.Path())
+@_sized
+@click.option("--center", help="Longitude,latitude of the middle. Default: eastern Iburi.")
+@click.option("--crs", help="EPSG code. Default: the UTM zone of the place.")
+@click.option("--event", default="2018-09-05T18:08:00Z", show_default=True, help="UTC instant.")
+@click.option("--earlier", type=click.IntRange(0), default=4, show_default=True, help="Passes.")
+@click.option("--inventory", type=click.Path(), help="Landslide polygons to use, in any format.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing event.")
+@json_option
+def simulate(out: str, as_json: bool, center: str | None, **arguments: Any) -> None:
+    """Simulate an event as a STAC catalogue of COGs in folder OUT. Nothing in it is real."""
+    from sarmap.simulate.event import simulate_event
+
+    if center is not None:
+        arguments["center"] = _point(center)
+    event = simulate_event(out, progress=_stage, **arguments)
+    record = {"out": str(event.path), "seed": event.seed, "area": event.area, "simulated": True}
+    if as_json:
+        echo_json(record)
+    else:
+        click.echo(f"SIMULATED event in {event.path}: {event.inventory.name}, seed {event.seed}")
+
+
+def _point(text: str) -> tuple[float, float]:
+    """Longitude and latitude from two numbers with a comma."""
+    try:
+        lon, lat = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise RequestError(f"--center {text!r} must be longitude,latitude.") from error
+    return lon, lat
+
+
+def _stage(stage: str, share: float) -> None:
+    """One line per stage on a terminal, overwritten as it goes."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[Ksimulating: {stage} {100 * share:.0f} %", end="", file=sys.stderr)
+        if share >= 1:
+            print(file=sys.stderr)
+
+
+@click.command(epilog="Example: sarmap demo --out demo")
+@click.option("--out", default="sarmap-demo", show_default=True, help="Folder for the results.")
+@click.option("--cache", type=click.Path(), help="Where the simulated event is kept.")
+@_sized
+@click.option("--detector", default="attention-unet", show_default=True)
+@click.option(
+    "--orbit", type=click.Choice(["ascending", "descending", "both"]), default="ascending"
+)
+@json_option
+def demo(
+    out: str, cache: str | None, detector: str, orbit: str, as_json: bool, **size: int
+) -> None:
+    """Map a SIMULATED Iburi event, offline, by the route of a real map.
+
+    The first run simulates the event (a few minutes) and keeps it; every run then asks a STAC API
+    on this machine, reads COGs over HTTP, and ends with a map, a picture and a score.
+    """
+    from sarmap.assess.scores import assess_map
+    from sarmap.cli.options import products_of
+    from sarmap.pipeline import map_landslides
+    from sarmap.simulate.serve import serve_event
+    from sarmap.types import MapRequest
+
+    started = time.perf_counter()
+    event = _cached_event(cache, size)
+    folder = Path(out)
+    store = folder / "map.zarr"
+    _refuse_real(store)
+    folder.mkdir(parents=True, exist_ok=True)
+    with serve_event(event) as server, progress_bar() as progress:
+        request = MapRequest(
+            area=event.grid,
+            event=event.event,
+            catalog=server.catalog,
+            detector=detector,
+            orbit=orbit,
+            out=str(store),
+            products=products_of("all", detector),
+            overwrite=True,
+        )
+        result = map_landslides(request, progress=progress)
+    scores = assess_map(result.dataset, event.inventory)
+    seconds = time.perf_counter() - started
+    if as_json:
+        echo_json(result_record(result) | {"scores": scores.record(), "process_seconds": seconds})
+    else:
+        click.echo("SIMULATED event: nothing here happened.")
+        print_result(result, {"score": f"{scores} (against the simulated inventory)"})
+    finish(result.read_failed)
+
+
+def _cached_event(cache: str | None, size: dict[str, int]) -> SimulatedEvent:
+    """The demo's event, simulated on the first run."""
+    from sarmap.cache import cache_folder
+    from sarmap.simulate.event import SIMULATOR_VERSION, open_event, simulate_event
+
+    root = Path(cache).expanduser() if cache else cache_folder("events")
+    name = f"iburi-{size['seed']}-{size['rows']}x{size['columns']}-v{SIMULATOR_VERSION}"
+    folder = root / name
+    if folder.exists():
+        return open_event(folder)
+    click.echo("First run: simulating the event; later runs reuse it.", err=True)
+    return simulate_event(folder, progress=_stage, **size)  # type: ignore[arg-type]
+
+
+def _refuse_real(store: Path) -> None:
+    """The demo replaces its own earlier results, and nothing else."""
+    from sarmap.export.store import is_simulated
+
+    if store.exists() and not is_simulated(store):
+        raise RequestError(
+            f"{store.name} in that folder is not a simulated map, and the demo would replace it: "
+            "choose another --out."
+        )

@@ -1,0 +1,106 @@
+"""`sarmap search`, `plan` and `map`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from sarmap.cli.options import json_option, request_from, request_options
+from sarmap.cli.printing import (
+    echo_json,
+    passes_record,
+    plan_record,
+    print_passes,
+    print_plan,
+    print_result,
+    progress_bar,
+    result_record,
+)
+
+__all__ = ["finish", "map_", "plan", "search"]
+
+UNREAD = 3
+"""Exit code: finished, but some data could not be read."""
+
+
+@click.command(
+    epilog="Example: sarmap search --area 141.83,42.58,142.14,42.89 --event 2018-09-05T18:08:00Z"
+)
+@request_options(full=False)
+@json_option
+def search(as_json: bool, **flags: Any) -> None:
+    """Find the radar passes before and after an event.
+
+    FILE is an optional request in YAML or TOML; flags override it.
+    """
+    from sarmap.acquire.area import parse_area
+    from sarmap.acquire.catalogs import resolve_catalog
+    from sarmap.acquire.search import search_orbits
+
+    request = request_from(flags)
+    found = search_orbits(
+        parse_area(request.area),
+        request.event,
+        catalog=resolve_catalog(request.catalog),
+        orbit=request.orbit,
+        pre=request.pre,
+        post=request.post or 2,
+    )
+    if as_json:
+        echo_json({"orbits": [passes_record(passes) for passes in found]})
+        return
+    for passes in found:
+        print_passes(passes)
+
+
+@click.command(epilog="Example: sarmap plan request.yaml --memory 2.5GB")
+@request_options()
+@json_option
+def plan(as_json: bool, **flags: Any) -> None:
+    """Say what a map would read, compute and write; refuse what does not fit.
+
+    FILE is an optional request in YAML or TOML; flags override it.
+    """
+    from sarmap.planning import plan as make
+
+    made = make(request_from(flags))
+    if as_json:
+        echo_json(plan_record(made))
+    else:
+        print_plan(made)
+
+
+@click.command(
+    "map",
+    epilog="Example: sarmap map --area 141.83,42.58,142.14,42.89 --event 2018-09-05T18:08:00Z "
+    "--out iburi.zarr --products all",
+)
+@request_options()
+@json_option
+def map_(as_json: bool, **flags: Any) -> None:
+    """Map landslides: search, read, predict, write.
+
+    FILE is an optional request in YAML or TOML; flags override it.
+    """
+    from sarmap.pipeline import map_landslides
+
+    request = request_from(flags)
+    with progress_bar() as progress:
+        result = map_landslides(request, progress=progress)
+    if as_json:
+        echo_json(result_record(result))
+    else:
+        print_result(result)
+    finish(result.read_failed)
+
+
+def finish(read_failed: bool) -> None:
+    """Leave with the exit code of a map with unread data, where it has any."""
+    if read_failed:
+        print(
+            "sarmap: some data could not be read; those pixels are marked read_failed.",
+            file=sys.stderr,
+        )
+        click.get_current_context().exit(UNREAD)

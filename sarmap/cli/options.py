@@ -1,0 +1,87 @@
+"""The flags of a map request, shared by `search`, `plan` and `map`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from sarmap.request_file import make_request, read_request_file
+from sarmap.types import MapRequest
+
+__all__ = ["json_option", "products_of", "request_from", "request_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+_PLACE = [
+    click.argument("file", required=False, type=click.Path()),
+    click.option("--area", help="west,south,east,north in degrees, GeoJSON, or a vector file."),
+    click.option("--event", help="UTC instant: 2018-09-05T18:08:00Z; for a storm START/END."),
+    click.option("--catalog", help="Preset (planetary-computer, opera-rtc-s1) or STAC API URL."),
+    click.option(
+        "--orbit",
+        type=click.Choice(["ascending", "descending", "both"]),
+        help="Default: the best covered.",
+    ),
+    click.option("--pre", type=int, help="Passes before the event."),
+    click.option("--post", type=int, help="Passes after the event. Default: as many as needed."),
+]
+_MAP = [
+    click.option("--detector", help="attention-unet, cnn, log-ratio, or a path to weights."),
+    click.option("--composite", help="BAA_S, BAA, ... Default: the detector's own."),
+    click.option("--crs", help="EPSG code. Default: the UTM zone of the area."),
+    click.option("--resolution", type=float, help="Metres. Default: 10."),
+    click.option("--overlap", type=int, help="Pixels by which tiles overlap. Default: 0."),
+    click.option("--chunk", type=int, help="Block edge in pixels. Default: planned."),
+    click.option("--engine", help="auto, openvino or tensorflow."),
+    click.option("--precision", help="auto, f32 or bf16."),
+    click.option("--memory", help="Memory limit, such as 2.5GB. Default: what the machine has."),
+    click.option("--out", help="Result store. Default: map.zarr."),
+    click.option("--overwrite", is_flag=True, default=None, help="Replace an existing result."),
+    click.option("--strict", is_flag=True, default=None, help="Fail if any data was unread."),
+    click.option("--threshold", type=float, help="Probability that makes a landslide."),
+    click.option("--min-area", type=float, help="Smallest polygon kept, square metres."),
+    click.option(
+        "--products",
+        help="Beside the store: cog,geopackage,geoparquet,points,quicklook,item; or all.",
+    ),
+]
+
+
+def request_options(*, full: bool = True) -> Callable[[F], F]:
+    """Add the flags of a request to a command; not `full`: only those of a search."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(_PLACE + (_MAP if full else [])):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def request_from(flags: Mapping[str, Any]) -> MapRequest:
+    """The request of a request file with the flags given on top.
+
+    Raises:
+        RequestError: the file or a flag is wrong.
+    """
+    fields: dict[str, Any] = read_request_file(flags["file"]) if flags.get("file") else {}
+    given = {name: value for name, value in flags.items() if value is not None and name != "file"}
+    if "event" in given and "/" in given["event"]:
+        given["event"] = tuple(given["event"].split("/", 1))
+    fields |= given
+    if isinstance(fields.get("products"), str):
+        fields["products"] = products_of(fields["products"], fields.get("detector", ""))
+    return make_request(fields)
+
+
+def products_of(words: str, detector: str) -> tuple[str, ...]:
+    """Names of products; `all` means all that the detector has."""
+    from sarmap.pipeline import PRODUCTS
+
+    if words != "all":
+        return tuple(word.strip() for word in words.split(",") if word.strip())
+    return tuple(name for name in PRODUCTS if name != "points" or str(detector).startswith("cnn"))

@@ -1,0 +1,149 @@
+"""What the commands print: tables, progress and closing lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from sarmap.types import MapResult, Passes, Plan
+
+__all__ = ["PAPER_SECONDS", "plan_record", "print_plan", "print_result", "progress_bar"]
+
+PAPER_SECONDS = 420
+"""Paper 2: "around 7 mins" for the whole area on a six-core laptop."""
+
+
+@contextmanager
+def progress_bar(pixels: int | None = None) -> Iterator[Callable[[int, int], None]]:
+    """A bar with rate and time left on standard error; silent where that is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import TimeRemainingColumn as Left
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} blocks, {task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        Left(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("mapping", total=None, rate="")
+
+        def update(done: int, total: int) -> None:
+            speed = bar.tasks[0].speed
+            rate = f"{speed:.1f} blocks/s" if speed else ""
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        yield update
+
+
+def passes_record(passes: Passes) -> dict[str, Any]:
+    """The passes of one orbit, for JSON."""
+    return {
+        "orbit_state": passes.orbit_state,
+        "relative_orbit": passes.relative_orbit,
+        "catalog": passes.catalog.name,
+        "simulated": passes.simulated,
+        "passes": [
+            {
+                "role": one.role,
+                "datetime": one.datetime.isoformat(),
+                "platform": one.platform,
+                "coverage_percent": round(100 * one.coverage, 1),
+                "scenes": [item.id for item in one.items],
+            }
+            for one in passes
+        ],
+    }
+
+
+def print_passes(passes: Passes) -> None:
+    """The passes of one orbit, a line each."""
+    mark = "  SIMULATED" if passes.simulated else ""
+    click.echo(f"{passes.orbit_state}, relative orbit {passes.relative_orbit}{mark}")
+    for one in passes:
+        click.echo(
+            f"  {one.role:7} {one.datetime:%Y-%m-%d %H:%M} UTC  {one.platform:12} "
+            f"{100 * one.coverage:5.1f} % covered"
+        )
+        for item in one.items:
+            click.echo(f"          {item.id}")
+
+
+def plan_record(plan: Plan) -> dict[str, Any]:
+    """A plan, for JSON."""
+    height, width = plan.grid.shape
+    return {
+        "orbits": [passes_record(passes) for passes in plan.passes],
+        "grid": {"crs": str(plan.grid.crs), "rows": height, "columns": width},
+        "detector": dict(plan.detector),
+        "chunk": plan.chunk,
+        "blocks": plan.blocks,
+        "tasks": plan.tasks,
+        "read_bytes": plan.read_bytes,
+        "write_bytes": plan.write_bytes,
+        "peak_memory": plan.peak_memory,
+        "memory_limit": plan.memory_limit,
+    }
+
+
+def print_plan(plan: Plan) -> None:
+    """A plan, for a person."""
+    for passes in plan.passes:
+        print_passes(passes)
+    height, width = plan.grid.shape
+    detector = plan.detector
+    click.echo(
+        f"grid      {height} rows x {width} columns, {plan.grid.crs}, "
+        f"{abs(plan.grid.affine.a):g} m ({height * width / 1e6:.1f} Mpx)\n"
+        f"detector  {detector['name']} ({detector['engine']}, {detector['precision']}) reads "
+        f"{', '.join(detector['bands'])}\n"
+        f"work      {plan.blocks} blocks of {plan.chunk} px, {plan.tasks:,} tasks\n"
+        f"read      {plan.read_bytes / 1e6:,.0f} MB of pixels from {len(plan.scenes)} scenes\n"
+        f"write     {plan.write_bytes / 1e6:,.0f} MB of pixels\n"
+        f"memory    {plan.peak_memory / 1e9:.1f} GB at the peak, of "
+        f"{plan.memory_limit / 1e9:.1f} GB allowed"
+    )
+
+
+def result_record(result: MapResult) -> dict[str, Any]:
+    """A finished map, for JSON."""
+    return {
+        "out": result.path,
+        "files": dict(result.files),
+        "seconds": round(result.seconds, 3),
+        "pixels": result.pixels,
+        "observation": dict(result.observation),
+        "warnings": list(result.warnings),
+        "plan": plan_record(result.plan),
+    }
+
+
+def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> None:
+    """A finished map, for a person: files, warnings, and the comparison with the paper."""
+    click.echo(f"map       {result.path}")
+    for name, file in result.files.items():
+        click.echo(f"{name:9} {file}")
+    for name, text in (extra or {}).items():
+        click.echo(f"{name:9} {text}")
+    for warning in result.warnings:
+        click.echo(f"note      {warning}")
+    click.echo(
+        f"{result.pixels / 1e6:.1f} Mpx in {result.seconds:.1f} s; the paper: about "
+        f"{PAPER_SECONDS} s on six cores for 9.0 Mpx."
+    )
+
+
+def echo_json(record: Mapping[str, Any]) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(record, indent=2))

@@ -1,0 +1,252 @@
+"""One call from a request to a finished map: plan, run, write, describe."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sarmap
+from sarmap.assembly import Assembly, Prepared, assemble, prepare
+from sarmap.errors import RequestError, UnreadDataError
+from sarmap.planning import READ_THREADS, make_plan, refuse_too_large
+from sarmap.types import MapRequest, MapResult, Plan
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from distributed import Client
+
+__all__ = ["PRODUCTS", "map_landslides"]
+
+Progress = Callable[[int, int], None]
+"""Called with blocks done and blocks in all."""
+
+PRODUCTS = {
+    "cog": ".tif",
+    "geopackage": ".gpkg",
+    "geoparquet": ".parquet",
+    "points": "_points.gpkg",
+    "quicklook": ".png",
+    "item": ".json",
+}
+"""Further products and what each adds to the stem of the result store."""
+
+
+def map_landslides(
+    request: MapRequest,
+    client: Client | None = None,
+    *,
+    progress: Progress | None = None,
+) -> MapResult:
+    """Map landslides from radar: search, read, predict and write, in blocks.
+
+    Args:
+        request: what to map and how.
+        client: a Dask client to run on; None runs on threads of this process.
+        progress: called with the numbers of blocks done and of all blocks.
+
+    Returns:
+        The finished map; its dataset is opened lazily from the result store.
+
+    Raises:
+        RequestError: the request or its input cannot be served as given.
+        CatalogError: the catalogue cannot be reached.
+        OutputError: the result cannot be written.
+        UnreadDataError: `strict` was asked for and some data could not be read; the map is kept.
+    """
+    from sarmap.export.store import check_writable, count_observations, open_map, write_zarr
+
+    started = time.perf_counter()
+    out = _out(request)
+    targets = _targets(request, out)
+    check_writable(out, overwrite=request.overwrite)
+    prepared = prepare(request)
+    _check_products(prepared)
+    assembly = assemble(prepared)
+    made = make_plan(prepared, assembly)
+    refuse_too_large(made)
+    dataset, overview = _with_overview(assembly, wanted="quicklook" in targets)
+    with _scheduler(client):
+        overview = write_zarr(
+            dataset,
+            out,
+            attrs=provenance(prepared, made, assembly),
+            overwrite=request.overwrite,
+            progress=progress,
+            alongside=overview,
+        )
+    finished = open_map(out)
+    files = _write_products(finished, out, targets, request, overview)
+    observation = count_observations(finished)
+    result = MapResult(
+        dataset=finished,
+        path=out,
+        plan=made,
+        seconds=time.perf_counter() - started,
+        pixels=sum(observation.values()),
+        observation=observation,
+        files=files,
+        warnings=(*assembly.warnings, *_unread_warning(observation)),
+    )
+    if request.strict and result.read_failed:
+        raise UnreadDataError(
+            f"{observation['read_failed']:,} of {result.pixels:,} pixels could not be read, and "
+            f"the request is strict; the map with those pixels marked read_failed is kept in {out}."
+        )
+    return result
+
+
+def _out(request: MapRequest) -> str:
+    """The result store's path, which a map needs."""
+    if not request.out:
+        raise RequestError("A map needs a place to be written: give out=, for example map.zarr.")
+    return str(request.out)
+
+
+def _targets(request: MapRequest, out: str) -> dict[str, str]:
+    """Product name -> file; refuses unknown names and, without `overwrite`, existing files."""
+    unknown = sorted(set(request.products) - set(PRODUCTS))
+    if unknown:
+        raise RequestError(
+            f"products= does not know {', '.join(unknown)}: choose from {', '.join(PRODUCTS)}."
+        )
+    if request.products and "://" in out:
+        raise RequestError(
+            "Products are written beside a local result: give a local out=, or write them "
+            "afterwards with sarmap.write_cog, write_polygons and write_item."
+        )
+    stem = str(Path(out).with_suffix(""))
+    files = {name: stem + PRODUCTS[name] for name in PRODUCTS if name in request.products}
+    existing = [Path(file).name for file in files.values() if Path(file).exists()]
+    if existing and not request.overwrite:
+        raise RequestError(
+            f"{', '.join(existing)} exist already: choose another out=, or give overwrite=True "
+            "(--overwrite)."
+        )
+    return files
+
+
+def _check_products(prepared: Prepared) -> None:
+    """Points exist only for detectors that classify windows."""
+    if "points" in prepared.request.products and prepared.spec.kind != "window":
+        raise RequestError(
+            f"Detector {prepared.spec.name!r} maps pixels, not windows, so it has no points: "
+            "leave 'points' out of products=."
+        )
+
+
+@contextlib.contextmanager
+def _scheduler(client: Client | None) -> Iterator[None]:
+    """Run on `client`, or on threads of this process: more than cores, since reads wait."""
+    import dask
+
+    if client is not None:
+        with client.as_current():
+            yield
+        return
+    with (
+        ThreadPoolExecutor(READ_THREADS) as pool,
+        dask.config.set(scheduler="threads", pool=pool),
+    ):
+        yield
+
+
+def provenance(prepared: Prepared, made: Plan, assembly: Assembly) -> dict[str, Any]:
+    """How the map is made, for the result store's attributes: no path, no token, no signed URL."""
+    scenes = [
+        {
+            "id": item.id,
+            "datetime": one.datetime.isoformat(),
+            "role": one.role,
+            "orbit_state": one.orbit_state,
+            "relative_orbit": one.relative_orbit,
+            "platform": one.platform,
+        }
+        for passes in prepared.passes
+        for one in passes
+        for item in one.items
+    ]
+    start, end = prepared.passes[0].event
+    return {
+        "sarmap:version": sarmap.__version__,
+        "sarmap:created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "sarmap:request": json.dumps(describe_request(prepared)),
+        "sarmap:event": json.dumps([start.isoformat(), end.isoformat()]),
+        "sarmap:orbits": json.dumps(sorted({p.orbit_state for p in prepared.passes})),
+        "scenes": json.dumps(scenes),
+        "detector": json.dumps(dict(made.detector)),
+        "tiling": json.dumps({"overlap": prepared.request.overlap, "chunk": made.chunk}),
+        "attribution": prepared.catalog.attribution,
+        "simulated": int(any(passes.simulated for passes in prepared.passes)),
+        "warnings": json.dumps(list(assembly.warnings)),
+    }
+
+
+def describe_request(prepared: Prepared) -> Mapping[str, Any]:
+    """The request as a record that may be published: places as coordinates, never paths."""
+    request = prepared.request
+    kept = request.model_dump(
+        mode="json",
+        include={"orbit", "scaling", "pre", "post", "overlap", "threshold", "min_area", "strict"},
+    )
+    bounds = prepared.grid.extent.to_crs("EPSG:4326").boundingbox
+    composite = request.composite
+    return {
+        "area": [round(value, 6) for value in bounds.bbox],
+        "crs": str(prepared.grid.crs),
+        "resolution": request.resolution,
+        "catalog": prepared.catalog.name,
+        "detector": prepared.spec.name,
+        "composite": composite if composite is None or isinstance(composite, str) else [*composite],
+        **kept,
+    }
+
+
+def _unread_warning(observation: Mapping[str, int]) -> tuple[str, ...]:
+    """What the map does not show, in words; empty where everything was seen."""
+    total = sum(observation.values())
+    words = {
+        "no_data": "hold no data",
+        "read_failed": "could not be read",
+        "layover_shadow": "lie in layover or shadow",
+    }
+    parts = [
+        f"{100 * observation[key] / total:.1f} % {text}"
+        for key, text in words.items()
+        if observation.get(key)
+    ]
+    return (f"Not seen by the radar: {', '.join(parts)}.",) if parts else ()
+
+
+def _write_products(
+    finished: xr.Dataset,
+    targets: Mapping[str, str],
+    request: MapRequest,
+    overview: xr.DataArray | None,
+) -> dict[str, str]:
+    """Write the products asked for; the STAC item comes last, as it names the others."""
+    from sarmap.export.cog import write_cog
+    from sarmap.export.item import write_item
+    from sarmap.export.points import write_points
+    from sarmap.export.polygons import polygonise, write_polygons
+    from sarmap.export.quicklook import write_quicklook
+
+    cut = {"threshold": request.threshold, "min_area": request.min_area}
+    files = {name: file for name, file in targets.items() if name != "item"}
+    vector = [files[name] for name in ("geopackage", "geoparquet") if name in files]
+    if vector:
+        write_polygons(finished, vector, overwrite=request.overwrite, **cut)
+    if "cog" in files:
+        write_cog(finished, files["cog"], overwrite=request.overwrite)
+    if "points" in files:
+        write_points(finished, files["points"], threshold=request.threshold)
+    if "quicklook" in files:
+        write_quicklook(finished, files["quicklook"], overview=overview, polygons=None)
+    if "item" in targets:
+        files["item"] = write_item(finished, targets["item"], assets=files)
+    return files

@@ -1,0 +1,128 @@
+"""What a map will read, compute and write, known before it starts; and refused if it cannot fit."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from sarmap.assembly import Assembly, Prepared, assemble, prepare
+from sarmap.errors import RequestError
+from sarmap.types import MapRequest, Plan
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["READ_THREADS", "make_plan", "plan"]
+
+READ_THREADS = max(8, 2 * (os.cpu_count() or 1))
+"""Dask threads: reads wait for the network, so there are more of them than cores."""
+
+_PROCESS_BYTES = 600 * 2**20
+"""Libraries, engine and weights: resident before the first block."""
+
+
+def plan(request: MapRequest) -> Plan:
+    """What `request` would read, compute and write; refuses what does not fit into memory.
+
+    Searches the catalogue and builds the task graph, but reads no pixel.
+
+    Raises:
+        RequestError: the request cannot be served as given, or does not fit into memory.
+        CatalogError: the catalogue cannot be reached.
+    """
+    prepared = prepare(request)
+    made = make_plan(prepared, assemble(prepared))
+    refuse_too_large(made)
+    return made
+
+
+def make_plan(prepared: Prepared, assembly: Assembly) -> Plan:
+    """The plan of a prepared request and its lazy map (nothing is refused here)."""
+    spec, request, chunk = prepared.spec, prepared.request, prepared.chunk
+    height, width = prepared.grid.shape
+    return Plan(
+        request=request,
+        passes=prepared.passes,
+        grid=prepared.grid,
+        detector={
+            "name": spec.name,
+            "bands": list(spec.bands),
+            "scaling": spec.scaling,
+            "kind": spec.kind,
+            "tile": spec.tile,
+            "stride": spec.stride,
+            "halo": spec.halo,
+            "engine": getattr(prepared.detector, "engine", "own"),
+            "precision": getattr(prepared.detector, "precision", "own"),
+            "sha256": getattr(prepared.detector, "sha256", None),
+        },
+        composite=tuple(spec.bands),
+        chunk=chunk,
+        blocks=-(-height // chunk) * -(-width // chunk),
+        tasks=count_tasks(assembly.dataset),
+        read_bytes=_read_bytes(prepared),
+        write_bytes=height * width * (4 if "slope" in assembly.dataset else 2),
+        peak_memory=_peak_memory(prepared),
+        memory_limit=_memory_limit(request),
+    )
+
+
+def count_tasks(dataset: xr.Dataset) -> int:
+    """Dask tasks behind all variables of `dataset`, shared ones counted once."""
+    return len(dataset.__dask_graph__() or {})
+
+
+def _read_bytes(prepared: Prepared) -> int:
+    """Uncompressed float32 bytes of the scenes' pixels on the grid, and of the elevation."""
+    from sarmap.compose.composites import required_radar_bands
+
+    height, width = prepared.grid.shape
+    bands = len(required_radar_bands(prepared.spec.bands))
+    scenes = sum(one.coverage for passes in prepared.passes for one in passes)
+    elevation = height * width * 4 * (prepared.request.resolution / 30) ** 2
+    return int(scenes * bands * height * width * 4 + elevation)
+
+
+def _peak_memory(prepared: Prepared) -> int:
+    """Projected peak of the process, bytes: the libraries plus every thread's block at work."""
+    spec = prepared.spec
+    height, width = prepared.grid.shape
+    edge = prepared.chunk + 2 * max(spec.tile, spec.halo)
+    block = min(edge, height + 2 * spec.tile) * min(edge, width + 2 * spec.tile) * 4
+    bands = len(spec.bands) * len(prepared.passes)
+    at_work = min(READ_THREADS, -(-height // prepared.chunk) * -(-width // prepared.chunk))
+    # a block is held as scenes, as composite and as tiles
+    return int(_PROCESS_BYTES + at_work * block * bands * 3)
+
+
+def _memory_limit(request: MapRequest) -> int:
+    """Bytes the process may take: as asked, else what the machine has free."""
+    from dask.utils import parse_bytes
+    from distributed.system import MEMORY_LIMIT
+
+    if request.memory is None:
+        return int(MEMORY_LIMIT)
+    try:
+        return int(parse_bytes(request.memory))
+    except ValueError as error:
+        raise RequestError(
+            f"memory={request.memory!r} is not a size: write it like '2.5GB'."
+        ) from error
+
+
+def refuse_too_large(made: Plan) -> None:
+    """Refuse a plan whose projected peak exceeds its limit, with the argument that would fit.
+
+    Raises:
+        RequestError: it does not fit.
+    """
+    if made.peak_memory <= made.memory_limit:
+        return
+    need, have = made.peak_memory / 1e9, made.memory_limit / 1e9
+    share = max((made.memory_limit - _PROCESS_BYTES) / (made.peak_memory - _PROCESS_BYTES), 0.0)
+    smaller = int(made.chunk * share**0.5) // 64 * 64
+    advice = f"chunk={smaller} would fit" if smaller >= 128 else "raise memory="
+    raise RequestError(
+        f"The map would take about {need:.1f} GB with blocks of {made.chunk} px, but only "
+        f"{have:.1f} GB are allowed: {advice}."
+    )

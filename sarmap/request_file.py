@@ -1,0 +1,88 @@
+"""Requests as YAML or TOML files, and the sentence for what is wrong in one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sarmap.errors import RequestError
+from sarmap.types import MapRequest
+
+__all__ = ["make_request", "read_request_file"]
+
+
+def read_request_file(path: str | Path) -> dict[str, Any]:
+    """The fields of a request file; `.toml` is TOML, `.yaml` and `.yml` are YAML.
+
+    A relative `area` or `out` path means what it would mean on the command line.
+
+    Raises:
+        RequestError: the file is missing, malformed, or not a list of names and values.
+    """
+    file = Path(path).expanduser()
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"Request file {file.name} cannot be read: {_why(error)}.") from error
+    fields = _parse(text, file)
+    if not isinstance(fields, Mapping):
+        raise RequestError(
+            f"Request file {file.name} must hold names and values, like 'event: 2018-09-05T18:08Z'."
+        )
+    return {str(name).replace("-", "_"): value for name, value in fields.items()}
+
+
+def _parse(text: str, file: Path) -> Any:
+    """The parsed text, by the file's suffix."""
+    if file.suffix.lower() == ".toml":
+        import tomllib
+
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise RequestError(f"Request file {file.name} is not valid TOML: {error}.") from error
+    if file.suffix.lower() in (".yaml", ".yml"):
+        import yaml
+
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            where = getattr(error, "problem_mark", None)
+            line = f" at line {where.line + 1}" if where else ""
+            raise RequestError(f"Request file {file.name} is not valid YAML{line}.") from error
+    raise RequestError(f"Request file {file.name} must end in .yaml, .yml or .toml.")
+
+
+def make_request(fields: Mapping[str, Any]) -> MapRequest:
+    """A request from names and values, with one sentence for what is wrong.
+
+    >>> make_request({"area": [141.8, 42.6, 142.1, 42.9], "event": "2018-09-05T18:08Z"}).pre
+    1
+
+    Raises:
+        RequestError: a field is missing, unknown, or not of its kind.
+    """
+    try:
+        return MapRequest(**fields)
+    except ValidationError as error:
+        raise RequestError(_sentence(error)) from error
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first fault of a validation, in words."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    name = ".".join(str(part) for part in fault["loc"][:1])
+    known = ", ".join(MapRequest.model_fields)
+    if fault["type"] == "missing":
+        return f"The request lacks {name}."
+    if fault["type"] == "extra_forbidden":
+        return f"The request does not know {name!r}: choose from {known}."
+    return f"The request's {name} is wrong: {fault['msg'][0].lower()}{fault['msg'][1:]}."
+
+
+def _why(error: Exception) -> str:
+    """Reason of an I/O error without its path."""
+    return (error.strerror or "it is no text file") if isinstance(error, OSError) else "not UTF-8"
