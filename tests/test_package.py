@@ -1,0 +1,33 @@
+"""Importing sarmap is quick and light; its names are the contract's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import sarmap
+
+CONTRACT = {
+    "MapRequest", "fuse", "load_detector", "make_composite", "make_grid", "map_landslides",
+    "open_cube", "open_terrain", "plan", "predict", "search_passes", "write_cog", "write_item",
+    "write_polygons", "write_zarr",
+}  # fmt: skip
+
+
+def test_the_contract_is_there() -> None:
+    assert set(sarmap.__all__) >= CONTRACT
+    for name in CONTRACT:
+        assert callable(getattr(sarmap, name))
+
+
+def test_importing_sarmap_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, sarmap; heavy = {'tensorflow', 'keras', 'openvino', 'xarray', 'dask',"
+        " 'numpy', 'rasterio'} & set(sys.modules); sys.exit(','.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_wrong_name_is_an_attribute_error() -> None:
+    assert not hasattr(sarmap, "map_earthquakes")
