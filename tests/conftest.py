@@ -1,0 +1,45 @@
+"""What tests of several rooms share: the real data, and one small simulated event."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real measurements; tests that need it skip, saying so, where it is absent."""
+    folder = Path(os.environ.get("SARMAP_REAL_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("real data absent: set SARMAP_REAL_DATA or keep it at ../shared/data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def event(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A small simulated event: 320 x 260 px, both orbits."""
+    from sarmap.simulate.event import simulate_event
+
+    folder = tmp_path_factory.mktemp("events") / "small"
+    return simulate_event(folder, seed=5, rows=320, columns=260, earlier=1)
+
+
+@pytest.fixture(scope="session")
+def server(event: Any) -> Iterator[Any]:
+    """The small event behind a real STAC API and a range-request file server on loopback."""
+    from sarmap.simulate.serve import serve_event
+
+    with serve_event(event) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests never read or fill the user's cache."""
+    monkeypatch.setenv("SARMAP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
