@@ -73,6 +73,11 @@ class CatalogSettings:
     """Item property with the relative orbit (track) number."""
     platform_property: str = "platform"
     """Item property that names the satellite."""
+    id_pattern: str | None = None
+    """Regular expression with groups `relative_orbit` and `platform`, read from an item's id where
+    it lacks the properties; None: the properties are required."""
+    orbit_state_from_time: bool = False
+    """Derive the orbit state from the local solar time where an item lacks the property."""
     dem_url: str | None = None
     """Root of the STAC API with the elevation tiles; None: the same API."""
     dem_collection: str | None = "cop-dem-glo-30"
