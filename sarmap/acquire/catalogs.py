@@ -1,0 +1,223 @@
+"""Where scenes are found: presets as data, settings of any STAC API, and the door to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pystac
+import pystac_client
+import requests
+from pydantic import TypeAdapter, ValidationError
+from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
+from pystac_client.warnings import PystacClientWarning
+from urllib3.util.retry import Retry
+
+from sarmap.acquire.signing import make_signer, redact, unsigned
+from sarmap.errors import CatalogError, RequestError, SarmapError
+from sarmap.types import CatalogSettings
+
+__all__ = ["PRESETS", "catalog_errors", "open_catalog", "resolve_catalog"]
+
+_PC_URL = "https://planetarycomputer.microsoft.com/api/stac/v1"
+_SENTINEL = "Contains modified Copernicus Sentinel data"
+_DEM = (
+    "elevation: Copernicus DEM GLO-30, produced using Copernicus WorldDEM-30 (c) DLR e.V. "
+    "2010-2014 and (c) Airbus Defence and Space GmbH 2014-2018, provided under COPERNICUS by the "
+    "European Union and ESA; all rights reserved"
+)
+
+PRESETS: Mapping[str, CatalogSettings] = {
+    "planetary-computer": CatalogSettings(
+        name="planetary-computer",
+        url=_PC_URL,
+        signing="planetary-computer",
+        attribution=(
+            f"{_SENTINEL}; Sentinel-1 RTC by Catalyst for the Microsoft Planetary Computer "
+            f"(CC BY 4.0); {_DEM}."
+        ),
+    ),
+    # CMR-STAC gives OPERA's items neither orbit nor platform: both stand in the granule's name
+    # (OPERA RTC-S1 product specification, JPL D-108758). Reading needs an Earthdata
+    # login (GDAL reads ~/.netrc). The elevation comes from Planetary Computer.
+    "opera-rtc-s1": CatalogSettings(
+        name="opera-rtc-s1",
+        url="https://cmr.earthdata.nasa.gov/cloudstac/ASF",
+        radar_collection="OPERA_L2_RTC-S1_V1_1",
+        radar_assets={"vv": "0_VV", "vh": "0_VH"},
+        id_pattern=(
+            r"_T(?P<relative_orbit>\d{3})-\d+-IW\d_\d{8}T\d{6}Z"
+            r"_(?P<processed>\d{8}T\d{6}Z)_(?P<platform>S1[A-Z])_"
+        ),
+        orbit_state_from_time=True,
+        dem_url=_PC_URL,
+        optical_collection=None,
+        signing="planetary-computer",
+        attribution=f"{_SENTINEL}; OPERA RTC-S1 by NASA JPL, distributed by ASF DAAC; {_DEM}.",
+    ),
+}
+"""Catalogues known by name."""
+
+_FIELDS = tuple(one.name for one in dataclasses.fields(CatalogSettings))
+_TIMEOUT = (10.0, 60.0)
+_RETRIES = Retry(
+    total=3,
+    backoff_factor=0.3,
+    status_forcelist=(429, 502, 503, 504),
+    allowed_methods=None,  # a STAC search is a POST that changes nothing
+    raise_on_status=False,
+)
+
+
+def resolve_catalog(catalog: str | CatalogSettings | Mapping[str, Any]) -> CatalogSettings:
+    """Settings of a catalogue.
+
+    Args:
+        catalog: a preset's name; the URL of a STAC API that names things as the defaults of
+            CatalogSettings do; or a mapping of CatalogSettings' fields, which may start from a
+            `preset`. In `optical_assets`, an asset key alone means its first band.
+
+    Raises:
+        RequestError: unknown preset or field, or a value of the wrong kind.
+
+    >>> resolve_catalog("http://127.0.0.1:7822").radar_collection
+    'sentinel-1-rtc'
+    >>> resolve_catalog({"preset": "planetary-computer", "url": "http://127.0.0.1:1"}).signing
+    'planetary-computer'
+    """
+    if isinstance(catalog, CatalogSettings):
+        settings = catalog
+    elif isinstance(catalog, Mapping):
+        settings = _from_mapping(catalog)
+    elif isinstance(catalog, str):
+        settings = _from_text(catalog)
+    else:
+        raise RequestError(
+            f"catalog cannot be a {type(catalog).__name__}: give a preset ({_names()}), the URL of "
+            "a STAC API, or a mapping of settings."
+        )
+    make_signer(settings)
+    return settings
+
+
+def open_catalog(settings: CatalogSettings, *, url: str | None = None) -> pystac_client.Client:
+    """A connection to the catalogue's STAC API (or to `url`, e.g. `settings.dem_url`).
+
+    Requests time out and are tried again at most three times.
+
+    Raises:
+        CatalogError: it cannot be reached, is no STAC API, or offers no item search.
+    """
+    address = url or settings.url
+    reading = StacApiIO(timeout=_TIMEOUT, max_retries=_RETRIES)
+    with catalog_errors(settings, address), warnings.catch_warnings():
+        warnings.simplefilter("ignore", PystacClientWarning)
+        client = pystac_client.Client.open(address, stac_io=reading)
+    if not client.conforms_to("ITEM_SEARCH"):
+        raise CatalogError(
+            f"catalogue {settings.name} at {redact(address)} is a STAC catalogue without item "
+            "search: give the root of a STAC API."
+        )
+    return client
+
+
+@contextmanager
+def catalog_errors(settings: CatalogSettings, url: str | None = None) -> Iterator[None]:
+    """Turn what a STAC client raises inside the block into one CatalogError."""
+    where = f"catalogue {settings.name} at {redact(url or settings.url)}"
+    try:
+        yield
+    except SarmapError:
+        raise
+    except APIError as error:
+        cause = error.__cause__ or error.__context__
+        raise CatalogError(
+            f"{where} {_failure(error, cause)}: check catalog and the network."
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, pystac.STACError):
+        raise CatalogError(
+            f"{where} did not answer as a STAC API: give the root of a STAC API as catalog."
+        ) from None
+
+
+def _failure(error: APIError, cause: BaseException | None) -> str:
+    status = getattr(error, "status_code", None)
+    if status is not None:
+        return f"answered HTTP {status}"
+    if isinstance(cause, requests.Timeout):
+        return "could not be reached (timed out)"
+    if isinstance(cause, requests.exceptions.SSLError):
+        return "could not be reached (its certificate is not trusted)"
+    if isinstance(cause, requests.exceptions.RetryError):
+        return "could not be reached (it kept answering with a server error)"
+    return "could not be reached"
+
+
+def _from_text(text: str) -> CatalogSettings:
+    if text in PRESETS:
+        return PRESETS[text]
+    if not text.startswith(("http://", "https://")):
+        raise RequestError(
+            f"catalog {redact(text)!r} is not known: give a preset ({_names()}) or the URL of a "
+            "STAC API."
+        )
+    for preset in PRESETS.values():
+        if text.rstrip("/") == preset.url:
+            return preset
+    return CatalogSettings(name=_host(text), url=text)
+
+
+def _from_mapping(given: Mapping[str, Any]) -> CatalogSettings:
+    values = {str(key): value for key, value in given.items()}
+    base: dict[str, Any] = {}
+    preset = values.pop("preset", None)
+    if preset is not None:
+        if preset not in PRESETS:
+            raise RequestError(f"catalog preset {preset!r} is not known: give one of {_names()}.")
+        base = _as_dict(PRESETS[preset])
+    for key in values:
+        if key not in _FIELDS:
+            near = difflib.get_close_matches(key, _FIELDS, 1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise RequestError(
+                f"catalog has no setting {key!r}: {hint}valid are preset, {', '.join(_FIELDS)}."
+            )
+    merged = base | values
+    if not merged.get("url"):
+        raise RequestError("catalog settings lack url: give the root of a STAC API, or a preset.")
+    merged.setdefault("name", _host(str(merged["url"])))
+    if isinstance(merged.get("optical_assets"), Mapping):
+        merged["optical_assets"] = {
+            band: (asset, 1) if isinstance(asset, str) else asset
+            for band, asset in merged["optical_assets"].items()
+        }
+    return _validated(merged)
+
+
+def _validated(values: dict[str, Any]) -> CatalogSettings:
+    try:
+        return TypeAdapter(CatalogSettings).validate_python(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise RequestError(
+            f"catalog setting {field} is not valid ({first['msg']}): see CatalogSettings."
+        ) from None
+
+
+def _as_dict(settings: CatalogSettings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in _FIELDS}
+
+
+def _host(url: str) -> str:
+    return urlsplit(unsigned(url)).netloc or "catalog"
+
+
+def _names() -> str:
+    return ", ".join(PRESETS)

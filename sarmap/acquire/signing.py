@@ -1,0 +1,260 @@
+"""Signed addresses: a token is fetched when data is read, and never leaves that read.
+
+Planetary Computer's rules (planetary-computer-sdk-for-python): a blob's account and container name
+a token endpoint, whose answer is appended to the address as its query. An address that is signed
+already is signed anew here, because its token may be long expired. Emulated storage
+(`http://127.0.0.1:port/account/container/blob`, as Azurite has it) is signed too where the settings
+name an endpoint of their own.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from sarmap.errors import CatalogError, RequestError
+from sarmap.types import CatalogSettings
+
+__all__ = ["SIGNERS", "Signer", "TokenStore", "make_signer", "redact", "unsigned"]
+
+SIGNERS = ("planetary-computer",)
+"""Values of `CatalogSettings.signing`."""
+
+_BLOB_HOST = ".blob.core.windows.net"
+_PUBLIC_ACCOUNTS = frozenset({"ai4edatasetspublicassets"})
+_TIMEOUT = (10.0, 30.0)
+_RETRIES = Retry(
+    total=3, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False
+)
+_MARGIN = dt.timedelta(minutes=1)
+"""A token is renewed this long before it expires, or at a tenth of a shorter life."""
+
+_SIGNATURE_MARKS = frozenset({"sig", "signature", "x-amz-signature", "x-goog-signature", "token"})
+_SIGNATURE_KEYS = re.compile(
+    r"x-amz-.*|x-goog-.*|awsaccesskeyid|googleaccessid|expires|signature|token"
+    r"|s[vserpt]|sig|ss|srt|spr|sip|sdd|sk[a-z]{1,3}|saoid|suoid|scid|ses",
+    re.IGNORECASE,
+)
+_URL = re.compile(
+    r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?:[^\s/@?#'\"]+@)?(?P<rest>[^\s?#'\"<>]*)(?:[?#][^\s'\"<>]*)?",
+    re.IGNORECASE,
+)
+_SECRET = re.compile(
+    r"\b((?:x-amz-[a-z-]+|x-goog-[a-z-]+|sig|signature|[a-z_]*token|[a-z_]*key|password|secret)=)"
+    r"[^\s&'\"]+",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
+_LOCAL_PATH = re.compile(r"(?<![\w:/.])/(?:[^\s/'\":]+/)+([^\s/'\"]+)")
+
+
+def unsigned(href: str) -> str:
+    """An address without signature and credentials; any other query stays.
+
+    >>> unsigned("https://a.blob.core.windows.net/c/b.tif?se=2026&sp=r&sig=secret")
+    'https://a.blob.core.windows.net/c/b.tif'
+    >>> unsigned("https://example.com/b.tif?version=2")
+    'https://example.com/b.tif?version=2'
+    """
+    parts = urlsplit(href)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    query = parts.query
+    if any(key.lower() in _SIGNATURE_MARKS for key, _ in pairs):
+        query = urlencode([(k, v) for k, v in pairs if not _SIGNATURE_KEYS.fullmatch(k)])
+    host = parts.netloc.rpartition("@")[2]
+    return (
+        href
+        if (query, host) == (parts.query, parts.netloc)
+        else urlunsplit(parts._replace(netloc=host, query=query))
+    )
+
+
+def redact(text: object) -> str:
+    """Text for errors and logs: no query strings, credentials, tokens or local folders.
+
+    >>> redact("HTTP 403: https://me:pw@host/c/b.tif?sig=secret in /data/cache/b.tif")
+    'HTTP 403: https://host/c/b.tif in b.tif'
+    """
+    without_queries = _URL.sub(lambda m: m["scheme"] + m["rest"], str(text))
+    without_tokens = _BEARER.sub(r"\1 ...", _SECRET.sub(r"\1...", without_queries))
+    return _LOCAL_PATH.sub(r"\1", without_tokens)
+
+
+@dataclass(frozen=True)
+class _Token:
+    """A query string that opens one container, and when it should be renewed."""
+
+    query: str
+    renew_at: dt.datetime
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def _request_token(url: str) -> tuple[str, dt.datetime]:
+    """Ask a token endpoint once (with bounded retries): the token and its expiry."""
+    from planetary_computer.settings import Settings
+
+    key = Settings.get().subscription_key
+    with requests.Session() as session:
+        session.mount("http://", HTTPAdapter(max_retries=_RETRIES))
+        session.mount("https://", HTTPAdapter(max_retries=_RETRIES))
+        headers = {"Ocp-Apim-Subscription-Key": key} if key else None
+        answer = session.get(url, headers=headers, timeout=_TIMEOUT)
+        answer.raise_for_status()
+        record = answer.json()
+    expiry = dt.datetime.fromisoformat(str(record["msft:expiry"]).replace("Z", "+00:00"))
+    return str(record["token"]), expiry if expiry.tzinfo else expiry.replace(tzinfo=dt.UTC)
+
+
+class TokenStore:
+    """Tokens of one process, each fetched once and renewed before it expires; thread-safe."""
+
+    def __init__(
+        self,
+        fetch: Callable[[str], tuple[str, dt.datetime]] = _request_token,
+        clock: Callable[[], dt.datetime] = _now,
+    ):
+        """Args: `fetch` turns an endpoint into (token, expiry, UTC); `clock` tells the time."""
+        self._fetch = fetch
+        self._clock = clock
+        self._tokens: dict[str, _Token] = {}
+        self._guard = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+
+    def query(self, endpoint: str) -> str:
+        """A token of `endpoint` that is still good.
+
+        Raises:
+            CatalogError: the endpoint gave none.
+        """
+        with self._guard:
+            lock = self._locks.setdefault(endpoint, threading.Lock())
+        with lock:  # one request however many reads wait for it
+            token = self._tokens.get(endpoint)
+            now = self._clock()
+            if token is None or now >= token.renew_at:
+                query, expiry = self._fetched(endpoint)
+                token = _Token(
+                    query, expiry - min(_MARGIN, max(expiry - now, dt.timedelta(0)) / 10)
+                )
+                self._tokens[endpoint] = token
+            return token.query
+
+    def forget(self, endpoint: str) -> None:
+        """Drop the token of `endpoint`, so that the next read fetches another."""
+        self._tokens.pop(endpoint, None)
+
+    def _fetched(self, endpoint: str) -> tuple[str, dt.datetime]:
+        try:
+            return self._fetch(endpoint)
+        except requests.HTTPError as error:
+            reason = f"HTTP {getattr(error.response, 'status_code', 'error')}"
+        except requests.Timeout:
+            reason = "timed out"
+        except requests.ConnectionError:
+            reason = "no connection"
+        except (requests.RequestException, KeyError, ValueError, TypeError):
+            reason = "its answer is not a token"
+        raise CatalogError(
+            f"the signing endpoint {redact(endpoint)} gave no token ({reason}): check the network, "
+            "or signing and signing_url in the catalogue's settings."
+        )
+
+
+_TOKENS = TokenStore()
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Signs one address for one read. Small and picklable: it holds no token."""
+
+    name: str | None
+    """'planetary-computer', or None: addresses are left as they are."""
+    endpoint: str | None = None
+    """Root of the token endpoint; None: the signer's own."""
+
+    def __call__(self, href: str, tokens: TokenStore | None = None) -> str:
+        """The address to read now; tokens come from the process's store unless another is given.
+
+        Raises:
+            CatalogError: no token could be had.
+        """
+        endpoint = self._token_endpoint(href)
+        if endpoint is None:
+            return href
+        bare = unsigned(href)
+        token = (tokens or _TOKENS).query(endpoint)
+        return f"{bare}{'&' if urlsplit(bare).query else '?'}{token}"
+
+    def forget(self, href: str, tokens: TokenStore | None = None) -> None:
+        """Drop the token used for an address, after the storage refused it."""
+        endpoint = self._token_endpoint(href)
+        if endpoint is not None:
+            (tokens or _TOKENS).forget(endpoint)
+
+    def _token_endpoint(self, href: str) -> str | None:
+        """The endpoint whose token opens `href`; None where it needs none."""
+        if self.name is None:
+            return None
+        container = _container(urlsplit(href), emulated=self.endpoint is not None)
+        if container is None or container[0] in _PUBLIC_ACCOUNTS:
+            return None
+        return f"{self._root()}/{container[0]}/{container[1]}"
+
+    def _root(self) -> str:
+        if self.endpoint is not None:
+            return self.endpoint.rstrip("/")
+        from planetary_computer.settings import Settings
+
+        return str(Settings.get().sas_url).rstrip("/")
+
+
+def make_signer(settings: CatalogSettings) -> Signer:
+    """The signer that a catalogue's data needs.
+
+    Raises:
+        RequestError: the settings name an unknown signer.
+
+    >>> make_signer(CatalogSettings("mine", "http://127.0.0.1:7822"))("http://127.0.0.1/a.tif")
+    'http://127.0.0.1/a.tif'
+    """
+    if settings.signing is not None and settings.signing not in SIGNERS:
+        raise RequestError(
+            f"signing {settings.signing!r} of catalogue {settings.name} is not known: give one of "
+            f"{', '.join(SIGNERS)}, or leave it out."
+        )
+    return Signer(settings.signing, settings.signing_url)
+
+
+def _container(parts: SplitResult, *, emulated: bool) -> tuple[str, str] | None:
+    """(account, container) of a blob's address; None where it is no blob storage."""
+    host = parts.hostname or ""
+    folders: list[Any] = parts.path.lstrip("/").split("/")
+    if host.endswith(_BLOB_HOST) and len(folders) > 1:
+        return host.removesuffix(_BLOB_HOST), folders[0]
+    if emulated and _is_bare_host(host) and len(folders) > 2:
+        return folders[0], folders[1]
+    return None
+
+
+def _is_bare_host(host: str) -> bool:
+    """An address or localhost: emulated storage puts the account into the path there."""
+    if host == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
