@@ -1,0 +1,282 @@
+"""One STAC item as a scene: which orbit, when, where on the ground; refused where it is unusable.
+
+Fields follow the STAC item specification 1.0/1.1 and its satellite extension. Footprints are
+(longitude, latitude) in degrees.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pystac
+import shapely
+from shapely import affinity
+from shapely.geometry.base import BaseGeometry
+
+from sarmap.acquire.signing import unsigned
+from sarmap.errors import RequestError
+from sarmap.types import CatalogSettings
+
+__all__ = ["Scene", "footprint_of", "newest_of_each", "read_item", "read_scene", "share_covered"]
+
+_SAME_SCENE = dt.timedelta(seconds=0.5)
+_SAME_GROUND = 0.9
+_VERSION_PROPERTIES = ("updated", "processing:datetime", "s2:generation_time", "created")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What pairing needs to know of one STAC item."""
+
+    item: pystac.Item
+    """The item, its hrefs unsigned."""
+    datetime: dt.datetime
+    """UTC instant of acquisition."""
+    relative_orbit: int
+    """Track number."""
+    orbit_state: str
+    """'ascending' or 'descending'."""
+    platform: str
+    """Satellite, upper case, such as 'SENTINEL-1A'; 'UNKNOWN' where the item does not say."""
+    footprint: BaseGeometry
+    """Polygon of the data, degrees, between 180 W and 180 E."""
+    version: str
+    """Sorts reprocessed versions of one scene: the newest is greatest."""
+
+    @property
+    def simulated(self) -> bool:
+        """True where the item says so."""
+        return is_simulated(self.item)
+
+
+def is_simulated(item: pystac.Item) -> bool:
+    """True where an item says that it is simulated."""
+    return str(item.properties.get("sarmap:simulated", False)).lower() in ("true", "1", "yes")
+
+
+def read_item(record: Mapping[str, Any]) -> pystac.Item:
+    """A STAC item from its JSON record, its hrefs without signatures, its time checked.
+
+    Raises:
+        RequestError: the record is no usable item; names it.
+    """
+    name = record.get("id", "without id")
+    try:
+        item = pystac.Item.from_dict(dict(record))
+    except (ValueError, KeyError, TypeError, AttributeError, pystac.STACError) as error:
+        raise RequestError(
+            f"item {name} is not a valid STAC item ({type(error).__name__}): mend its record, or "
+            "use another catalog."
+        ) from None
+    for asset in item.assets.values():
+        asset.href = unsigned(asset.href)
+    return item
+
+
+def read_scene(record: Mapping[str, Any], settings: CatalogSettings) -> Scene:
+    """A radar scene from its JSON record.
+
+    Raises:
+        RequestError: the item lacks its time, orbit or footprint, or is in source form
+            (footprint in metres); names the item and what is wrong.
+    """
+    item = read_item(record)
+    footprint = footprint_of(item)
+    when = acquired(item)
+    named = _from_id(item, settings)
+    return Scene(
+        item=item,
+        datetime=when,
+        relative_orbit=_relative_orbit(item, settings, named),
+        orbit_state=_orbit_state(item, settings, footprint, when),
+        platform=_platform(item, settings, named),
+        footprint=footprint,
+        version=_version(item, named),
+    )
+
+
+def acquired(item: pystac.Item) -> dt.datetime:
+    """UTC instant of an item.
+
+    Raises:
+        RequestError: it has neither `datetime` nor `start_datetime`.
+    """
+    when = item.datetime
+    if when is None:
+        try:
+            when = dt.datetime.fromisoformat(str(item.properties.get("start_datetime")))
+        except ValueError:
+            raise RequestError(
+                f"item {item.id} has no datetime: mend its record, or use another catalog."
+            ) from None
+    return when.astimezone(dt.UTC) if when.tzinfo else when.replace(tzinfo=dt.UTC)
+
+
+def footprint_of(item: pystac.Item) -> BaseGeometry:
+    """Polygon of an item in degrees, between 180 W and 180 E.
+
+    Raises:
+        RequestError: the item has no footprint, or one in metres (source form).
+    """
+    refuse_source_form(item.id, item.bbox, item.geometry)
+    try:
+        shape = shapely.geometry.shape(item.geometry) if item.geometry else None
+    except (KeyError, TypeError, ValueError, AttributeError, shapely.GEOSException):
+        shape = None
+    if shape is None or shape.is_empty:
+        if not item.bbox:
+            raise RequestError(
+                f"item {item.id} has no footprint: mend its geometry, or use another catalog."
+            )
+        shape = shapely.box(item.bbox[0], item.bbox[1], *_upper(item.bbox))
+    valid = shapely.make_valid(shapely.force_2d(shape))
+    return _within_globe(valid)
+
+
+def refuse_source_form(
+    name: str, bbox: Sequence[float] | None, geometry: Mapping[str, Any] | None
+) -> None:
+    """Refuse an item whose bbox or geometry is in metres, as a file's own header has it."""
+    values = [abs(float(v)) for v in (bbox or ())]
+    try:
+        if geometry:
+            values += list(
+                np.abs(shapely.get_coordinates(shapely.geometry.shape(geometry))).ravel()
+            )
+    except (KeyError, TypeError, ValueError, AttributeError, shapely.GEOSException):
+        pass
+    if any(value > 361 for value in values):
+        raise RequestError(
+            f"item {name} is in source form (its bbox or geometry is in metres, up to "
+            f"{max(values):.0f}): give it in degrees, as STAC requires."
+        )
+
+
+def share_covered(area: BaseGeometry, footprints: Iterable[BaseGeometry]) -> float:
+    """Share (0-1) of an area that lies under the union of footprints.
+
+    Areas are compared in Lambert's cylindrical equal-area projection (longitude, sin latitude).
+
+    >>> share_covered(shapely.box(0, 0, 2, 1), [shapely.box(0, 0, 1, 1), shapely.box(0, 0, 1, 9)])
+    0.5
+    """
+    under = shapely.intersection(area, shapely.union_all(list(footprints)))
+    return min(1.0, _equal_area(under) / _equal_area(area))
+
+
+def newest_of_each(scenes: Iterable[Scene]) -> list[Scene]:
+    """Scenes by time, each once: of reprocessed versions the newest, whatever the input's order."""
+    by_id: dict[str, Scene] = {}
+    for scene in scenes:
+        known = by_id.get(scene.item.id)
+        if known is None or scene.version > known.version:
+            by_id[scene.item.id] = scene
+    kept: list[Scene] = []
+    for scene in sorted(by_id.values(), key=lambda s: (s.version, s.item.id), reverse=True):
+        if not any(_same(scene, other) for other in kept):
+            kept.append(scene)
+    return sorted(kept, key=lambda s: (s.datetime, s.item.id))
+
+
+def _same(one: Scene, other: Scene) -> bool:
+    """True for two versions of one scene: same satellite, track, instant and ground."""
+    if abs(one.datetime - other.datetime) > _SAME_SCENE:
+        return False
+    if (one.platform, one.relative_orbit) != (other.platform, other.relative_orbit):
+        return False
+    shared = one.footprint.intersection(other.footprint).area
+    return bool(shared > _SAME_GROUND * one.footprint.union(other.footprint).area)
+
+
+def _equal_area(geometry: BaseGeometry) -> float:
+    def project(xy: Any) -> Any:
+        return np.column_stack((np.radians(xy[:, 0]), np.sin(np.radians(xy[:, 1]))))
+
+    return float(shapely.transform(geometry, project).area)
+
+
+def _upper(bbox: Sequence[float]) -> tuple[float, float]:
+    """(east, north) of a bbox of four numbers, or of six with heights."""
+    return (bbox[2], bbox[3]) if len(bbox) == 4 else (bbox[3], bbox[4])
+
+
+def _within_globe(shape: BaseGeometry) -> BaseGeometry:
+    """A footprint cut at the antimeridian, where it crosses it."""
+    west, _, east, _ = shape.bounds
+    if east - west > 180:  # vertices on both sides of 180 degrees, joined the long way round
+        shape = shapely.make_valid(
+            shapely.transform(shape, lambda xy: np.column_stack((xy[:, 0] % 360, xy[:, 1])))
+        )
+        west, _, east, _ = shape.bounds
+    if west >= -180 and east <= 180:
+        return shape
+    globe = shapely.box(-180, -90, 180, 90)
+    turns = [affinity.translate(shape, xoff=turn) for turn in (-360, 0, 360)]
+    return shapely.union_all([turn.intersection(globe) for turn in turns])
+
+
+def _from_id(item: pystac.Item, settings: CatalogSettings) -> dict[str, str]:
+    """What the catalogue's pattern reads in an item's id."""
+    found = re.search(settings.id_pattern, item.id) if settings.id_pattern else None
+    return {key: value for key, value in found.groupdict().items() if value} if found else {}
+
+
+def _relative_orbit(item: pystac.Item, settings: CatalogSettings, named: dict[str, str]) -> int:
+    prop = settings.relative_orbit_property
+    value = item.properties.get(prop, named.get("relative_orbit"))
+    try:
+        number = float(value)  # type: ignore[arg-type]  # None is refused below
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not (number >= 1 and number == int(number)):
+        raise _lacks(item, prop, value, "relative_orbit_property")
+    return int(number)
+
+
+def _orbit_state(
+    item: pystac.Item, settings: CatalogSettings, footprint: BaseGeometry, when: dt.datetime
+) -> str:
+    prop = settings.orbit_state_property
+    value = item.properties.get(prop)
+    if value is None and settings.orbit_state_from_time:
+        return _state_at(footprint.centroid.x, when)
+    state = str(value).lower()
+    if state not in ("ascending", "descending"):
+        raise _lacks(item, prop, value, "orbit_state_property")
+    return state
+
+
+def _state_at(longitude: float, when: dt.datetime) -> str:
+    """Orbit state by local mean solar time: Sentinel-1 ascends near 18 h, descends near 6 h.
+
+    (Sentinel-1 flies a dawn-dusk orbit whose ascending node is at 18:00 local time.)
+
+    >>> [_state_at(142.0, dt.datetime(2018, 9, day, hour)) for day, hour in ((1, 8), (4, 20))]
+    ['ascending', 'descending']
+    """
+    hour = (when.hour + when.minute / 60 + longitude / 15) % 24
+    return "ascending" if hour >= 12 else "descending"
+
+
+def _platform(item: pystac.Item, settings: CatalogSettings, named: dict[str, str]) -> str:
+    value = item.properties.get(settings.platform_property) or named.get("platform") or "unknown"
+    name = str(value).upper()
+    short = re.fullmatch(r"S1([A-Z])", name)
+    return f"SENTINEL-1{short[1]}" if short else name
+
+
+def _version(item: pystac.Item, named: dict[str, str]) -> str:
+    dated = (str(item.properties[key]) for key in _VERSION_PROPERTIES if key in item.properties)
+    return named.get("processed") or next(dated, "") or item.id
+
+
+def _lacks(item: pystac.Item, prop: str, value: Any, setting: str) -> RequestError:
+    what = f"lacks the property {prop}" if value is None else f"has {prop} = {value!r}"
+    return RequestError(
+        f"item {item.id} {what}: name the right property as {setting} in the catalogue's settings."
+    )

@@ -1,0 +1,284 @@
+"""Search and pairing: a place and an event, to the passes that a map is made from.
+
+One search over both sides of the event, for all orbits where the server cannot filter; pairing is
+done here (`pairing`), and what cannot be served is explained (`shortfall`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import pystac
+import pystac_client
+
+from sarmap.acquire.area import parse_area
+from sarmap.acquire.catalogs import open_catalog, resolve_catalog
+from sarmap.acquire.instants import parse_event, utc_now
+from sarmap.acquire.items import first_item, require_collection, search_items, understands
+from sarmap.acquire.optical import clearest
+from sarmap.acquire.pairing import Choice, Track, choose, group_passes, tracks_of
+from sarmap.acquire.scenes import is_simulated, read_item, read_scene, refuse_source_form
+from sarmap.acquire.shortfall import NoSceneError, OutsideCoverageError, Sought, shortfall
+from sarmap.errors import RequestError
+from sarmap.types import CatalogSettings, Passes
+
+__all__ = ["describe", "pass_rows", "search_orbits", "search_passes"]
+
+DAYS = 60.0
+"""Days searched on either side of the event, at least."""
+CYCLE_DAYS = 14.0
+"""Further days for each pass asked for beyond the first: a repeat of 12 and some slack."""
+Catalog = str | CatalogSettings | Mapping[str, Any]
+Orbit = Literal["ascending", "descending", "both"]
+_STATES = ("ascending", "descending")
+
+
+def search_passes(
+    area: Any,
+    event: Any,
+    *,
+    catalog: Catalog = "planetary-computer",
+    orbit: Orbit | None = None,
+    pre: int = 1,
+    post: int = 2,
+    optical: bool = False,
+    bands: tuple[str, ...] = ("vv",),
+    before_days: float | None = None,
+    after_days: float | None = None,
+) -> Passes:
+    """The passes of one relative orbit before and after an event.
+
+    Args:
+        area: anything `parse_area` takes.
+        event: an instant, or (start, end); see `parse_event`.
+        catalog: anything `resolve_catalog` takes.
+        orbit: 'ascending', 'descending', or None for the best covered; see `pairing.choose`.
+        pre: passes before the event.
+        post: passes after the event.
+        optical: also find the clearest Sentinel-2 scenes after the event.
+        bands: bands that every scene must have an asset for.
+        before_days: days searched before the event; None: 60, or more for many passes.
+        after_days: days searched after the event; None: likewise.
+
+    Raises:
+        RequestError: the request is wrong, or the passes do not exist (NoSceneError,
+            OutsideCoverageError, NoPostPassError, NoPrePassError, TooFewPassesError say which).
+        CatalogError: the catalogue cannot be reached.
+    """
+    if orbit == "both":
+        raise RequestError(
+            "search_passes gives the passes of one orbit: for orbit='both' call search_orbits."
+        )
+    (found,) = search_orbits(
+        area,
+        event,
+        catalog=catalog,
+        orbit=orbit,
+        pre=pre,
+        post=post,
+        optical=optical,
+        bands=bands,
+        before_days=before_days,
+        after_days=after_days,
+    )
+    return found
+
+
+def search_orbits(
+    area: Any,
+    event: Any,
+    *,
+    catalog: Catalog = "planetary-computer",
+    orbit: Orbit | None = None,
+    pre: int = 1,
+    post: int = 2,
+    optical: bool = False,
+    bands: tuple[str, ...] = ("vv",),
+    before_days: float | None = None,
+    after_days: float | None = None,
+) -> tuple[Passes, ...]:
+    """The passes of each orbit to be mapped: one entry, or with orbit='both' one per direction.
+
+    Arguments and errors are those of `search_passes`; with orbit='both' each direction must have
+    its passes.
+    """
+    _check(orbit, pre, post)
+    settings = resolve_catalog(catalog)
+    instants = parse_event(event)
+    window = _window(instants, pre, post, before_days, after_days)
+    sought = Sought(parse_area(area), settings, instants, window, orbit, tuple(bands))
+    client = open_catalog(settings)
+    choices = _choices(client, sought, pre, post)
+    images = _optical(client, sought) if optical else ()
+    return tuple(_passes(choice, sought, images) for choice in choices)
+
+
+def pass_rows(passes: Passes) -> list[dict[str, Any]]:
+    """One row per pass, by time: role, datetime, platform, orbit, coverage (%) and scene ids."""
+    return [
+        {
+            "role": one.role,
+            "datetime": f"{one.datetime:%Y-%m-%dT%H:%M:%SZ}",
+            "platform": one.platform,
+            "orbit_state": one.orbit_state,
+            "relative_orbit": one.relative_orbit,
+            "coverage_percent": round(100 * one.coverage, 1),
+            "scenes": [item.id for item in one.items],
+        }
+        for one in passes
+    ]
+
+
+def describe(passes: Passes) -> str:
+    """The passes as a plain-text table, for logs and terminals."""
+    lines = ["role     date and time (UTC)  platform     orbit           coverage  scenes"]
+    for row in pass_rows(passes):
+        orbit = f"{row['orbit_state']} {row['relative_orbit']}"
+        lines.append(
+            f"{row['role']:<8} {row['datetime'][:19].replace('T', ' ')}  {row['platform']:<12} "
+            f"{orbit:<15} {row['coverage_percent']:>6.1f} %  {', '.join(row['scenes'])}"
+        )
+    if passes.optical:
+        lines.append(f"optical  {', '.join(item.id for item in passes.optical)}")
+    if passes.simulated:
+        lines.append("SIMULATED: these scenes show no real event.")
+    return "\n".join(lines)
+
+
+def _check(orbit: str | None, pre: int, post: int) -> None:
+    if orbit not in (None, "both", *_STATES):
+        raise RequestError(
+            f"orbit {orbit!r} is not known: give 'ascending', 'descending', 'both' or None."
+        )
+    for name, count in (("pre", pre), ("post", post)):
+        if count < 1:
+            raise RequestError(f"{name} is {count}: give at least 1 pass.")
+
+
+def _window(
+    event: tuple[dt.datetime, dt.datetime],
+    pre: int,
+    post: int,
+    before_days: float | None,
+    after_days: float | None,
+) -> tuple[dt.datetime, dt.datetime]:
+    before = max(DAYS, CYCLE_DAYS * pre) if before_days is None else before_days
+    after = max(DAYS, CYCLE_DAYS * post) if after_days is None else after_days
+    for name, days in (("before_days", before), ("after_days", after)):
+        if not 0 < days < 20_000:
+            raise RequestError(f"{name} is {days}: give a number of days above 0.")
+    return event[0] - dt.timedelta(days=before), event[1] + dt.timedelta(days=after)
+
+
+def _choices(
+    client: pystac_client.Client, sought: Sought, pre: int, post: int
+) -> tuple[Choice, ...]:
+    """One complete choice per orbit asked for."""
+    wanted = sought.orbit if sought.orbit in _STATES else None
+    equals = {sought.settings.orbit_state_property: wanted} if wanted else {}
+    if equals and understands(client):
+        # half the records to carry; where they do not suffice, all are read, to say what there is
+        tracks, _ = _tracks(client, sought, equals)
+        narrow = choose(_of(tracks, wanted), sought.event, pre=pre, post=post)
+        if narrow and (len(narrow.pre), len(narrow.post)) == (pre, post):
+            return (narrow,)
+    tracks, sought = _tracks(client, sought, {})
+    states = _STATES if sought.orbit == "both" else (wanted,)
+    choices = []
+    for state in states:
+        choice = choose(_of(tracks, state), sought.event, pre=pre, post=post)
+        asked = replace(sought, orbit=state)
+        error = shortfall(choice, tracks, asked, pre=pre, post=post, now=utc_now())
+        if error is not None:
+            raise error
+        if choice is not None:
+            choices.append(choice)
+    return tuple(choices)
+
+
+def _of(tracks: list[Track], state: str | None) -> list[Track]:
+    return [track for track in tracks if state in (None, track.orbit_state)]
+
+
+def _tracks(
+    client: pystac_client.Client, sought: Sought, equals: Mapping[str, str]
+) -> tuple[list[Track], Sought]:
+    """Tracks over the place, and what was sought with the scenes that had to be left out."""
+    settings, area = sought.settings, sought.area
+    records = search_items(
+        client, settings, settings.radar_collection, area.bbox, sought.window, equals=equals
+    )
+    scenes = [read_scene(record, settings) for record in records]
+    if not scenes and not equals:
+        raise _nothing(client, sought)
+    keys = [_asset_key(settings, band) for band in sought.bands]
+    usable = [scene for scene in scenes if all(key in scene.item.assets for key in keys)]
+    kept = {scene.item.id for scene in usable}
+    lacking = tuple(scene.item.id for scene in scenes if scene.item.id not in kept)
+    return tracks_of(group_passes(usable, area.geometry)), replace(sought, lacking=lacking)
+
+
+def _asset_key(settings: CatalogSettings, band: str) -> str:
+    if band not in settings.radar_assets:
+        raise RequestError(
+            f"catalogue {settings.name} names no asset for band {band!r}: add it to radar_assets "
+            f"(it has {', '.join(settings.radar_assets)})."
+        )
+    return settings.radar_assets[band]
+
+
+def _passes(choice: Choice, sought: Sought, images: tuple[pystac.Item, ...]) -> Passes:
+    items = [item for one in (*choice.pre, *choice.post) for item in one.items]
+    return Passes(
+        pre=choice.pre,
+        post=choice.post,
+        catalog=sought.settings,
+        event=sought.event,
+        optical=images,
+        simulated=any(is_simulated(item) for item in (*items, *images)),
+    )
+
+
+def _optical(client: pystac_client.Client, sought: Sought) -> tuple[pystac.Item, ...]:
+    settings = sought.settings
+    if settings.optical_collection is None:
+        raise RequestError(
+            f"catalogue {settings.name} has no optical collection: set optical_collection, or "
+            "choose a composite without red, green and blue."
+        )
+    window = (sought.event[1], sought.window[1])
+    records = search_items(client, settings, settings.optical_collection, sought.area.bbox, window)
+    items = clearest([read_item(record) for record in records], sought.area.geometry, window[0])
+    if not items:
+        raise NoSceneError(
+            f"no optical scene in collection {settings.optical_collection!r} of {settings.name} "
+            f"for {sought.area} between {window[0]:%Y-%m-%d} and {window[1]:%Y-%m-%d}: search "
+            "further with after_days, or choose a composite without red, green and blue."
+        )
+    return items
+
+
+def _nothing(client: pystac_client.Client, sought: Sought) -> RequestError:
+    """Why a search found nothing: the collection, the place or the dates."""
+    settings = sought.settings
+    name = settings.radar_collection
+    require_collection(client, settings, name, "radar_collection")
+    if first_item(client, settings, name, sought.area.bbox) is not None:
+        return NoSceneError(
+            f"no radar scene in {sought}, although there are others of the place: check event, or "
+            "search further with before_days and after_days."
+        )
+    example = first_item(client, settings, name)
+    if example is None:
+        return OutsideCoverageError(
+            f"collection {name!r} of {settings.name} has no items: check catalog and "
+            "radar_collection."
+        )
+    refuse_source_form(str(example.get("id")), example.get("bbox"), example.get("geometry"))
+    return OutsideCoverageError(
+        f"the place ({sought.area}) is outside the coverage of collection {name!r} of "
+        f"{settings.name}: check that longitude comes before latitude, or use another catalog."
+    )

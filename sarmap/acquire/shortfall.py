@@ -1,0 +1,201 @@
+"""Why a search cannot be served, each in one sentence that says what to change."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sarmap.acquire.area import Area
+from sarmap.acquire.pairing import Choice, Track
+from sarmap.errors import RequestError
+from sarmap.types import CatalogSettings, Pass
+
+__all__ = [
+    "NoPostPassError",
+    "NoPrePassError",
+    "NoSceneError",
+    "OutsideCoverageError",
+    "PassError",
+    "Sought",
+    "TooFewPassesError",
+    "shortfall",
+]
+
+
+class NoSceneError(RequestError):
+    """The catalogue has no scene of the place within the dates."""
+
+
+class OutsideCoverageError(NoSceneError):
+    """The collection has no scene of the place at any time."""
+
+
+class PassError(RequestError):
+    """Passes were found, but not the ones a map needs."""
+
+    def __init__(self, message: str, passes: tuple[Pass, ...], due: dict[str, dt.datetime]):
+        super().__init__(message)
+        self.passes = passes
+        """The passes that exist, by time; role ''."""
+        self.due = due
+        """Orbit ('ascending orbit 68') -> when it is next due, UTC."""
+
+
+class NoPostPassError(PassError):
+    """No pass after the event yet."""
+
+
+class NoPrePassError(PassError):
+    """No pass before the event."""
+
+
+class TooFewPassesError(PassError):
+    """Fewer passes than asked for."""
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What was searched for, for messages."""
+
+    area: Area
+    """The place."""
+    settings: CatalogSettings
+    """The catalogue."""
+    event: tuple[dt.datetime, dt.datetime]
+    """Start and end, UTC."""
+    window: tuple[dt.datetime, dt.datetime]
+    """First and last instant searched, UTC."""
+    orbit: str | None
+    """'ascending', 'descending', or None for any."""
+    bands: tuple[str, ...]
+    """Bands every scene must have."""
+    lacking: tuple[str, ...] = ()
+    """Ids of scenes left out because they lack an asset for one of `bands`."""
+
+    def __str__(self) -> str:
+        """Collection, catalogue, place and dates in words."""
+        first, last = self.window
+        return (
+            f"collection {self.settings.radar_collection!r} of {self.settings.name} for "
+            f"{self.area} between {first:%Y-%m-%d} and {last:%Y-%m-%d}"
+        )
+
+    @property
+    def left_out(self) -> str:
+        """A clause on scenes without the bands; empty where there are none."""
+        if not self.lacking:
+            return ""
+        keys = " and ".join(repr(self.settings.radar_assets.get(b, b)) for b in self.bands)
+        count = len(self.lacking)
+        return (
+            f" ({count} scene{'s' * (count > 1)} left out for want of asset {keys}, such as "
+            f"{self.lacking[0]})"
+        )
+
+
+def shortfall(
+    choice: Choice | None,
+    tracks: Sequence[Track],
+    sought: Sought,
+    *,
+    pre: int,
+    post: int,
+    now: dt.datetime,
+) -> RequestError | None:
+    """The error of a choice that lacks passes; None where it has them all."""
+    if choice is None:
+        return _no_track(tracks, sought, now)
+    passes = tuple(sorted((p for t in tracks for p in t.passes), key=lambda p: p.datetime))
+    due = {_orbit(track): track.next_after(sought.event[1]) for track in tracks}
+    track = _orbit(choice.track)
+    if not choice.post:
+        return NoPostPassError(_no_post(choice, tracks, sought, now), passes, due)
+    if not choice.pre:
+        first = choice.track.passes[0].datetime
+        return NoPrePassError(
+            f"no pass before the event ({_day(sought.event[0])}) in {sought}: the first of {track} "
+            f"is of {_day(first)}{sought.left_out}; check event, or search further back with "
+            "before_days.",
+            passes,
+            due,
+        )
+    if len(choice.post) < post:
+        return TooFewPassesError(
+            f"{post} passes after the event were asked for, but {track} has {len(choice.post)} "
+            f"({_days(choice.post)}){sought.left_out}; {_due(choice.track, sought, now)}; ask for "
+            f"post={len(choice.post)} with a composite of that many, or wait.",
+            passes,
+            due,
+        )
+    if len(choice.pre) < pre:
+        return TooFewPassesError(
+            f"{pre} passes before the event were asked for, but {track} has {len(choice.pre)} "
+            f"({_days(choice.pre)}) since {_day(sought.window[0])}{sought.left_out}; ask for "
+            f"pre={len(choice.pre)}, or search further back with before_days.",
+            passes,
+            due,
+        )
+    return None
+
+
+def _no_track(tracks: Sequence[Track], sought: Sought, now: dt.datetime) -> RequestError:
+    """No track of the orbit that was asked for."""
+    if not tracks:
+        return NoSceneError(
+            f"no radar scene covers the place in {sought}{sought.left_out}: check area, event, "
+            "catalog and bands."
+        )
+    passes = tuple(sorted((p for t in tracks for p in t.passes), key=lambda p: p.datetime))
+    due = {_orbit(track): track.next_after(sought.event[1]) for track in tracks}
+    others = ", ".join(_orbit(track) for track in tracks)
+    return PassError(
+        f"no {sought.orbit} pass in {sought}{sought.left_out}: there is {others}; change or leave "
+        "out orbit.",
+        passes,
+        due,
+    )
+
+
+def _no_post(choice: Choice, tracks: Sequence[Track], sought: Sought, now: dt.datetime) -> str:
+    seen = "; ".join(
+        f"{_orbit(track)} passed on {_days(track.passes[-3:])}, {_due(track, sought, now)}"
+        for track in tracks
+    )
+    after = [track for track in tracks if track.passes[-1].datetime > sought.event[1]]
+    fix = "map again when it is in the catalogue"
+    if after and sought.orbit is not None:
+        fix = f"{fix}, or change orbit"
+    return (
+        f"no pass of {_orbit(choice.track)} after the event ({_day(sought.event[1])}) in "
+        f"{sought}{sought.left_out}: {seen}; {fix}."
+    )
+
+
+def _due(track: Track, sought: Sought, now: dt.datetime) -> str:
+    """When a track comes next, and from what that is known."""
+    last = max(track.passes[-1].datetime, sought.event[1])
+    expected = track.next_after(last)
+    ahead = track.next_after(max(last, now))
+    days = f"seen every {track.repeat.days} days" if track.repeat else "one pass seen, 12-day cycle"
+    if expected < now:
+        return (
+            f"the next was due {_day(expected)} and is not in the catalogue, the one after is due "
+            f"{_day(ahead)} ({days})"
+        )
+    return f"the next is due {_day(expected)} ({days})"
+
+
+def _orbit(track: Track) -> str:
+    return f"{track.orbit_state} orbit {track.relative_orbit}"
+
+
+def _day(instant: dt.datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M} UTC"
+
+
+def _days(passes: Sequence[Pass]) -> str:
+    return ", ".join(
+        f"{one.datetime:%Y-%m-%d} ({one.coverage:.0%})"
+        for one in sorted(passes, key=lambda p: p.datetime)
+    )
