@@ -1,0 +1,169 @@
+"""How a map was made, as its attributes tell it: written once, read by every other product.
+
+Attributes are public: a last guard strips what must never be in them (signatures, user names,
+folders), whoever put it there.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Provenance", "public_attributes", "read_provenance"]
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>\\]+", re.IGNORECASE)
+_PATH = re.compile(r"^(~|/[^/\s]|[A-Za-z]:[\\/]|\\\\|\.\.?[\\/])")
+
+
+def public_attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+    """Attributes as the store keeps them: strings and numbers, nested values as JSON.
+
+    Queries and user names are cut from URLs, folders from local paths, at every depth.
+
+    Examples
+    --------
+    >>> public_attributes({"scenes": [{"id": "S1A", "href": "https://u:p@host/a.tif?sig=secret"}]})
+    {'scenes': '[{"id": "S1A", "href": "https://host/a.tif"}]'}
+    >>> public_attributes({"weights": "/home/me/net.keras", "bands": ("vv", "vh")})
+    {'weights': 'net.keras', 'bands': '["vv", "vh"]'}
+    """
+    return {str(key): _flat(_public(value)) for key, value in attrs.items()}
+
+
+def _flat(value: Any) -> Any:
+    """Nested values as JSON text, so that the store converts to netCDF too."""
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, bool):
+        return int(value)
+    return "" if value is None else value
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _public(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_public(part) for part in value]
+    if isinstance(value, dt.datetime | dt.date):
+        return value.isoformat()
+    if isinstance(value, str):
+        return _public_text(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _public_text(str(value))
+
+
+def _public_text(text: str) -> str:
+    if text[:1] in ("{", "["):
+        try:
+            return json.dumps(_public(json.loads(text)), ensure_ascii=False)
+        except ValueError:
+            pass
+    if _PATH.match(text) and "://" not in text:
+        return PureWindowsPath(text).name if "\\" in text else PurePosixPath(text).name
+    return _URL.sub(_public_url, text)
+
+
+def _public_url(match: re.Match[str]) -> str:
+    parts = urllib.parse.urlsplit(match.group())
+    if parts.scheme.lower() == "file":
+        return PurePosixPath(parts.path).name
+    host = parts.netloc.rpartition("@")[2]
+    return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a map's attributes say of its making; empty where they say nothing."""
+
+    scenes: tuple[Mapping[str, Any], ...]
+    """One record per scene: id, datetime, role, orbit_state, relative_orbit, platform."""
+    detector: str
+    """Name of the detector."""
+    composite: str
+    """Name of the composite, or its bands."""
+    event: tuple[dt.datetime, dt.datetime] | None
+    """Start and end of the event, UTC."""
+    attribution: str
+    """Notice of the data's owners."""
+    simulated: bool
+    """True where the scenes are simulated."""
+    version: str
+    """sarmap version that made the map."""
+
+    @property
+    def scene_ids(self) -> tuple[str, ...]:
+        """Ids of the scenes, each once, in order."""
+        return tuple(dict.fromkeys(str(scene["id"]) for scene in self.scenes if "id" in scene))
+
+    @property
+    def orbits(self) -> tuple[str, ...]:
+        """Orbit states, each once."""
+        return tuple(
+            dict.fromkeys(str(s["orbit_state"]) for s in self.scenes if s.get("orbit_state"))
+        )
+
+    @property
+    def relative_orbits(self) -> tuple[int, ...]:
+        """Track numbers, each once."""
+        return tuple(
+            dict.fromkeys(int(s["relative_orbit"]) for s in self.scenes if s.get("relative_orbit"))
+        )
+
+    def times(self, role: str) -> tuple[dt.datetime, ...]:
+        """Instants of the scenes whose role starts with `role` ('pre' or 'post'), in order."""
+        chosen = (s for s in self.scenes if str(s.get("role", "")).startswith(role))
+        return tuple(sorted({_instant(str(s["datetime"])) for s in chosen if s.get("datetime")}))
+
+
+def read_provenance(attrs: Mapping[Any, Any]) -> Provenance:
+    """The making of a map from its attributes (JSON text or plain values).
+
+    Examples
+    --------
+    >>> made = read_provenance({"scenes": '[{"id": "S1B_1", "orbit_state": "ascending"}]'})
+    >>> made.scene_ids, made.orbits, made.simulated
+    (('S1B_1',), ('ascending',), False)
+    """
+    scenes = _value(attrs.get("scenes")) or []
+    detector = _value(attrs.get("detector") or attrs.get("sarmap:detector") or "")
+    composite = _value(attrs.get("composite") or "")
+    if isinstance(detector, Mapping):
+        composite = composite or detector.get("composite") or detector.get("bands") or ""
+        detector = detector.get("name", "")
+    if isinstance(composite, list | tuple):
+        composite = ", ".join(map(str, composite))
+    event = _value(attrs.get("sarmap:event") or attrs.get("event"))
+    ends = [event] if isinstance(event, str) else list(event or [])
+    instants = tuple(_instant(str(end)) for end in ends)
+    return Provenance(
+        scenes=tuple(scene if isinstance(scene, Mapping) else {"id": scene} for scene in scenes),
+        detector=str(detector),
+        composite=str(composite),
+        event=(instants[0], instants[-1]) if instants else None,
+        attribution=str(attrs.get("attribution", "")),
+        simulated=str(attrs.get("simulated", 0)).lower() in ("1", "true", "yes"),
+        version=str(attrs.get("sarmap:version", "")),
+    )
+
+
+def _value(value: Any) -> Any:
+    """JSON text decoded; anything else as it is."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        return json.loads(value)
+    return value
+
+
+def _instant(text: str) -> dt.datetime:
+    moment = dt.datetime.fromisoformat(text)
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)

@@ -1,0 +1,317 @@
+"""The result store: a Zarr v3 folder or object-store prefix that plain xarray opens.
+
+What it holds
+    ``probability`` (y, x) uint8 in steps of 0.004, 255 where there is none; ``observation`` (y, x)
+    uint8 flags; ``slope`` (y, x) uint8 in steps of 0.4 degrees where the terrain was read;
+    ``window_probability`` (window_y, window_x) of window classifiers; ``disagreement`` and
+    ``observed_by`` of fused orbits; ``y`` and ``x`` at pixel centres; ``spatial_ref``; attributes
+    that say how it was made. CF conventions 1.11.
+Never half a map for a whole one
+    The attribute ``sarmap:status`` is ``writing`` until the last pixel is stored, then
+    ``complete``; `open_map` refuses anything else. A pixel that was never stored reads as
+    *no data*, not as a low probability: fill values mean 'not seen'.
+One owner per object
+    Blocks are aligned to shards, and one task writes whole shards, so nothing is lost to two
+    tasks in one object, and the store is the same to the byte in whatever order tasks run.
+Which programs open it
+    xarray, and everything on zarr-python 3. The blocks are sharded, which GDAL reads from version
+    3.13 (2026) on: GDAL 3.10 knows no Zarr v3 of the final specification, 3.11 and 3.12 know it
+    without the ``sharding_indexed`` codec. QGIS opens the store where it was built with GDAL 3.13
+    or newer (QGIS 4.0.3 came with 3.12). For every other GIS there is `sarmap.write_cog`.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sarmap.errors import OutputError, RequestError
+from sarmap.export.blocks import compute_blocks, store_layers
+from sarmap.export.encoding import layer_of
+from sarmap.export.georeference import coordinate_attrs, geobox_of, spatial_ref_attrs
+from sarmap.export.layout import Layout, plan_layout
+from sarmap.export.location import check_writable, store_at, writing_to
+from sarmap.export.provenance import public_attributes, read_provenance
+from sarmap.types import Observation
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+
+__all__ = ["check_writable", "count_observations", "is_simulated", "open_map", "write_zarr"]
+
+STATUS = "sarmap:status"
+PIXELS = "sarmap:pixels"
+_WINDOW_AXES = {"window_y": "y", "window_x": "x"}
+
+
+def write_zarr(
+    dataset: xr.Dataset,
+    out: str | Path,
+    *,
+    attrs: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    chunk: int = 512,
+    shard: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    alongside: xr.DataArray | None = None,
+) -> str:
+    """Compute a map and write it, all layers in one pass, on whatever Dask scheduler is active.
+
+    Parameters
+    ----------
+    dataset
+        ``probability`` (y, x) 0-1, NaN where nothing was seen, and ``observation`` (y, x) uint8;
+        optionally ``slope`` (degrees) and other (y, x) layers, and ``window_probability``
+        (window_y, window_x). Coordinates are pixel centres; ``spatial_ref`` holds the CRS.
+        Where probability and observation disagree, the pixel counts as not seen.
+    out
+        Local folder, or URL (``s3://``, ``gs://``, ``az://``, ``memory://``).
+    attrs
+        How the map was made, added to the dataset's own attributes. Nested values are kept as
+        JSON. A function is called when all pixels are stored, for what is known only then.
+    overwrite
+        Replace an existing Zarr store. A local one stays until the new one is whole.
+    chunk
+        Edge of a compressed chunk, pixels.
+    shard
+        Edge of a stored object, pixels, a multiple of `chunk`. By default a Dask block.
+    progress
+        Called with the blocks done and all blocks, as blocks finish.
+    alongside
+        A lazy DataArray, such as an overview for a picture, to load in place in the same pass.
+
+    Returns
+    -------
+    The place written to, as given.
+
+    Raises
+    ------
+    RequestError
+        `out` exists and may not be replaced, or the dataset is not a map.
+    OutputError
+        `out` cannot be written: found before anything is computed, unless a disk fills up.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile, xarray as xr
+    >>> probability = np.array([[0.1, 0.7, np.nan]], "float32")
+    >>> area = xr.Dataset(
+    ...     {
+    ...         "probability": (("y", "x"), probability),
+    ...         "observation": (("y", "x"), np.array([[0, 0, 3]], "uint8")),
+    ...     },
+    ...     coords={"y": [5.0], "x": [5.0, 15.0, 25.0]},
+    ... )
+    >>> area.coords["spatial_ref"] = (
+    ...     (), 0, {"crs_wkt": "EPSG:32654", "GeoTransform": "0 10 0 10 0 -10"}
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_zarr(area, f"{folder}/map.zarr")
+    ...     stored = xr.open_zarr(path).load()
+    >>> stored.probability.values.round(3)
+    array([[0.1, 0.7, nan]])
+    """
+    grid = geobox_of(dataset)
+    _check_layers(dataset)
+    layouts = plan_layout(dataset, chunk=chunk, shard=shard)
+    described = {**dataset.attrs, **(attrs or {})}
+    late = {key: value for key, value in described.items() if callable(value)}
+    known = {key: value for key, value in described.items() if key not in late}
+    with writing_to(out, overwrite=overwrite) as store:
+        group = _create(store, dataset, grid, layouts, public_attributes(known))
+        tasks = store_layers(dataset, group, layouts)
+        extra = None if alongside is None else alongside.data
+        counts, loaded = compute_blocks(tasks, extra, progress)
+        if alongside is not None:
+            alongside.data = loaded
+        final = {key: value() for key, value in late.items()}
+        _complete(store, group, counts, public_attributes(final))
+    return str(out)
+
+
+def open_map(path: str | Path) -> xr.Dataset:
+    """Open a finished map lazily, one Dask block per stored object, probability as float32.
+
+    Raises
+    ------
+    RequestError
+        Nothing is there, it is not a sarmap map, or it was never finished.
+    """
+    import xarray as xr
+
+    shown = Path(str(path)).name
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="(?s).*[Cc]onsolidated metadata")
+            dataset = xr.open_zarr(store_at(path, read_only=True), chunks=None)
+    except (FileNotFoundError, OSError, ValueError, KeyError) as error:
+        raise RequestError(f"{shown} is not a map: no Zarr store can be opened there.") from error
+    status = dataset.attrs.get(STATUS)
+    if status is None or "probability" not in dataset or "observation" not in dataset:
+        raise RequestError(f"{shown} is a Zarr store, but not a map that sarmap wrote.")
+    if status != "complete":
+        raise RequestError(
+            f"{shown} is an unfinished map (its writing was interrupted): make it again with "
+            "overwrite=True (--overwrite)."
+        )
+    return _lazy(dataset)
+
+
+def count_observations(dataset: xr.Dataset) -> dict[str, int]:
+    """Pixels of each observation meaning, from the attributes of a store or counted.
+
+    >>> import numpy as np, xarray as xr
+    >>> codes = xr.DataArray(np.array([[0, 0], [1, 3]], "uint8"), dims=("y", "x"))
+    >>> count_observations(xr.Dataset({"observation": codes}))
+    {'observed': 2, 'no_data': 1, 'read_failed': 0, 'layover_shadow': 1}
+    """
+    codes = dataset["observation"]
+    if PIXELS in dataset.attrs:
+        kept = json.loads(dataset.attrs[PIXELS])
+        if sum(kept.values()) == codes.size:
+            return {code.meaning: int(kept[code.meaning]) for code in Observation}
+    counts = [int(count) for count in _count_codes(codes)]
+    return {code.meaning: counts[code] for code in Observation}
+
+
+def is_simulated(dataset: xr.Dataset) -> bool:
+    """True where a map's scenes are simulated."""
+    return read_provenance(dataset.attrs).simulated
+
+
+def _count_codes(codes: xr.DataArray) -> np.ndarray[Any, np.dtype[np.int64]]:
+    import dask
+
+    if not dask.is_dask_collection(codes.data):
+        return np.bincount(codes.values.ravel(), minlength=4)[:4]
+    per_block = codes.data.map_blocks(
+        _count_block, dtype=np.int64, chunks=(1, 4), meta=np.empty((0, 0), np.int64)
+    )
+    counts: np.ndarray[Any, np.dtype[np.int64]] = per_block.compute().reshape(-1, 4).sum(axis=0)
+    return counts
+
+
+def _count_block(block: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.bincount(block.ravel(), minlength=4)[None, :4]
+
+
+def _check_layers(dataset: xr.Dataset) -> None:
+    for name in ("probability", "observation"):
+        if name not in dataset or dataset[name].dims != ("y", "x"):
+            raise RequestError(f"A map needs the variable {name!r} with dims (y, x).")
+    for name, variable in dataset.data_vars.items():
+        if variable.dims not in (("y", "x"), ("window_y", "window_x")):
+            raise RequestError(
+                f"Variable {name!r} has dims {variable.dims}; a map keeps only (y, x) and "
+                "(window_y, window_x): drop it."
+            )
+
+
+def _create(
+    store: Any,
+    dataset: xr.Dataset,
+    grid: GeoBox,
+    layouts: Mapping[str, Layout],
+    attributes: Mapping[str, Any],
+) -> Any:
+    """Empty arrays, coordinates and attributes, marked as being written."""
+    import zarr
+
+    simulated = "SIMULATED " if read_provenance(attributes).simulated else ""
+    described = {
+        "Conventions": "CF-1.11",
+        "title": f"{simulated}landslide probability",
+        "sarmap:version": _version(),
+        **attributes,
+        STATUS: "writing",
+    }
+    try:
+        group = zarr.create_group(store, zarr_format=3, attributes=described)
+        for name in ("y", "x", *_WINDOW_AXES):
+            if name in dataset.sizes:
+                _create_coordinate(group, name, dataset, grid)
+        group.create_array(
+            "spatial_ref", shape=(), dtype="int64", attributes=spatial_ref_attrs(grid)
+        )
+        for name, layout in layouts.items():
+            _create_layer(group, name, dataset[name], layout)
+        _consolidate(store)
+    except (OSError, PermissionError) as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputError(
+            f"The result cannot be written ({reason}): choose another `out`."
+        ) from error
+    return group
+
+
+def _create_coordinate(group: Any, name: str, dataset: xr.Dataset, grid: GeoBox) -> None:
+    attrs = coordinate_attrs(grid, _WINDOW_AXES.get(name, name))
+    if name in _WINDOW_AXES:
+        attrs["long_name"] = f"{_WINDOW_AXES[name]} of window centre"
+    values = np.asarray(dataset[name].values, np.float64)
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        dtype="float64",
+        chunks=values.shape,
+        dimension_names=[name],
+        fill_value=np.nan,
+        attributes=attrs,
+    )
+    array[...] = values
+
+
+def _create_layer(group: Any, name: str, variable: xr.DataArray, layout: Layout) -> None:
+    from zarr.codecs import ZstdCodec
+
+    layer = layer_of(name, variable.dtype)
+    group.create_array(
+        name,
+        shape=variable.shape,
+        dtype=layer.dtype,
+        chunks=layout.chunks,
+        shards=layout.shards,
+        compressors=[ZstdCodec(level=1)],
+        fill_value=layer.fill,
+        dimension_names=list(variable.dims),
+        attributes={**layer.attrs, "grid_mapping": "spatial_ref", "coordinates": "spatial_ref"},
+    )
+
+
+def _complete(store: Any, group: Any, counts: Any, attributes: Mapping[str, Any]) -> None:
+    pixels = {code.meaning: int(counts[code]) for code in Observation}
+    group.update_attributes({**attributes, PIXELS: json.dumps(pixels), STATUS: "complete"})
+    _consolidate(store)
+
+
+def _consolidate(store: Any) -> None:
+    """One metadata record for the whole store: plain `open_zarr` warns where there is none."""
+    import zarr
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        zarr.consolidate_metadata(store, zarr_format=3)
+
+
+def _lazy(dataset: xr.Dataset) -> xr.Dataset:
+    """One block per shard; probabilities as float32, which decoding made float64."""
+    blocks: dict[Any, int] = {}
+    for variable in dataset.data_vars.values():
+        stored = variable.encoding.get("shards") or variable.encoding.get("chunks")
+        if stored:
+            blocks.update(zip(variable.dims, stored, strict=True))
+    lazy = dataset.chunk(blocks)
+    decoded = [name for name, one in lazy.data_vars.items() if one.dtype == np.float64]
+    return lazy.assign({name: lazy[name].astype(np.float32) for name in decoded})
+
+
+def _version() -> str:
+    import sarmap
+
+    return sarmap.__version__
