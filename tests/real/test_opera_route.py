@@ -1,0 +1,168 @@
+"""OPERA RTC-S1 over California, where no landslide happened: what is read, and what is called one.
+
+The files are read twice: by the whole route, through a STAC API, HTTP and stackstac; and by plain
+rasterio. Pre-event pass 2021-11-25 (Sentinel-1B), after it 12-01 (1A) and 12-07 (1B).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import odc.geo.xr  # noqa: F401  (the .odc accessor)
+import pytest
+import scipy.ndimage
+import shapely
+import xarray as xr
+
+import sarmap
+from sarmap.errors import RequestError
+
+pytestmark = pytest.mark.real
+
+EVENT = ("2021-11-26T00:00Z", "2021-11-30T00:00Z")
+DAYS = {"pre": "20211125", "post_1": "20211201", "post_2": "20211207"}
+CRS = 32611
+NORTH = (239_250.0, 3_850_590.0, 242_250.0, 3_853_590.0)
+"""left, bottom, right, top of the northernmost burst's crop, EPSG:32611."""
+ALL = (239_250.0, 3_813_660.0, 247_920.0, 3_853_590.0)
+"""The same around all three."""
+
+
+class HoldsStill:
+    """A first look at VH: smoothed power well below the pre-event pass in both later ones."""
+
+    bands = ("vh_pre", "vh_post_1", "vh_post_2")
+    name = "vh-drop"
+    kind = "pixel"
+    scaling = "db"
+    halo = 2
+
+    def __call__(self, tiles: Any) -> Any:
+        smooth = scipy.ndimage.uniform_filter(tiles, (1, 5, 5, 1), mode="nearest")
+        drop = smooth[..., 0] - np.maximum(smooth[..., 1], smooth[..., 2])
+        return (1 / (1 + np.exp(-2 * (drop - 3)))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def passes(opera: Any, opera_records: ModuleType, opera_folder: Path) -> Any:
+    records = opera_records.records(opera_folder)
+    place = shapely.union_all([shapely.geometry.shape(r["geometry"]) for r in records])
+    return sarmap.search_passes(place, EVENT, catalog=opera)
+
+
+@pytest.fixture(scope="module")
+def grid(opera: Any) -> Any:
+    from odc.geo.geobox import GeoBox
+
+    return GeoBox.from_bbox(ALL, crs=CRS, resolution=30)
+
+
+@pytest.fixture(scope="module")
+def cube(passes: Any, grid: Any) -> xr.Dataset:
+    return sarmap.open_cube(passes, grid, bands=("vv", "vh"), chunk=160).compute()
+
+
+def test_both_satellites_of_one_track_are_paired_by_date(passes: Any) -> None:
+    found = [(p.role, f"{p.datetime:%Y%m%d}", p.platform, len(p.items)) for p in passes]
+    assert found == [
+        ("pre", "20211125", "SENTINEL-1B", 3),
+        ("post_1", "20211201", "SENTINEL-1A", 3),
+        ("post_2", "20211207", "SENTINEL-1B", 3),
+    ]
+    assert (passes.orbit_state, passes.relative_orbit) == ("ascending", 137)
+    assert all(p.coverage > 0.999 for p in passes)
+
+
+@pytest.mark.parametrize("band", ["vv", "vh"])
+def test_the_cube_holds_the_files_own_pixels(
+    cube: xr.Dataset, opera_records: ModuleType, opera_folder: Path, band: str
+) -> None:
+    for time, role in enumerate(cube["role"].values):
+        expected = opera_records.mosaic(opera_folder, DAYS[str(role)], band.upper(), ALL)
+        np.testing.assert_array_equal(cube[band][time].values, expected)
+
+
+def test_what_no_burst_covers_is_no_data_and_the_rest_is_observed(
+    cube: xr.Dataset, opera_records: ModuleType, opera_folder: Path
+) -> None:
+    for time, role in enumerate(cube["role"].values):
+        seen = np.isfinite(opera_records.mosaic(opera_folder, DAYS[str(role)], "VV", ALL))
+        np.testing.assert_array_equal(cube["observation"][time].values == 0, seen)
+        np.testing.assert_array_equal(cube["observation"][time].values == 1, ~seen)
+        assert seen.sum() == 30_000  # three crops of 100 x 100
+
+
+def test_pixel_centres_lie_half_a_pixel_inside_the_files(cube: xr.Dataset) -> None:
+    assert float(cube["x"][0]) == ALL[0] + 15
+    assert float(cube["y"][0]) == ALL[3] - 15
+    assert cube.odc.geobox.crs.epsg == CRS
+
+
+@pytest.mark.parametrize(
+    ("name", "bands"),
+    [
+        ("BAA", [("vv", "pre"), ("vv", "post_1"), ("vv", "post_2")]),
+        ("BAH", [("vv", "pre"), ("vv", "post_1"), ("vh", "post_1")]),
+        ("HHH", [("vh", "pre"), ("vh", "post_1"), ("vh", "post_2")]),
+    ],
+)
+def test_composites_are_amplitudes_of_the_files(
+    cube: xr.Dataset,
+    opera_records: ModuleType,
+    opera_folder: Path,
+    name: str,
+    bands: list[tuple[str, str]],
+) -> None:
+    composite = sarmap.make_composite(cube, None, name)
+    for band, (polarisation, role) in zip(composite, bands, strict=True):
+        power = opera_records.mosaic(opera_folder, DAYS[role], polarisation.upper(), ALL)
+        np.testing.assert_allclose(band.values, np.sqrt(power), rtol=1e-6)
+
+
+@pytest.mark.parametrize("detector", ["cnn", "cnn-bah", HoldsStill()], ids=["BAA", "BAH", "HHH"])
+def test_where_nothing_happened_little_is_called_a_landslide(
+    opera: Any,
+    grid: Any,
+    detector: Any,
+    opera_records: ModuleType,
+    opera_folder: Path,
+    tmp_path: Path,
+    record_property: Any,
+) -> None:
+    request = sarmap.MapRequest(
+        area=grid,
+        event=EVENT,
+        catalog=opera,
+        detector=detector,
+        resolution=30,
+        out=str(tmp_path / "map.zarr"),
+    )
+    result = sarmap.map_landslides(request)
+    stored = xr.open_zarr(result.path)
+    seen = np.isfinite(opera_records.mosaic(opera_folder, DAYS["pre"], "VV", ALL))
+    probability = stored["probability"].values
+    np.testing.assert_array_equal(np.isfinite(probability), seen)
+    assert result.observation["observed"] == 30_000
+    assert not result.read_failed
+    called = probability[seen] >= 0.5
+    # 30,000 pixels of 900 m2 are 27 km2
+    record_property("false_alarm_share", float(called.mean()))
+    record_property("false_alarm_km2_in_27_km2", float(called.sum() * 900e-6))
+    print(f"false alarms: {called.mean():.4%} of the observed pixels")
+    assert called.mean() < 0.5
+
+
+def test_a_record_without_projection_as_cmr_stac_gives_it_says_what_is_missing(
+    opera: Any, opera_records: ModuleType, opera_folder: Path, grid: Any
+) -> None:
+    from sarmap.simulate.serve import serve_catalog
+
+    records = opera_records.records(opera_folder, projected=False)
+    with serve_catalog(records, [opera_records.collection()], opera_folder) as server:
+        passes = sarmap.search_passes(grid, EVENT, catalog=replace(opera, url=server.url))
+        with pytest.raises(RequestError, match=r"OPERA_L2_RTC-S1_T137-\S+ has no proj:code"):
+            sarmap.open_cube(passes, grid, bands=("vv",))

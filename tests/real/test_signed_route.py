@@ -1,0 +1,221 @@
+"""The route of Planetary Computer's users, signing included, with nothing changed but addresses.
+
+Recorded items come from a STAC API on loopback; their blobs from storage that answers 403 to
+whoever brings no token, a forged one or one that is no longer good.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+from numpy.typing import NDArray
+from rasterio.windows import from_bounds
+
+import sarmap
+from sarmap.errors import UnreadDataError
+
+pytestmark = pytest.mark.real
+
+EVENT = "2024-04-25T12:00:00Z"
+STALE = "st=2024-04-20T00%3A00%3A00Z&se=2024-04-20T01%3A00%3A00Z&sp=rl&sr=c&sig=c3RhbGU%3D"
+
+
+@pytest.fixture
+def grid(planetary_replay: ModuleType) -> Any:
+    return sarmap.make_grid(planetary_replay.place())
+
+
+def secrets_of(storage: Any) -> list[str]:
+    """What must never be seen outside a request: signatures, and the mark of any."""
+    return ["sig=", "c3RhbGU", *storage.signatures]
+
+
+def plain_mosaic(
+    folder: Path, replay: ModuleType, records: Any, day: str, grid: Any
+) -> NDArray[Any]:
+    """VV of one day by plain rasterio reads: the earlier slice first, then the later one."""
+    canvas = np.full(grid.shape.yx, np.nan, np.float32)
+    slices = [
+        record
+        for record in records
+        if record["properties"]["datetime"].startswith(day)
+        and record["properties"].get("s1:slice_number") in ("29", "30")
+    ]
+    for record in sorted(slices, key=lambda r: r["properties"]["datetime"]):
+        with rasterio.open(folder / replay.blob(record, "vv")) as opened:
+            window = from_bounds(*grid.boundingbox.bbox, transform=opened.transform)
+            pixels = opened.read(1, window=window)
+        empty = np.isnan(canvas) & (pixels > 0)
+        canvas[empty] = pixels[empty]
+    return canvas
+
+
+def test_pixels_come_through_signed_reads_only(
+    planetary: Any,
+    grid: Any,
+    planetary_replay: ModuleType,
+    planetary_records: Any,
+    planetary_blobs: Path,
+) -> None:
+    settings, storage = planetary
+    passes = sarmap.search_passes(planetary_replay.place(), EVENT, catalog=settings)
+    cube = sarmap.open_cube(passes, grid, bands=("vv",), chunk=100).compute()
+    for index, day in enumerate(("2024-04-19", "2024-05-01", "2024-05-13")):
+        expected = plain_mosaic(planetary_blobs, planetary_replay, planetary_records, day, grid)
+        assert np.isfinite(expected).all()
+        np.testing.assert_array_equal(cube["vv"][index].values, expected)
+    assert {kind for kind, _ in storage.kinds} == {"signed"}
+    assert {status for _, status in storage.kinds} <= {200, 206}
+    assert len(storage.tokens) == 1  # one container, one token
+
+
+def test_the_pass_is_put_together_from_the_two_slices_that_meet_there(
+    planetary: Any, planetary_replay: ModuleType
+) -> None:
+    settings, _ = planetary
+    passes = sarmap.search_passes(planetary_replay.place(), EVENT, catalog=settings)
+    assert [len(one.items) for one in passes] == [2, 2, 2]
+    assert (passes.orbit_state, passes.relative_orbit) == ("descending", 51)
+    assert {one.platform for one in passes} == {"SENTINEL-1A"}
+
+
+def test_planning_and_building_the_graph_fetch_no_token_and_no_pixel(
+    planetary: Any, grid: Any, planetary_replay: ModuleType
+) -> None:
+    settings, storage = planetary
+    passes = sarmap.search_passes(planetary_replay.place(), EVENT, catalog=settings)
+    cube = sarmap.open_cube(passes, grid, bands=("vv",), chunk=100)
+    assert storage.tokens == []
+    assert storage.requests == []
+    cube["vv"][0].compute()
+    graph = cloudpickle.dumps(dict(cube.__dask_graph__()))
+    assert storage.tokens
+    assert not any(secret.encode() in graph for secret in secrets_of(storage))
+
+
+def test_a_token_that_expires_between_two_reads_is_replaced(
+    planetary: Any, grid: Any, planetary_replay: ModuleType
+) -> None:
+    settings, storage = planetary
+    storage.life = timedelta(seconds=1)
+    passes = sarmap.search_passes(planetary_replay.place(), EVENT, catalog=settings)
+    cube = sarmap.open_cube(passes, grid, bands=("vv",), chunk=100)
+    first = cube["vv"][:1].compute()
+    issued = len(storage.tokens)
+    time.sleep(1.05)
+    second = cube[["vv", "observation"]].compute()
+    assert len(storage.tokens) > issued
+    assert (second["observation"] == 0).all()
+    np.testing.assert_array_equal(second["vv"][0].values, first[0].values)
+
+
+def test_a_token_refused_before_its_time_is_replaced_mid_read(
+    planetary: Any, grid: Any, planetary_replay: ModuleType
+) -> None:
+    settings, storage = planetary
+    storage.revoke_after = 12
+    passes = sarmap.search_passes(planetary_replay.place(), EVENT, catalog=settings)
+    cube = sarmap.open_cube(passes, grid, bands=("vv",), chunk=60).compute()
+    assert (cube["observation"] == 0).all()
+    assert storage.kinds[("revoked", 403)] > 0
+    assert len(storage.tokens) > 1
+
+
+def test_a_token_that_stands_in_the_catalogue_already_is_not_believed(
+    planetary: Any,
+    grid: Any,
+    planetary_replay: ModuleType,
+    planetary_records: Any,
+    replay: Any,
+    tmp_path: Path,
+) -> None:
+    from sarmap.simulate.serve import serve_catalog
+
+    settings, storage = planetary
+    signed = []
+    for record in planetary_records:
+        moved = copy.deepcopy(planetary_replay.readdress(record, storage.url))
+        for asset in moved["assets"].values():
+            asset["href"] += f"?{STALE}" if asset["href"].startswith(storage.url) else ""
+        signed.append(moved)
+    with serve_catalog(signed, replay.collections, tmp_path) as server:
+        passes = sarmap.search_passes(
+            planetary_replay.place(), EVENT, catalog=replace(settings, url=server.url)
+        )
+        cube = sarmap.open_cube(passes, grid, bands=("vv",)).compute()
+    assert (cube["observation"] == 0).all()
+    assert {kind for kind, _ in storage.kinds} == {"signed"}
+    assert "sig=" not in str([item.to_dict() for one in passes for item in one.items])
+
+
+def run_map(settings: Any, place: Any, out: Path, **more: Any) -> Any:
+    request = sarmap.MapRequest(
+        area=place,
+        event=EVENT,
+        catalog=settings,
+        detector="attention-unet",
+        composite="BAA_S",
+        out=str(out / "map.zarr"),
+        products=("cog", "geopackage", "geoparquet", "quicklook", "item"),
+        **more,
+    )
+    return sarmap.map_landslides(request)
+
+
+def test_the_whole_map_runs_and_keeps_its_tokens_to_itself(
+    planetary: Any,
+    planetary_replay: ModuleType,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    settings, storage = planetary
+    storage.revoke_after = 20
+    result = run_map(settings, planetary_replay.place(), tmp_path)
+    assert not result.read_failed
+    assert np.isfinite(xr.open_zarr(result.path)["probability"].values).mean() > 0.9
+    assert not any(status < 400 for kind, status in storage.kinds if kind != "signed")
+    assert storage.kinds[("revoked", 403)] > 0
+    assert len({token.split("sig=")[1] for token in storage.tokens}) >= 3  # two containers, anew
+    written = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    heard = "\n".join([*(r.getMessage() for r in caplog.records), *capfd.readouterr()])
+    attributes = str(result.dataset.attrs) + str(result)
+    for secret in secrets_of(storage):
+        assert secret.encode() not in written
+        assert secret not in attributes
+        assert secret not in heard
+
+
+def test_storage_that_refuses_every_token_makes_no_map_of_low_probabilities(
+    planetary: Any,
+    planetary_replay: ModuleType,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings, storage = planetary
+    issue = storage.issue
+    storage.issue = lambda container: {
+        **issue(container),
+        "token": issue(container)["token"].replace("sig=", "sig=x"),
+    }
+    with pytest.raises(UnreadDataError) as refused:
+        run_map(settings, planetary_replay.place(), tmp_path, strict=True)
+    stored = xr.open_zarr(tmp_path / "map.zarr")
+    assert np.isnan(stored["probability"].values).all()
+    assert (stored["observation"].values == sarmap.Observation.READ_FAILED).all()
+    assert {kind for kind, _ in storage.kinds} == {"forged"}
+    for text in (str(refused.value), caplog.text, str(stored.attrs)):
+        assert not any(secret in text for secret in secrets_of(storage))
