@@ -14,9 +14,10 @@ import pystac
 import pystac_client
 import requests
 from pydantic import TypeAdapter, ValidationError
+from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
-from pystac_client.warnings import PystacClientWarning
+from pystac_client.warnings import DoesNotConformTo, PystacClientWarning
 from urllib3.util.retry import Retry
 
 from sarmap.acquire.signing import make_signer, redact, unsigned
@@ -63,6 +64,17 @@ PRESETS: Mapping[str, CatalogSettings] = {
     ),
 }
 """Catalogues known by name."""
+
+_NONSENSE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    pystac.STACError,
+    ClientTypeError,
+    DoesNotConformTo,
+)
+"""What the client raises on an answer that is no STAC."""
 
 _FIELDS = tuple(one.name for one in dataclasses.fields(CatalogSettings))
 _TIMEOUT = (10.0, 60.0)
@@ -140,7 +152,7 @@ def catalog_errors(settings: CatalogSettings, url: str | None = None) -> Iterato
         raise CatalogError(
             f"{where} {_failure(error, cause)}: check catalog and the network."
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, pystac.STACError):
+    except (*_NONSENSE, OSError):
         raise CatalogError(
             f"{where} did not answer as a STAC API: give the root of a STAC API as catalog."
         ) from None
@@ -150,6 +162,8 @@ def _failure(error: APIError, cause: BaseException | None) -> str:
     status = getattr(error, "status_code", None)
     if status is not None:
         return f"answered HTTP {status}"
+    if isinstance(cause, UnicodeDecodeError):
+        return "did not answer as a STAC API"
     if isinstance(cause, requests.Timeout):
         return "could not be reached (timed out)"
     if isinstance(cause, requests.exceptions.SSLError):

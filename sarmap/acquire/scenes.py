@@ -187,10 +187,15 @@ def _same(one: Scene, other: Scene) -> bool:
     """True for two versions of one scene: same satellite, track, instant and ground."""
     if abs(one.datetime - other.datetime) > _SAME_SCENE:
         return False
-    if (one.platform, one.relative_orbit) != (other.platform, other.relative_orbit):
+    if _geometry(one) != _geometry(other):
         return False
     shared = one.footprint.intersection(other.footprint).area
     return bool(shared > _SAME_GROUND * one.footprint.union(other.footprint).area)
+
+
+def _geometry(scene: Scene) -> tuple[str, int, str]:
+    """What two scenes must share to see the ground alike."""
+    return scene.platform, scene.relative_orbit, scene.orbit_state
 
 
 def _equal_area(geometry: BaseGeometry) -> float:
