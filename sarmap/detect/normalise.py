@@ -1,0 +1,111 @@
+"""Tiles made ready for a network: scaled as its training was, and without a missing value.
+
+``tile-minmax`` is the papers' patch normalisation (Nava et al. 2022, section 3.2), built per band
+so that slope in degrees stays useful beside backscatter: ``(x - min) / (max - min)`` over the
+tile's measured pixels; a band that is constant in a tile becomes 0.
+
+A missing pixel is filled so that it says as little as possible:
+
+- ``tile-minmax`` and ``none``: the mean of the same band over the tile's measured pixels. A fixed
+  number would be a bright or a dark target, and a change where only one date is missing.
+- fixed statistics: the band's offset, that is the training data's mean, and so 0 once normalised.
+
+Every result depends on its own tile alone and on a fixed order of additions, so that a tile has
+the same bits in whatever company it is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarmap.detect.protocol import FixedStatistics, Normalisation
+
+__all__ = ["normalise_tiles", "standardise"]
+
+Pixels = NDArray[np.float32]
+
+_GROUP_BYTES = 2**20
+"""Tiles worked on at a time: what stays in a core's cache."""
+
+
+def standardise(values: Pixels, statistics: FixedStatistics) -> Pixels:
+    """Fixed normalisation ``(value - offset) / scale`` of float32 ``[band, y, x]``; NaN stays NaN.
+
+    >>> standardise(np.float32([[[1.0, 3.0]]]), FixedStatistics((1.0,), (2.0,)))
+    array([[[0., 1.]]], dtype=float32)
+    """
+    offset, scale = (
+        np.asarray(pair, np.float32)[:, None, None]
+        for pair in (statistics.offset, statistics.scale)
+    )
+    standard: Pixels = values - offset
+    standard /= scale
+    return standard
+
+
+def normalise_tiles(tiles: Pixels, normalisation: Normalisation | FixedStatistics) -> None:
+    """Normalise float32 tiles ``[n, y, x, band]`` in place and fill what is NaN.
+
+    >>> tiles = np.float32([[[[2.0], [np.nan], [4.0]]]])
+    >>> normalise_tiles(tiles, "tile-minmax")
+    >>> tiles.ravel()
+    array([0. , 0.5, 1. ], dtype=float32)
+    """
+    if isinstance(normalisation, FixedStatistics):
+        planes = np.moveaxis(tiles, -1, 0).reshape(tiles.shape[-1], -1, 1)
+        standard = standardise(planes, normalisation).reshape(tiles.shape[-1], *tiles.shape[:-1])
+        tiles[...] = np.moveaxis(np.nan_to_num(standard, nan=0.0), 0, -1)
+        return
+    group = max(1, _GROUP_BYTES // max(1, tiles[:1].nbytes))
+    for start in range(0, len(tiles), group):
+        part = tiles[start : start + group]
+        if normalisation == "tile-minmax":
+            _stretch(part)
+        _fill_with_mean(part)
+
+
+def _stretch(tiles: Pixels) -> None:
+    """Per tile and band from its least to its greatest measured value, in place."""
+    # adding 0 makes the least value +0 where it is -0: its sign would depend on the order
+    low = _over_pixels(np.fmin, tiles) + np.float32(0)
+    span = _over_pixels(np.fmax, tiles) - low
+    span[span == 0] = 1
+    n, y, x, band = tiles.shape
+    # whole rows, since NumPy is slow where the innermost axis is only a few bands long
+    rows = tiles.reshape(n, y, x * band)
+    rows -= np.tile(low, (1, x))[:, None]
+    rows /= np.tile(span, (1, x))[:, None]
+
+
+def _fill_with_mean(tiles: Pixels) -> None:
+    """NaN becomes the mean of its band over the tile's measured pixels, in place."""
+    with_gaps = np.flatnonzero(np.isnan(_over_pixels(np.add, tiles)).any(axis=1))
+    if not len(with_gaps):
+        return
+    damaged = tiles[with_gaps]
+    missing = np.isnan(damaged)
+    total = _over_pixels(np.add, np.where(missing, np.float32(0), damaged).astype(np.float64))
+    measured = missing.shape[1] * missing.shape[2] - missing.sum(axis=(1, 2))
+    mean = (total / np.maximum(measured, 1)).astype(np.float32)
+    tiles[with_gaps] = np.where(missing, mean[:, None, None], damaged)
+
+
+def _over_pixels(join: Callable[..., NDArray[Any]], tiles: NDArray[Any]) -> NDArray[Any]:
+    """Join all pixels of each tile and band, halving them until one is left; ``[n, band]``.
+
+    Halving keeps the order of additions the tile's own (NumPy's own reduction may choose another
+    order for another number of tiles) and the inner loops long.
+    """
+    n, y, x, band = tiles.shape
+    pixels = tiles.reshape(n, y * x, band)
+    while (left := pixels.shape[1]) > 1:
+        half = left // 2
+        joined = join(pixels[:, :half], pixels[:, half : 2 * half])
+        if left % 2:
+            joined[:, 0] = join(joined[:, 0], pixels[:, -1])
+        pixels = joined
+    return pixels[:, 0].copy()
