@@ -66,7 +66,7 @@ def prepare(request: MapRequest) -> Prepared:
     from sarmap.acquire.catalogs import resolve_catalog
     from sarmap.acquire.grid import make_grid
     from sarmap.acquire.search import search_orbits
-    from sarmap.compose.composites import needs_optical, required_passes
+    from sarmap.compose.composites import needs_optical, required_passes, required_radar_bands
     from sarmap.detect.protocol import describe
 
     catalog = resolve_catalog(request.catalog)
@@ -83,6 +83,7 @@ def prepare(request: MapRequest) -> Prepared:
         pre=max(pre, request.pre),
         post=max(post, request.post or 0),
         optical=needs_optical(spec.bands),
+        bands=required_radar_bands(spec.bands),
     )
     chunk = request.chunk or DEFAULT_CHUNK
     return Prepared(request, catalog, detector, spec, passes, grid, chunk)

@@ -59,6 +59,7 @@ def map_landslides(
         OutputError: the result cannot be written.
         UnreadDataError: `strict` was asked for and some data could not be read; the map is kept.
     """
+    from sarmap.export.quicklook import composite_overview
     from sarmap.export.store import check_writable, count_observations, open_map, write_zarr
 
     started = time.perf_counter()
@@ -70,18 +71,19 @@ def map_landslides(
     assembly = assemble(prepared)
     made = make_plan(prepared, assembly)
     refuse_too_large(made)
-    dataset, overview = _with_overview(assembly, wanted="quicklook" in targets)
+    overview = composite_overview(assembly.composite) if "quicklook" in targets else None
     with _scheduler(client):
-        overview = write_zarr(
-            dataset,
+        write_zarr(
+            assembly.dataset,
             out,
-            attrs=provenance(prepared, made, assembly),
+            attrs=provenance(prepared, made, assembly)
+            | {"sarmap:seconds": lambda: round(time.perf_counter() - started, 3)},
             overwrite=request.overwrite,
             progress=progress,
             alongside=overview,
         )
     finished = open_map(out)
-    files = _write_products(finished, out, targets, request, overview)
+    files = _write_products(finished, targets, request, overview)
     observation = count_observations(finished)
     result = MapResult(
         dataset=finished,

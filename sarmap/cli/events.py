@@ -142,10 +142,16 @@ def _cached_event(cache: str | None, size: dict[str, int]) -> SimulatedEvent:
 
 def _refuse_real(store: Path) -> None:
     """The demo replaces its own earlier results, and nothing else."""
-    from sarmap.export.store import is_simulated
+    from sarmap.export.store import is_simulated, open_map
 
-    if store.exists() and not is_simulated(store):
+    if not store.exists():
+        return
+    try:
+        simulated = is_simulated(open_map(store))
+    except RequestError:
+        simulated = False
+    if not simulated:
         raise RequestError(
-            f"{store.name} in that folder is not a simulated map, and the demo would replace it: "
-            "choose another --out."
+            f"{store.name} in that folder is not a finished simulated map, and the demo would "
+            "replace it: remove it, or choose another --out."
         )
