@@ -233,16 +233,17 @@ def _checked(geometry: BaseGeometry, crs: str, name: str) -> Area:
         raise RequestError(f"{name} is an empty geometry: give a polygon or a bounding box.")
     if not np.isfinite(shapely.get_coordinates(geometry)).all():
         raise RequestError(f"{name} has coordinates that are not finite numbers: mend the polygon.")
+    if _is_lonlat(crs):
+        left, bottom, right, top = geometry.bounds
+        _refuse_wild((left, right), (bottom, top), name)
     source = _polygons(shapely.force_2d(geometry))
     lonlat = _to_lonlat(source, crs, name)
-    west, south, east, north = (lonlat if not lonlat.is_empty else geometry).bounds
-    if _is_lonlat(crs):
-        _refuse_wild((west, east), (south, north), name)
     if lonlat.is_empty or lonlat.area == 0:
         raise RequestError(
             f"{name} has no extent (a {geometry.geom_type} without area): give a polygon or a "
             "bounding box around it."
         )
+    west, _, east, _ = lonlat.bounds
     if east - west > 180:
         raise RequestError(
             f"{name} spans {east - west:.0f} degrees of longitude: a place across the antimeridian "
@@ -261,7 +262,8 @@ def _polygons(geometry: BaseGeometry) -> BaseGeometry:
 
 
 def _is_lonlat(crs: str) -> bool:
-    return crs == LONLAT or crs.upper().endswith("CRS84")
+    """True for WGS 84 in degrees, under any of its names."""
+    return crs == LONLAT or crs.upper().endswith(("CRS84", "EPSG::4326"))
 
 
 def _to_lonlat(geometry: BaseGeometry, crs: str, name: str) -> BaseGeometry:

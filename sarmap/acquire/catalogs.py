@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -115,6 +116,7 @@ def resolve_catalog(catalog: str | CatalogSettings | Mapping[str, Any]) -> Catal
             "a STAC API, or a mapping of settings."
         )
     make_signer(settings)
+    _check_pattern(settings)
     return settings
 
 
@@ -222,6 +224,16 @@ def _validated(values: dict[str, Any]) -> CatalogSettings:
         field = ".".join(str(part) for part in first["loc"])
         raise RequestError(
             f"catalog setting {field} is not valid ({first['msg']}): see CatalogSettings."
+        ) from None
+
+
+def _check_pattern(settings: CatalogSettings) -> None:
+    try:
+        re.compile(settings.id_pattern or "")
+    except re.error as error:
+        raise RequestError(
+            f"id_pattern of catalogue {settings.name} is not a regular expression ({error.msg}): "
+            "mend it, or leave it out."
         ) from None
 
 

@@ -152,9 +152,11 @@ class TokenStore:
                 self._tokens[endpoint] = token
             return token.query
 
-    def forget(self, endpoint: str) -> None:
-        """Drop the token of `endpoint`, so that the next read fetches another."""
-        self._tokens.pop(endpoint, None)
+    def forget(self, endpoint: str, used: str) -> None:
+        """Drop the token of `endpoint` if it is the one in the query `used`, or none is given."""
+        token = self._tokens.get(endpoint)
+        if token is not None and (not used or token.query in used):
+            self._tokens.pop(endpoint, None)
 
     def _fetched(self, endpoint: str) -> tuple[str, dt.datetime]:
         try:
@@ -199,10 +201,13 @@ class Signer:
         return f"{bare}{'&' if urlsplit(bare).query else '?'}{token}"
 
     def forget(self, href: str, tokens: TokenStore | None = None) -> None:
-        """Drop the token used for an address, after the storage refused it."""
+        """Drop the token used for an address, after the storage refused it.
+
+        Given the signed address, a token that another read has renewed meanwhile is kept.
+        """
         endpoint = self._token_endpoint(href)
         if endpoint is not None:
-            (tokens or _TOKENS).forget(endpoint)
+            (tokens or _TOKENS).forget(endpoint, urlsplit(href).query)
 
     def _token_endpoint(self, href: str) -> str | None:
         """The endpoint whose token opens `href`; None where it needs none."""

@@ -65,6 +65,16 @@ class TestForms:
         area = parse_area(box | {"crs": crs})
         assert area.bbox == pytest.approx((141.728, 42.538, 142.04, 42.903), abs=0.01)
 
+    @pytest.mark.parametrize(
+        "name", ["urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:EPSG::4326"]
+    )
+    def test_names_of_longitude_and_latitude(self, name: str) -> None:
+        crs = {"type": "name", "properties": {"name": name}}
+        assert parse_area(POLYGON | {"crs": crs}).crs == "EPSG:4326"
+        swapped = shapely.geometry.mapping(shapely.box(42.6, 141.8, 42.9, 142.1))
+        with pytest.raises(RequestError, match="look swapped"):
+            parse_area(swapped | {"crs": crs})
+
     def test_bow_tie_is_mended(self) -> None:
         tie = {"type": "Polygon", "coordinates": [[[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]]}
         area = parse_area(tie)

@@ -84,6 +84,7 @@ class TestResolve:
             ({"url": "http://a", "colour": "b"}, "valid are preset, name, url"),
             ({"url": ["http://a"]}, "setting url is not valid"),
             ({"url": "http://a", "radar_assets": "vv"}, "setting radar_assets is not valid"),
+            ({"url": "http://a", "id_pattern": "(T"}, "id_pattern of catalogue a is not a regular"),
             ({"url": "http://a", "signing": "aws"}, "signing 'aws'.*planetary-computer"),
         ],
     )

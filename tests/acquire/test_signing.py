@@ -149,6 +149,14 @@ class TestTokens:
         self.signer.forget(BLOB, store)
         assert self.signer(BLOB, store).endswith("sig=2")
 
+    def test_a_refusal_of_an_older_token_keeps_the_newer(self) -> None:
+        store = Clock().store()
+        refused = self.signer(BLOB, store)
+        self.signer.forget(refused, store)
+        assert self.signer(BLOB, store).endswith("sig=2")
+        self.signer.forget(refused, store)  # a slower read hears of the same refusal
+        assert self.signer(BLOB, store).endswith("sig=2")
+
     def test_many_threads_make_one_request(self) -> None:
         clock = Clock()
         gate = threading.Event()
