@@ -118,16 +118,15 @@ def planetary_blobs(
     planetary_records: list[dict[str, Any]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """Folder account/container/path with the blobs of the place."""
+    """Folder account/container/path with the blobs of the place: VV and elevation."""
     folder = tmp_path_factory.mktemp("blobs")
     slices = ("29", "30")  # of 30: the two that meet in the place
     for record in planetary_records:
         properties = record["properties"]
         if properties.get("s1:slice_number") in slices:
-            month = int(properties["datetime"][5:7]) * 100 + int(properties["datetime"][8:10])
-            for band, gain in (("vv", 1.0), ("vh", 0.2)):
-                pixels = gain * planetary_replay.backscatter(month, rows=256, columns=256)
-                planetary_replay.write_scene(record, band, pixels, folder)
+            day = int(properties["datetime"][5:10].replace("-", ""))
+            pixels = planetary_replay.backscatter(day, rows=256, columns=256)
+            planetary_replay.write_scene(record, "vv", pixels, folder)
         elif record["id"].startswith("Copernicus_DSM_COG_10_N"):
             planetary_replay.write_tile(record, folder)
     return folder
