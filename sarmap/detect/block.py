@@ -16,12 +16,12 @@ memory.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 
 import numpy as np
+from dask.system import CPU_COUNT
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
@@ -42,13 +42,7 @@ _TOLERANCE = 1e-3
 """How far reduced precision may carry a probability past 0 or 1 before it is an error."""
 
 
-def _cores() -> int:
-    """Cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-_AT_WORK = BoundedSemaphore(_cores())
+_AT_WORK = BoundedSemaphore(CPU_COUNT)  # affinity and cgroup limits are in it
 
 
 @dataclass(frozen=True)
