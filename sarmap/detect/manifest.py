@@ -1,0 +1,177 @@
+"""Weights on disk: a JSON manifest that says what they are, and float16 arrays beside it.
+
+The arrays are a NumPy ``.npz`` read with ``allow_pickle=False``: numbers and shapes, no code. A
+user's own ``.keras`` file is the other thing a manifest may name; Keras reads it in safe mode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sarmap.errors import WeightsError
+from sarmap.types import Kind, Scaling
+
+__all__ = [
+    "Manifest",
+    "digest",
+    "read_arrays",
+    "read_manifest",
+    "save_weights",
+    "write_arrays",
+    "write_manifest",
+]
+
+
+class Manifest(BaseModel):
+    """What a set of weights is, needs and was made from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    name: str = Field(min_length=1, description="short name for messages and attributes")
+    network: str | None = Field(description="one of NETWORKS; None: the .keras file holds it")
+    arguments: dict[str, Any] = Field({}, description="arguments of the network's builder")
+    bands: tuple[str, ...] = Field(min_length=1, description="composite bands, in order")
+    composite: str | None = Field(None, description="the papers' name for these bands")
+    scaling: Scaling = Field(description="scaling of the radar bands")
+    normalisation: Literal["tile-minmax", "none"] | dict[str, tuple[float, float]] = Field(
+        description="or, per band, what is subtracted and divided by"
+    )
+    kind: Kind
+    tile: int = Field(ge=1, description="edge of the input, pixels")
+    stride: int = Field(ge=1, description="step from tile to tile, pixels")
+    halo: int = Field(0, ge=0, description="context around the tile, pixels")
+    network_size: int | None = Field(None, ge=1, description="edge the network resamples to")
+    weights: str = Field(description="file beside the manifest")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the weights file")
+    simulated: bool = Field(description="True where any training data were simulated")
+    training: dict[str, Any] = Field({}, description="data, seeds, sizes, command, versions")
+    scores: dict[str, Any] = Field({}, description="on data held out from training")
+    licence: str = ""
+    card: str = Field("", description="what it is good for, and what it is not")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        if Path(self.weights).name != self.weights:
+            raise ValueError("weights must be a file name in the manifest's own folder")
+        if self.network is None and not self.weights.endswith(".keras"):
+            raise ValueError("network may be null only for a .keras file")
+        if isinstance(self.normalisation, dict) and set(self.normalisation) != set(self.bands):
+            raise ValueError("normalisation must have one pair for each band")
+        return self
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape of one tile as the network takes it: y, x, band."""
+        edge = self.tile + 2 * self.halo
+        return edge, edge, len(self.bands)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check a manifest.
+
+    Raises
+    ------
+    WeightsError
+        One sentence: which file, which field.
+    """
+    try:
+        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise WeightsError(
+            f"Manifest {path.name} is not valid at {where}: {first['msg']}."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(f"Manifest {path.name} cannot be read: {_cause(error)}.") from error
+
+
+def save_weights(arrays: Mapping[str, NDArray[Any]], folder: Path, **fields: Any) -> Path:
+    """Store arrays and their manifest, ``<name>.npz`` and ``<name>.json``; return the manifest.
+
+    Parameters
+    ----------
+    arrays
+        As `sarmap.detect.networks.get_arrays` gives them.
+    folder
+        Where to; it is made.
+    **fields
+        Fields of `Manifest`, without ``weights`` and ``sha256``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = f"{fields['name']}.npz"
+    sha256 = write_arrays(arrays, folder / file)
+    return write_manifest(Manifest(weights=file, sha256=sha256, **fields), folder)
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> Path:
+    """Write ``<name>.json`` into a folder, keys in the order of the fields."""
+    path = folder / f"{manifest.name}.json"
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal.
+
+    >>> import tempfile, pathlib
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "empty"
+    >>> _ = file.write_bytes(b"")
+    >>> digest(file)[:8]
+    'e3b0c442'
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Arrays of an ``.npz`` by name, as stored (float16).
+
+    Raises
+    ------
+    WeightsError
+        Where the file is truncated, corrupt, or holds anything but finite numbers.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise WeightsError(
+            f"Weights {path.name} are truncated or corrupt: fetch or train them again."
+        ) from error
+    for name, array in arrays.items():
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise WeightsError(f"Weights {path.name} hold no finite numbers at {name}.")
+    return arrays
+
+
+def write_arrays(arrays: Mapping[str, NDArray[Any]], path: Path) -> str:
+    """Store arrays as float16 and return the file's SHA-256; the same arrays give the same bytes.
+
+    Raises
+    ------
+    WeightsError
+        Where a value does not fit float16: training has diverged.
+    """
+    with np.errstate(over="ignore"):
+        halves = {name: np.asarray(array, np.float16) for name, array in arrays.items()}
+    for name, array in halves.items():
+        if not np.isfinite(array).all():
+            raise WeightsError(f"Array {name} does not fit float16: train again.")
+    np.savez_compressed(path, **{name: halves[name] for name in sorted(halves)})
+    return digest(path)
+
+
+def _cause(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__

@@ -1,0 +1,114 @@
+"""The networks sarmap can build, by name: what a manifest may ask for, and nothing else.
+
+A stored model is a network's name, its arguments and its arrays. The graph is always built here, by
+our own code: no serialised Python, layer configuration or graph from a file is ever run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarmap.errors import WeightsError
+
+__all__ = ["NETWORKS", "build_network", "get_arrays", "landslide_answer", "set_arrays"]
+
+NETWORKS = ("attention-unet", "plain-unet", "dropout-unet", "cnn")
+"""Names a manifest may give as its network."""
+
+
+def build_network(name: str, bands: int, arguments: Mapping[str, Any]) -> Any:
+    """Build a network by its name with fresh weights: Keras model of two classes.
+
+    Parameters
+    ----------
+    name
+        One of `NETWORKS`.
+    bands
+        Number of input bands.
+    arguments
+        Keyword arguments of `build_attention_unet` or `build_cnn`.
+
+    Raises
+    ------
+    WeightsError
+        For an unknown name, or arguments the network does not take.
+    """
+    from sarmap.detect.attention_unet import build_attention_unet
+    from sarmap.detect.cnn import build_cnn
+
+    if name not in NETWORKS:
+        raise WeightsError(f"Network {name!r} is none of {', '.join(NETWORKS)}: mend the manifest.")
+    try:
+        if name == "cnn":
+            return build_cnn(bands, **arguments)
+        return build_attention_unet(bands, variant=name.removesuffix("-unet"), **arguments)
+    except (TypeError, ValueError) as error:
+        raise WeightsError(
+            f"Network {name} cannot be built with the manifest's arguments {dict(arguments)}: "
+            f"{error}"
+        ) from error
+
+
+def landslide_answer(model: Any) -> Any:
+    """The same model with one answer: the probability of the class landslide.
+
+    [n, y, x, 2] becomes [n, y, x] and [n, 2] becomes [n] (class 1); an answer with one class
+    loses that axis; [n, y, x] or [n] stays.
+
+    Raises
+    ------
+    WeightsError
+        Where the model's answer is none of these.
+    """
+    import keras
+
+    output = model.output
+    axis = 1 if keras.config.image_data_format() == "channels_first" else len(output.shape) - 1
+    if len(output.shape) in (1, 3):
+        return model
+    classes = output.shape[axis]
+    if len(output.shape) not in (2, 4) or classes not in (1, 2):
+        raise WeightsError(
+            f"The network answers with shape {output.shape}: it must give [n, y, x] or [n], alone "
+            "or with a last axis of one or two classes."
+        )
+    chosen = (slice(None),) * axis + (classes - 1,)
+    return keras.Model(model.input, output[chosen], name=f"{model.name}_landslide")
+
+
+def get_arrays(model: Any) -> dict[str, NDArray[np.float32]]:
+    """Every weight by its path, e.g. ``down0a/kernel``, float32."""
+    return {weight.path: np.asarray(weight.value, np.float32) for weight in _weights(model)}
+
+
+def set_arrays(model: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Put stored arrays into a freshly built network.
+
+    Raises
+    ------
+    WeightsError
+        Where an array is missing, too many, or of another shape.
+    """
+    weights = {weight.path: weight for weight in _weights(model)}
+    for path in sorted(weights.keys() ^ arrays.keys()):
+        what = "lack" if path in weights else "hold too many: "
+        raise WeightsError(
+            f"The weights {what} {path}: they were not made for this manifest's network."
+        )
+    for path, weight in weights.items():
+        if tuple(weight.shape) != arrays[path].shape:
+            raise WeightsError(
+                f"Array {path} has shape {arrays[path].shape} where the manifest's network needs "
+                f"{tuple(weight.shape)}: bands or arguments differ from the training's."
+            )
+    for path, weight in weights.items():
+        weight.assign(arrays[path].astype(np.float32))
+
+
+def _weights(model: Any) -> list[Any]:
+    weights: list[Any] = model.weights
+    return weights
