@@ -23,9 +23,10 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from sarmap.errors import CatalogError, RequestError
+from sarmap.simulate.record import SimulatedEvent, open_event
 from sarmap.types import CatalogSettings
 
-__all__ = ["CatalogServer", "serve_catalog"]
+__all__ = ["CatalogServer", "serve_catalog", "serve_event"]
 
 Record = Mapping[str, Any]
 
@@ -179,3 +180,17 @@ def serve_catalog(
         child.stdin.flush()
         url = _hear(child, "ready")
         yield CatalogServer(url=url, files_url=files_url, catalog=_settings(url, known))
+
+
+@contextmanager
+def serve_event(event: SimulatedEvent | str | Path) -> Iterator[CatalogServer]:
+    """Serve a simulated event on loopback until the `with` block ends.
+
+    Takes the event or its folder; yields and raises as `serve_catalog`, and RequestError where the
+    folder holds no finished event.
+    """
+    known = event if isinstance(event, SimulatedEvent) else open_event(event)
+    items = json.loads(known.items.read_text(encoding="utf-8"))["features"]
+    collections = json.loads(known.collections.read_text(encoding="utf-8"))
+    with serve_catalog(items, collections, known.path) as server:
+        yield server
