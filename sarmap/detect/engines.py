@@ -8,6 +8,7 @@ asked at once, on a tile's place among them, or on who else is asking.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -107,10 +108,8 @@ def usable_cores() -> int:
     if "distributed" in sys.modules:
         from distributed import get_worker
 
-        try:
+        with contextlib.suppress(ValueError):  # not on a worker
             cores = min(cores, int(get_worker().state.nthreads))
-        except ValueError:
-            pass  # not on a worker
     return max(cores, 1)
 
 
@@ -253,16 +252,14 @@ class TensorFlowEngine:
                 model = landslide_answer(build_model(manifest, folder))
             finally:
                 keras.config.set_dtype_policy(policy)
-        shape = (self._size, *manifest.input_shape)
+        signature = tensorflow.TensorSpec((self._size, *manifest.input_shape), tensorflow.float32)
 
-        @tensorflow.function(
-            input_signature=[tensorflow.TensorSpec(shape, tensorflow.float32)], autograph=False
-        )
         def answer(batch: Any) -> Any:
             return tensorflow.cast(model(batch, training=False), tensorflow.float32)
 
-        self._answer = answer
-        self._answer_shape = tuple(answer.get_concrete_function().output_shapes)[1:]
+        graph = tensorflow.function(answer, input_signature=[signature], autograph=False)
+        self._answer = graph.get_concrete_function()
+        self._answer_shape = tuple(self._answer.output_shapes)[1:]
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """Answer tiles, float32 [n, y, x, band] to [n, ...]; safe from several threads."""

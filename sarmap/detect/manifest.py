@@ -169,7 +169,8 @@ def write_arrays(arrays: Mapping[str, NDArray[Any]], path: Path) -> str:
     for name, array in halves.items():
         if not np.isfinite(array).all():
             raise WeightsError(f"Array {name} does not fit float16: train again.")
-    np.savez_compressed(path, **{name: halves[name] for name in sorted(halves)})
+    stored: dict[str, Any] = {name: halves[name] for name in sorted(halves)}
+    np.savez_compressed(path, **stored)
     return digest(path)
 
 

@@ -45,7 +45,8 @@ def build_network(name: str, bands: int, arguments: Mapping[str, Any]) -> Any:
     try:
         if name == "cnn":
             return build_cnn(bands, **arguments)
-        return build_attention_unet(bands, variant=name.removesuffix("-unet"), **arguments)
+        variant: Any = name.removesuffix("-unet")
+        return build_attention_unet(bands, variant=variant, **arguments)
     except (TypeError, ValueError) as error:
         raise WeightsError(
             f"Network {name} cannot be built with the manifest's arguments {dict(arguments)}: "

@@ -11,7 +11,7 @@ import logging
 import threading
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +132,8 @@ def load_detector(
     if str(name_or_path) == LOG_RATIO:
         from sarmap.detect.log_ratio import LogRatio
 
-        return LogRatio()
+        detector: Any = LogRatio()
+        return cast(Detector, detector)
     path, source = _find(name_or_path)
     manifest = read_manifest(path)
     _check_digest(manifest, path.parent)
