@@ -7,7 +7,10 @@ whoever brings no token, a forged one or one that is no longer good.
 from __future__ import annotations
 
 import copy
+import json
 import logging
+import subprocess
+import sysconfig
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -20,6 +23,7 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
+from distributed import Client
 from numpy.typing import NDArray
 from rasterio.windows import from_bounds
 
@@ -199,6 +203,47 @@ def test_the_whole_map_runs_and_keeps_its_tokens_to_itself(
         assert secret.encode() not in written
         assert secret not in attributes
         assert secret not in heard
+
+
+def test_the_command_line_takes_the_same_route_from_a_request_file(
+    planetary: Any, planetary_replay: ModuleType, tmp_path: Path
+) -> None:
+    settings, storage = planetary
+    request = {
+        "area": list(planetary_replay.place()),
+        "event": EVENT,
+        "catalog": {
+            "preset": "planetary-computer",
+            "url": settings.url,
+            "signing_url": storage.signing_url,
+        },
+        "detector": "log-ratio",
+        "out": str(tmp_path / "map.zarr"),
+    }
+    file = tmp_path / "request.yaml"
+    file.write_text(json.dumps(request), encoding="utf-8")  # JSON is YAML
+    command = [str(Path(sysconfig.get_path("scripts"), "sarmap")), "map", str(file), "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert {kind for kind, _ in storage.kinds} == {"signed"}
+    assert not any(secret in ran.stdout + ran.stderr for secret in secrets_of(storage))
+    assert (xr.open_zarr(tmp_path / "map.zarr")["observation"] != 2).all()
+
+
+@pytest.mark.slow
+def test_dask_workers_sign_for_themselves(
+    planetary: Any, grid: Any, planetary_replay: ModuleType
+) -> None:
+    settings, storage = planetary
+    passes = sarmap.search_passes(planetary_replay.place(), EVENT, catalog=settings)
+    cube = sarmap.open_cube(passes, grid, bands=("vv",), chunk=100)
+    with Client(
+        n_workers=1, threads_per_worker=4, processes=True, dashboard_address=None, memory_limit=0
+    ):
+        observation = cube["observation"].compute()
+    assert (observation == 0).all()
+    assert {kind for kind, _ in storage.kinds} == {"signed"}
+    assert len(storage.tokens) == 1  # the worker's: this process asked for none
 
 
 def test_storage_that_refuses_every_token_makes_no_map_of_low_probabilities(
