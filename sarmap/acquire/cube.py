@@ -1,0 +1,253 @@
+"""Passes to a lazy cube: radar power by time, optical reflectance, and what was observed.
+
+Power and observation come from the same read: the loader's array tells no data (NaN) from unread
+(minus infinity), and both are split off it block by block.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sarmap.acquire.loader import Slice, load
+from sarmap.acquire.signing import make_signer
+from sarmap.acquire.source import item_source
+from sarmap.errors import RequestError
+from sarmap.types import CatalogSettings, Observation, Pass, Passes
+
+if TYPE_CHECKING:
+    import pystac
+    from odc.geo.geobox import GeoBox
+
+__all__ = ["OPTICAL_BANDS", "grid_coords", "open_cube"]
+
+OPTICAL_BANDS = ("red", "green", "blue")
+"""Bands read from the optical scenes; all others are radar bands."""
+
+_RADAR_ATTRS = {"units": "1", "long_name": "gamma-nought backscatter power"}
+_OPTICAL_ATTRS = {"units": "1", "long_name": "reflectance"}
+
+
+def open_cube(
+    passes: Passes,
+    grid: GeoBox,
+    *,
+    bands: Sequence[str] = ("vv", "vh"),
+    chunk: int = 1024,
+) -> xr.Dataset:
+    """Radar passes (and optical scenes) on one grid, lazily.
+
+    Parameters
+    ----------
+    passes
+        The passes, from `sarmap.search_passes`.
+    grid
+        odc-geo GeoBox of the result: projected, north up; from `sarmap.make_grid`.
+    bands
+        Radar bands named in the catalogue's `radar_assets` ('vv', 'vh'), and any of 'red', 'green'
+        and 'blue', which are mosaicked from the passes' optical scenes.
+    chunk
+        Block edge in pixels. The values do not depend on it.
+
+    Returns
+    -------
+    Dataset of `vv`, `vh` (time, y, x) float32 gamma-nought power (linear), NaN where not observed,
+    and `observation` (time, y, x) uint8 (`sarmap.types.Observation`): a pixel is observed where all
+    radar bands asked for are. With optical bands also `red`, `green`, `blue` (y, x) float32
+    reflectance and `observation_optical` (y, x) uint8. Coordinates: `time` (UTC), `role`, `pass_id`
+    along time; `y`, `x` at pixel centres; `spatial_ref`. A scene in another projection, or off the
+    grid's lattice, is resampled bilinearly in power. Slices of a pass are mosaicked: the first
+    valid pixel wins.
+
+    Raises
+    ------
+    RequestError
+        An unknown band; an item without the band's asset, without `proj:*` or in source form.
+        Nothing is read before this is known. A failing read never raises: it is marked read_failed.
+    """
+    if chunk < 1:
+        raise RequestError(f"chunk={chunk} is no block edge: give at least 1 pixel.")
+    radar, optical = _split(bands, passes)
+    ordered: list[Pass] = list(passes)
+    variables: dict[str, Any] = {}
+    if radar:
+        variables |= _radar(ordered, radar, grid, passes.catalog, chunk)
+    if optical:
+        variables |= _optical(passes, optical, grid, chunk)
+    return xr.Dataset(
+        variables,
+        coords={
+            "time": ("time", _times(ordered)),
+            "role": ("time", [one.role for one in ordered]),
+            "pass_id": ("time", [_pass_id(one) for one in ordered]),
+            **grid_coords(grid),
+        },
+        attrs=_attributes(passes),
+    )
+
+
+def grid_coords(grid: GeoBox) -> Mapping[Any, Any]:
+    """Coordinates `y`, `x` at pixel centres and `spatial_ref` with CRS and geotransform."""
+    from odc.geo.xr import xr_coords
+
+    coords: Mapping[Any, Any] = xr_coords(grid)
+    return coords
+
+
+def _split(bands: Sequence[str], passes: Passes) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Radar and optical bands, each known to the catalogue."""
+    known = passes.catalog.radar_assets
+    unknown = [band for band in bands if band not in known and band not in OPTICAL_BANDS]
+    if unknown or not bands:
+        raise RequestError(
+            f"bands={tuple(bands)} names no band of catalogue {passes.catalog.name!r}: choose from "
+            f"{', '.join((*known, *OPTICAL_BANDS))}."
+        )
+    ordered = tuple(dict.fromkeys(bands))
+    radar = tuple(band for band in ordered if band in known)
+    return radar, tuple(band for band in ordered if band not in known)
+
+
+def _radar(
+    ordered: Sequence[Pass],
+    bands: Sequence[str],
+    grid: GeoBox,
+    catalog: CatalogSettings,
+    chunk: int,
+) -> dict[str, Any]:
+    """Power per band and observation, by time."""
+    assets = {band: (catalog.radar_assets[band], 1, f"radar_assets[{band!r}]") for band in bands}
+    scenes = [[_slice(item, assets) for item in one.items] for one in ordered]
+    signer = make_signer(catalog)
+    pixels = load(scenes, bands, grid, chunk=chunk, signer=signer, positive=True)
+    variables: dict[str, Any] = {
+        band: (("time", "y", "x"), _band(pixels, index, 1), _RADAR_ATTRS)
+        for index, band in enumerate(bands)
+    }
+    return variables | {"observation": (("time", "y", "x"), _observation(pixels, 1), _flags())}
+
+
+def _optical(passes: Passes, bands: Sequence[str], grid: GeoBox, chunk: int) -> dict[str, Any]:
+    """Reflectance per band and its observation, one mosaic of all optical scenes."""
+    catalog = passes.catalog
+    if not passes.optical:
+        raise RequestError(
+            f"bands {', '.join(bands)} are optical, but these passes hold no optical scene: search "
+            "with optical=True in a catalogue that has an optical_collection."
+        )
+    assets = {band: (*catalog.optical_assets[band], f"optical_assets[{band!r}]") for band in bands}
+    scenes = [[_slice(item, assets) for item in passes.optical]]
+    signer = make_signer(catalog)
+    pixels = load(scenes, bands, grid, chunk=chunk, signer=signer, positive=False)
+    variables: dict[str, Any] = {
+        band: (("y", "x"), _band(pixels, index, (0, 1)), _OPTICAL_ATTRS)
+        for index, band in enumerate(bands)
+    }
+    return variables | {"observation_optical": (("y", "x"), _observation(pixels, (0, 1)), _flags())}
+
+
+def _slice(item: pystac.Item, assets: Mapping[str, tuple[str, int, str]]) -> Slice:
+    """What to read of one scene: per band its asset, its band in the file, and who says so."""
+    return {
+        name: item_source(item, asset, band=band, setting=setting)
+        for name, (asset, band, setting) in assets.items()
+    }
+
+
+def _band(pixels: da.Array, index: int, drop: int | tuple[int, ...]) -> da.Array:
+    """One band of the loader's array, failures as NaN."""
+    band: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
+        values_of,
+        pixels,
+        index=index,
+        drop=drop,
+        drop_axis=drop,
+        dtype=np.float32,
+        meta=np.empty((0,) * (4 - np.size(drop)), np.float32),
+    )
+    return band
+
+
+def _observation(pixels: da.Array, drop: int | tuple[int, ...]) -> da.Array:
+    """Observation codes of the loader's array."""
+    codes: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
+        codes_of,
+        pixels,
+        drop=drop,
+        drop_axis=drop,
+        dtype=np.uint8,
+        meta=np.empty((0,) * (4 - np.size(drop)), np.uint8),
+    )
+    return codes
+
+
+def values_of(
+    pixels: NDArray[np.float32], *, index: int, drop: int | tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Band `index` of a loader's block (pass, band, y, x), with unread pixels as NaN."""
+    band = pixels[:, index : index + 1]
+    return np.where(np.isfinite(band), band, np.float32(np.nan)).squeeze(drop)
+
+
+def codes_of(pixels: NDArray[np.float32], *, drop: int | tuple[int, ...]) -> NDArray[np.uint8]:
+    """Observation codes of a loader's block (pass, band, y, x): its worst band decides.
+
+    >>> block = np.array([1.0, np.nan, -np.inf], np.float32).reshape(1, 1, 1, 3)
+    >>> codes_of(block, drop=1).ravel().tolist()
+    [0, 1, 2]
+    """
+    codes = np.full(pixels[:, :1].shape, Observation.OBSERVED, np.uint8)
+    codes[np.isnan(pixels).any(axis=1, keepdims=True)] = Observation.NO_DATA
+    codes[np.isneginf(pixels).any(axis=1, keepdims=True)] = Observation.READ_FAILED
+    return codes.squeeze(drop)
+
+
+def _flags() -> dict[str, Any]:
+    """CF flags of an observation variable."""
+    return {
+        "long_name": "what is known of the pixel",
+        "flag_values": [int(code) for code in Observation],
+        "flag_meanings": " ".join(code.meaning for code in Observation),
+    }
+
+
+def _times(ordered: Sequence[Pass]) -> NDArray[np.datetime64]:
+    """UTC instants of the passes, without zone as NumPy has it."""
+    naive = [one.datetime.astimezone(dt.UTC).replace(tzinfo=None) for one in ordered]
+    return np.array(naive, dtype="datetime64[ns]")
+
+
+def _pass_id(one: Pass) -> str:
+    """Day, orbit and satellite of a pass, e.g. '2018-09-01_ascending_068_SENTINEL-1B'."""
+    day = one.datetime.astimezone(dt.UTC).date().isoformat()
+    return f"{day}_{one.orbit_state}_{one.relative_orbit:03d}_{one.platform}"
+
+
+def _attributes(passes: Passes) -> dict[str, Any]:
+    """Where the pixels come from; never an address."""
+    scenes = [
+        {
+            "id": item.id,
+            "datetime": one.datetime.isoformat(),
+            "role": one.role,
+            "relative_orbit": one.relative_orbit,
+            "orbit_state": one.orbit_state,
+            "platform": one.platform,
+        }
+        for one in passes
+        for item in one.items
+    ]
+    return {
+        "attribution": passes.catalog.attribution,
+        "simulated": int(passes.simulated),
+        "orbit_state": passes.orbit_state,
+        "relative_orbit": passes.relative_orbit,
+        "scenes": json.dumps(scenes),
+    }

@@ -1,0 +1,178 @@
+"""The loader's seam: files to one lazy array, by stackstac 0.5.1, nothing left to its guess.
+
+stackstac guesses projection, footprint, dtype and coordinates from items, and drops items without
+saying so. It is handed bare records instead, whose footprints are in the grid's CRS already and
+whose hrefs are `Source` objects; every item it is given is on the grid, so none is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from sarmap.acquire.reader import SceneReader
+from sarmap.acquire.signing import Signer
+from sarmap.acquire.source import Bounds, Source
+from sarmap.errors import RequestError
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
+
+__all__ = ["Slice", "check_grid", "load"]
+
+Slice = Mapping[str, Source]
+"""Band name -> what to read, for one scene."""
+
+
+def check_grid(grid: GeoBox) -> int:
+    """The EPSG code of a grid that can be read onto: north up, square to its CRS.
+
+    Raises
+    ------
+    RequestError
+        The grid is rotated or flipped, or its CRS has no EPSG code.
+    """
+    epsg = grid.crs.epsg if grid.crs is not None else None
+    if epsg is None:
+        raise RequestError("The grid's CRS has no EPSG code: give crs= as one, e.g. 'EPSG:32654'.")
+    transform = grid.affine
+    if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
+        raise RequestError("The grid is rotated or flipped: make it with sarmap.make_grid.")
+    return int(epsg)
+
+
+def load(
+    passes: Sequence[Sequence[Slice]],
+    bands: Sequence[str],
+    grid: GeoBox,
+    *,
+    chunk: int,
+    signer: Signer,
+    positive: bool,
+) -> da.Array:
+    """Mosaics of several passes as one lazy array.
+
+    Parameters
+    ----------
+    passes
+        For each pass its scenes, in the order in which they are mosaicked: the first valid pixel
+        wins.
+    bands
+        Names of the bands to read of each scene.
+    grid
+        Where the pixels are wanted.
+    chunk
+        Block edge, pixels.
+    signer
+        Applied to each href when it is read.
+    positive
+        True: values of zero and below are no data (radar power).
+
+    Returns
+    -------
+    float32 (pass, band, y, x) in blocks of (1, all, chunk, chunk): values, NaN where no scene holds
+    data, minus infinity where no scene gave a value and one could not be read.
+    """
+    import stackstac
+
+    epsg = check_grid(grid)
+    records, counts = _records(passes, bands, grid, epsg)
+    box = grid.boundingbox
+    slices = stackstac.stack(
+        records,
+        assets=list(bands),
+        epsg=epsg,
+        resolution=(grid.affine.a, -grid.affine.e),
+        bounds=(box.left, box.bottom, box.right, box.top),
+        snap_bounds=False,
+        chunksize=(counts, (len(bands),), chunk, chunk),
+        dtype=np.dtype("float32"),
+        fill_value=np.float32("nan"),
+        rescale=False,
+        sortby_date=False,
+        xy_coords=False,
+        properties=False,
+        band_coords=False,
+        errors_as_nodata=(),
+        reader=partial(SceneReader, signer=signer, positive=positive),
+    ).data
+    if slices.shape != (len(records), len(bands), *grid.shape):
+        raise AssertionError(f"stackstac gave {slices.shape} for {len(records)} scenes")
+    mosaics: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
+        mosaic,
+        slices,
+        chunks=((1,) * len(passes), *slices.chunks[1:]),
+        dtype=np.float32,
+        meta=np.empty((0, 0, 0, 0), np.float32),
+    )
+    return mosaics
+
+
+def mosaic(slices: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One mosaic of the slices of a pass: the first valid pixel wins.
+
+    >>> a, b = [1.0, np.nan, -np.inf, np.nan], [5.0, 6.0, np.nan, -np.inf]
+    >>> mosaic(np.array([a, b], np.float32).reshape(2, 1, 1, 4)).ravel().tolist()
+    [1.0, 6.0, -inf, -inf]
+    """
+    out: NDArray[np.float32] = slices[0]
+    for other in slices[1:]:
+        # A value fills any gap; a failure fills a mere absence of data.
+        fills = ~np.isfinite(out) & ~np.isnan(other)
+        out = np.where(fills, other, out)
+    return out[np.newaxis]
+
+
+def _records(
+    passes: Sequence[Sequence[Slice]], bands: Sequence[str], grid: GeoBox, epsg: int
+) -> tuple[list[dict[str, Any]], tuple[int, ...]]:
+    """Bare item records on the grid, and how many each pass has."""
+    crs = CRS.from_epsg(epsg)
+    records: list[dict[str, Any]] = []
+    counts = []
+    for scenes in passes:
+        placed = [(scene, _extent(scene, bands, crs)) for scene in scenes]
+        here = [
+            _record({band: scene[band] for band in bands}, extent, epsg)
+            for scene, extent in placed
+            if extent is not None and _overlap(extent, grid.boundingbox)
+        ]
+        # A pass that misses the grid keeps its place in time: an href of None is never read.
+        here = here or [_record(dict.fromkeys(bands), tuple(grid.boundingbox), epsg)]
+        records += here
+        counts.append(len(here))
+    return records, tuple(counts)
+
+
+def _extent(scene: Slice, bands: Sequence[str], crs: CRS) -> Bounds | None:
+    """Smallest box, in the grid's CRS, around all bands of a scene."""
+    boxes = [scene[band].bounds_in(crs) for band in bands]
+    known = [box for box in boxes if box is not None]
+    if not known:
+        return None
+    lefts, bottoms, rights, tops = zip(*known, strict=True)
+    return (min(lefts), min(bottoms), max(rights), max(tops))
+
+
+def _overlap(one: Bounds, other: Any) -> bool:
+    return bool(
+        one[0] < other.right
+        and one[2] > other.left
+        and one[1] < other.top
+        and one[3] > other.bottom
+    )
+
+
+def _record(assets: Mapping[str, Source | None], extent: Any, epsg: int) -> dict[str, Any]:
+    """What stackstac reads of an item, and no more."""
+    return {
+        "id": next((source.item for source in assets.values() if source), ""),
+        "properties": {"datetime": "2000-01-01T00:00:00Z", "proj:epsg": epsg, "proj:bbox": extent},
+        "assets": {band: {"href": source} for band, source in assets.items()},
+    }

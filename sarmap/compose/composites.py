@@ -1,0 +1,286 @@
+"""Cube and terrain to the band stack a detector reads, with what was observed of each pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sarmap.compose.names import (
+    COMPOSITES,
+    BandName,
+    CompositeSpec,
+    composite_bands,
+    composite_named,
+    needs_optical,
+    needs_terrain,
+    parse_band,
+    required_passes,
+    required_radar_bands,
+)
+from sarmap.compose.scaling import check_scaling, from_power
+from sarmap.errors import RequestError
+from sarmap.types import Observation, Scaling
+
+__all__ = [
+    "COMPOSITES",
+    "CompositeSpec",
+    "composite_bands",
+    "make_composite",
+    "needs_optical",
+    "needs_terrain",
+    "required_passes",
+    "required_radar_bands",
+]
+
+_PROVENANCE = ("simulated", "scenes", "attribution", "orbit_state", "relative_orbit")
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How one block is composed; picklable, so that a task is one call."""
+
+    bands: tuple[BandName, ...]
+    """Bands in order."""
+    roles: tuple[str, ...]
+    """Roles of the passes handed over, in their order."""
+    scaling: Scaling
+    """Scaling of the radar bands."""
+
+
+def make_composite(
+    cube: xr.Dataset,
+    terrain: xr.Dataset | None,
+    name_or_bands: str | Sequence[str],
+    *,
+    scaling: Scaling = "amplitude",
+) -> xr.DataArray:
+    """Stack the bands of a composite, lazily.
+
+    Parameters
+    ----------
+    cube
+        From `sarmap.open_cube`: power (time, y, x) with coordinate `role`.
+    terrain
+        From `sarmap.open_terrain`; None where no band needs it. Where it knows layover and shadow,
+        the composite's observation does too.
+    name_or_bands
+        A composite of the papers ('BAA_S') or band names ('vv_pre', 'slope', ...).
+    scaling
+        'amplitude' (the papers'), 'power' or 'db'; of the radar bands only. `vv_change` is
+        post_1 minus pre in this scaling.
+
+    Returns
+    -------
+    float32 (band, y, x), NaN where a band has no value, in blocks of all bands. Coordinates:
+    `band`, those of the cube's grid, and `observation` (y, x) uint8 (`sarmap.types.Observation`):
+    a pixel is observed where every band has a value. Attributes: `scaling`, `composite` where
+    named, and the cube's provenance.
+
+    Raises
+    ------
+    RequestError
+        Unknown composite, band or scaling; a pass, band or terrain that is missing; a composite of
+        one orbit and a cube of the other.
+    """
+    bands = composite_bands(name_or_bands)
+    parsed = tuple(parse_band(band) for band in bands)
+    scaling = check_scaling(scaling)
+    if isinstance(name_or_bands, str):
+        _check_orbit(composite_named(name_or_bands), cube)
+    roles = _roles(bands, parsed, cube)
+    _check_variables(bands, parsed, cube, terrain)
+    radar = cube[list(required_radar_bands(bands))].isel(
+        time=[index for index, role in enumerate(cube["role"].values) if role in roles]
+    )
+    kept = tuple(str(role) for role in radar["role"].values)
+    planes = _planes(parsed, cube, terrain)
+    recipe = _Recipe(parsed, kept, scaling)
+    stack = _stack(recipe, radar, planes, cube)
+    observation = _observation(stack, recipe, cube, terrain)
+    named = {"composite": name_or_bands} if isinstance(name_or_bands, str) else {}
+    shared = [name for name in ("y", "x", "spatial_ref") if name in cube.coords]
+    return xr.DataArray(
+        stack,
+        dims=("band", "y", "x"),
+        coords={
+            "band": list(bands),
+            **{name: cube.coords[name] for name in shared},
+            "observation": (("y", "x"), observation),
+        },
+        name="composite",
+        attrs={
+            "scaling": scaling,
+            **named,
+            **{key: cube.attrs[key] for key in _PROVENANCE if key in cube.attrs},
+        },
+    )
+
+
+def _check_orbit(spec: CompositeSpec, cube: xr.Dataset) -> None:
+    """A composite that names its orbit takes only a cube of that orbit."""
+    orbit = cube.attrs.get("orbit_state")
+    if spec.orbit is not None and orbit is not None and orbit != spec.orbit:
+        plain = spec.name.partition("_")[2]
+        raise RequestError(
+            f"Composite {spec.name!r} is of the {spec.orbit} orbit, but the cube is {orbit}: "
+            f"search passes with orbit={spec.orbit!r}, or ask for {plain!r}."
+        )
+
+
+def _roles(bands: Sequence[str], parsed: Sequence[BandName], cube: xr.Dataset) -> set[str]:
+    """Roles of the passes that the bands read, all of them in the cube."""
+    present = [str(role) for role in cube["role"].values] if "role" in cube.coords else []
+    needed: set[str] = set()
+    for name, band in zip(bands, parsed, strict=True):
+        own = {"radar": {band.role}, "change": {"pre", "post_1"}}.get(band.kind, set())
+        for role in sorted(own - set(present)):
+            pre, post = required_passes(bands)
+            raise RequestError(
+                f"Band {name!r} needs the pass {role!r}, and the cube has "
+                f"{', '.join(present) or 'no passes'}: search passes with pre={pre}, post={post}."
+            )
+        needed |= own
+    return needed
+
+
+def _check_variables(
+    bands: Sequence[str],
+    parsed: Sequence[BandName],
+    cube: xr.Dataset,
+    terrain: xr.Dataset | None,
+) -> None:
+    """Every band's variable is there, on one grid."""
+    for name, band in zip(bands, parsed, strict=True):
+        if band.kind != "terrain":
+            if band.variable not in cube:
+                raise RequestError(
+                    f"Band {name!r} needs {band.variable!r}, which the cube lacks: open it with "
+                    f"bands=(..., {band.variable!r})."
+                )
+        elif terrain is None:
+            raise RequestError(f"Band {name!r} needs terrain: give it, from sarmap.open_terrain.")
+        elif band.variable not in terrain:
+            raise RequestError(
+                f"Band {name!r} is not in the terrain: open it with passes=, which give the "
+                "radar's geometry."
+            )
+    if terrain is not None and any(
+        not np.array_equal(terrain[axis].values, cube[axis].values) for axis in ("y", "x")
+    ):
+        raise RequestError("Cube and terrain lie on different grids: open both with the same grid.")
+
+
+def _lazy(data: Any) -> da.Array:
+    """Data of a variable as a Dask array, whether it was loaded or not."""
+    array: da.Array = da.asarray(data)  # type: ignore[no-untyped-call]
+    return array
+
+
+def _planes(
+    parsed: Sequence[BandName], cube: xr.Dataset, terrain: xr.Dataset | None
+) -> dict[str, da.Array]:
+    """Terrain and optical bands (y, x) by variable."""
+    planes = {b.variable: cube[b.variable].data for b in parsed if b.kind == "optical"}
+    if terrain is not None:
+        planes |= {b.variable: terrain[b.variable].data for b in parsed if b.kind == "terrain"}
+    return {name: _lazy(plane) for name, plane in planes.items()}
+
+
+def _stack(
+    recipe: _Recipe, radar: xr.Dataset, planes: Mapping[str, da.Array], cube: xr.Dataset
+) -> da.Array:
+    """One task per block: all passes of the block in, all bands out."""
+    series = {str(name): _lazy(radar[name].data) for name in radar.data_vars}
+    operands: list[Any] = []
+    for array in series.values():
+        operands += [array, "tyx"]
+    for array in planes.values():
+        operands += [array, "yx"]
+    stack: da.Array = da.blockwise(  # type: ignore[no-untyped-call]
+        compose_block,
+        "byx",
+        *operands,
+        recipe=recipe,
+        names=(*series, *planes),
+        new_axes={"b": len(recipe.bands)},
+        concatenate=True,
+        dtype=np.float32,
+        meta=np.empty((0, 0, 0), np.float32),
+    )
+    return stack
+
+
+def compose_block(
+    *arrays: NDArray[np.float32], recipe: _Recipe, names: Sequence[str]
+) -> NDArray[np.float32]:
+    """The bands (band, y, x) of one block from its series (time, y, x) and planes (y, x)."""
+    given = dict(zip(names, arrays, strict=True))
+    out = np.empty((len(recipe.bands), *arrays[0].shape[-2:]), np.float32)
+    for index, band in enumerate(recipe.bands):
+        values = given[band.variable]
+        if band.kind == "radar":
+            out[index] = from_power(values[recipe.roles.index(band.role)], recipe.scaling)
+        elif band.kind == "change":
+            before, after = (values[recipe.roles.index(role)] for role in ("pre", "post_1"))
+            out[index] = from_power(after, recipe.scaling) - from_power(before, recipe.scaling)
+        else:
+            out[index] = values
+    return out
+
+
+def _observation(
+    stack: da.Array, recipe: _Recipe, cube: xr.Dataset, terrain: xr.Dataset | None
+) -> da.Array:
+    """Observation codes (y, x): one task per block."""
+    kinds = {band.kind for band in recipe.bands}
+    operands: list[Any] = [stack, "byx"]
+    names = []
+    if kinds & {"radar", "change"}:
+        kept = [index for index, role in enumerate(cube["role"].values) if role in recipe.roles]
+        operands += [_lazy(cube["observation"].isel(time=kept).data), "tyx"]
+        names.append("radar")
+    if "optical" in kinds:
+        operands += [_lazy(cube["observation_optical"].data), "yx"]
+        names.append("optical")
+    if "terrain" in kinds and terrain is not None:
+        operands += [_lazy(terrain["observation"].data), "yx"]
+        names.append("terrain")
+    if terrain is not None and "layover_shadow" in terrain and "radar" in names:
+        operands += [_lazy(terrain["layover_shadow"].data), "yx"]
+        names.append("layover_shadow")
+    codes: da.Array = da.blockwise(  # type: ignore[no-untyped-call]
+        observe_block,
+        "yx",
+        *operands,
+        names=tuple(names),
+        concatenate=True,
+        dtype=np.uint8,
+        meta=np.empty((0, 0), np.uint8),
+    )
+    return codes
+
+
+def observe_block(
+    stack: NDArray[np.float32], *arrays: NDArray[Any], names: Sequence[str]
+) -> NDArray[np.uint8]:
+    """Codes (y, x) of one block: observed where every band has a value.
+
+    Where one has none, a failed read of any input outweighs plain absence of data.
+    """
+    given = dict(zip(names, arrays, strict=True))
+    blind = given.pop("layover_shadow", None)
+    codes = np.full(stack.shape[1:], Observation.OBSERVED, np.uint8)
+    if blind is not None:
+        codes[blind.astype(bool)] = Observation.LAYOVER_SHADOW
+    missing = np.isnan(stack).any(axis=0)
+    codes[missing] = Observation.NO_DATA
+    for plane in given.values():
+        failed = (plane == Observation.READ_FAILED).reshape(-1, *codes.shape).any(axis=0)
+        codes[missing & failed] = Observation.READ_FAILED
+    return codes

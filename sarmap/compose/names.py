@@ -1,0 +1,199 @@
+"""The papers' composites as data, and what follows from a list of bands alone.
+
+Nava et al. 2021 (doi:10.1109/LGRS.2021.3127073) name nine composites, Nava et al. 2022
+(doi:10.3390/rs14061449) four; the latter name the orbit too (A_ ascending, D_ descending).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sarmap.errors import RequestError
+
+__all__ = [
+    "COMPOSITES",
+    "BandName",
+    "CompositeSpec",
+    "composite_bands",
+    "needs_optical",
+    "needs_terrain",
+    "parse_band",
+    "required_passes",
+    "required_radar_bands",
+]
+
+
+@dataclass(frozen=True)
+class CompositeSpec:
+    """A named composite."""
+
+    name: str
+    """As in the papers."""
+    bands: tuple[str, ...]
+    """Band names in order."""
+    orbit: Literal["ascending", "descending"] | None = None
+    """Orbit that the name fixes; None: either."""
+
+
+Orbit = Literal["ascending", "descending"]
+
+_ORBITS: Mapping[str, Orbit] = {"D": "descending", "A": "ascending"}
+
+_BANDS: Mapping[str, tuple[str, ...]] = {
+    "RGB": ("red", "green", "blue"),
+    "SSD": ("vv_post_1", "vh_post_1", "dem"),
+    "SSS": ("vv_post_1", "vh_post_1", "slope"),
+    "BAD": ("vv_pre", "vv_post_1", "dem"),
+    "BAS": ("vv_pre", "vv_post_1", "slope"),
+    "HHH": ("vh_pre", "vh_post_1", "vh_post_2"),
+    "BAA": ("vv_pre", "vv_post_1", "vv_post_2"),
+    "BAC": ("vv_pre", "vv_post_1", "vv_change"),
+    "BAH": ("vv_pre", "vv_post_1", "vh_post_1"),
+    "BA_S": ("vv_pre", "vv_post_1", "slope"),
+    "BAA_S": ("vv_pre", "vv_post_1", "vv_post_2", "slope"),
+}
+
+COMPOSITES: Mapping[str, CompositeSpec] = {
+    **{name: CompositeSpec(name, bands) for name, bands in _BANDS.items()},
+    **{
+        f"{letter}_{name}": CompositeSpec(f"{letter}_{name}", _BANDS[name], orbit)
+        for name in ("BA_S", "BAA_S")
+        for letter, orbit in _ORBITS.items()
+    },
+}
+"""All composites by name: paper 1's nine, paper 2's four, and those two without their orbit."""
+
+TERRAIN_BANDS = ("slope", "dem", "incidence")
+OPTICAL_BANDS = ("red", "green", "blue")
+_RADAR = re.compile(r"(?P<band>[a-z]{2})_(?P<role>pre(_([2-9]|[1-9]\d+))?|post_[1-9]\d*|change)")
+_PATTERNS = (
+    "vv_pre, vv_pre_2, ..., vv_post_1, vv_post_2, ..., vv_change, and the same with vh; "
+    "slope, dem, incidence; red, green, blue"
+)
+
+
+@dataclass(frozen=True)
+class BandName:
+    """What a band name stands for."""
+
+    kind: Literal["radar", "change", "terrain", "optical"]
+    """Where the band comes from."""
+    variable: str
+    """Variable in the cube or the terrain."""
+    role: str = ""
+    """Role of the pass, for radar bands."""
+
+
+def parse_band(name: str) -> BandName:
+    """What a band name stands for.
+
+    Raises
+    ------
+    RequestError
+        It is no band name.
+
+    >>> parse_band("vh_post_2")
+    BandName(kind='radar', variable='vh', role='post_2')
+    """
+    if name in TERRAIN_BANDS:
+        return BandName("terrain", name)
+    if name in OPTICAL_BANDS:
+        return BandName("optical", name)
+    match = _RADAR.fullmatch(name)
+    if match is None or match["band"] not in ("vv", "vh", "hh", "hv"):
+        raise RequestError(f"Band {name!r} is unknown: bands are {_PATTERNS}.")
+    if match["role"] == "change":
+        return BandName("change", match["band"])
+    return BandName("radar", match["band"], match["role"])
+
+
+def composite_bands(name_or_bands: str | Sequence[str]) -> tuple[str, ...]:
+    """Band names of a composite, or the given band names once they are known to be valid.
+
+    Raises
+    ------
+    RequestError
+        Unknown composite or band, or none at all.
+
+    >>> composite_bands("A_BAA_S")
+    ('vv_pre', 'vv_post_1', 'vv_post_2', 'slope')
+    """
+    if isinstance(name_or_bands, str):
+        return composite_named(name_or_bands).bands
+    bands = tuple(name_or_bands)
+    if not bands:
+        raise RequestError(f"A composite needs at least one band: bands are {_PATTERNS}.")
+    twice = sorted({band for band in bands if bands.count(band) > 1})
+    if twice:
+        raise RequestError(f"Band {twice[0]!r} is named twice: name each band of a composite once.")
+    for band in bands:
+        parse_band(band)
+    return bands
+
+
+def composite_named(name: str) -> CompositeSpec:
+    """The composite of that name.
+
+    Raises
+    ------
+    RequestError
+        There is none.
+    """
+    if name not in COMPOSITES:
+        close = difflib.get_close_matches(name.upper(), COMPOSITES, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise RequestError(
+            f"Composite {name!r} is unknown: {hint}choose from {', '.join(COMPOSITES)}, or give "
+            "a sequence of band names."
+        )
+    return COMPOSITES[name]
+
+
+def required_passes(bands: Sequence[str]) -> tuple[int, int]:
+    """How many passes before and after the event the bands read.
+
+    >>> required_passes(("vv_pre_2", "vv_post_1", "slope"))
+    (2, 1)
+    """
+    pre = post = 0
+    for band in map(parse_band, bands):
+        roles = {"radar": (band.role,), "change": ("pre", "post_1")}.get(band.kind, ())
+        for role in roles:
+            stem, _, number = role.partition("_")
+            if stem == "pre":
+                pre = max(pre, int(number or 1))
+            else:
+                post = max(post, int(number))
+    return pre, post
+
+
+def required_radar_bands(bands: Sequence[str]) -> tuple[str, ...]:
+    """Radar bands that the cube must hold, VV first.
+
+    >>> required_radar_bands(("vh_post_1", "vv_change", "dem"))
+    ('vv', 'vh')
+    """
+    used = {b.variable for b in map(parse_band, bands) if b.kind in ("radar", "change")}
+    return tuple(band for band in ("vv", "vh", "hh", "hv") if band in used)
+
+
+def needs_terrain(bands: Sequence[str]) -> bool:
+    """True where a band comes from the terrain.
+
+    >>> needs_terrain(COMPOSITES["BAA"].bands), needs_terrain(COMPOSITES["BAS"].bands)
+    (False, True)
+    """
+    return any(parse_band(band).kind == "terrain" for band in bands)
+
+
+def needs_optical(bands: Sequence[str]) -> bool:
+    """True where a band is optical.
+
+    >>> needs_optical(COMPOSITES["RGB"].bands)
+    True
+    """
+    return any(parse_band(band).kind == "optical" for band in bands)
