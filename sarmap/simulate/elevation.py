@@ -19,6 +19,8 @@ __all__ = ["TILE", "elevation_tile", "tile_columns", "tile_id", "tile_transform"
 
 TILE = 3600
 """Rows of a tile, and its columns below 50 degrees of latitude."""
+APRON = 6_000.0
+"""Metres of ground made up beyond the scene's frame."""
 _COLUMNS = ((85, 360), (80, 720), (70, 1200), (60, 1800), (50, 2400), (0, TILE))
 """Columns of the tiles from each latitude on towards the pole."""
 
@@ -72,18 +74,41 @@ def tile_transform(latitude: int, longitude: int) -> Any:
     return Affine(width, 0, longitude - width / 2, 0, -height, latitude + 1 + height / 2)
 
 
-def _spread(relief: Relief, corners: NDArray[np.float64]) -> tuple[NDArray[np.float32], Any]:
-    """The relief mirrored outwards until it covers the corners (x, y), and its transform."""
+def _spread(relief: Relief) -> tuple[NDArray[np.float32], Any]:
+    """The relief with its mirror image around it, sinking into the sea; and its transform."""
     from affine import Affine
 
-    rows, columns = relief.frame.cells(corners[:, 0], corners[:, 1])
+    cells = int(APRON / CELL)
+    spread = np.pad(relief.height, cells, mode="symmetric")
+    for axis, size in enumerate(spread.shape):
+        inwards = np.minimum(np.arange(size), np.arange(size)[::-1])
+        fade = np.clip(inwards / (0.7 * cells), 0, 1).astype(np.float32)
+        fade *= fade * (3 - 2 * fade)
+        spread *= fade[:, None] if axis == 0 else fade[None, :]
+    left, top = relief.frame.left - cells * CELL, relief.frame.top + cells * CELL
+    return spread, Affine.translation(left, top) * Affine.scale(CELL, -CELL)
+
+
+def _window(relief: Relief, crs: Any, latitude: int, longitude: int) -> tuple[slice, slice]:
+    """Rows and columns of a tile that the relief reaches."""
+    from rasterio.warp import transform_bounds
+
     height, width = relief.frame.shape
-    up, left = max(0, math.ceil(-rows.min()) + 4), max(0, math.ceil(-columns.min()) + 4)
-    down = max(0, math.ceil(rows.max()) - height + 4)
-    right = max(0, math.ceil(columns.max()) - width + 4)
-    spread = np.pad(relief.height, ((up, down), (left, right)), mode="symmetric")
-    origin = Affine.translation(relief.frame.left - left * CELL, relief.frame.top + up * CELL)
-    return spread, origin * Affine.scale(CELL, -CELL)
+    left, top = relief.frame.left - APRON, relief.frame.top + APRON
+    right, bottom = left + width * CELL + 2 * APRON, top - height * CELL - 2 * APRON
+    west, south, east, north = transform_bounds(crs, "EPSG:4326", left, bottom, right, top)
+    inverse = ~tile_transform(latitude, longitude)
+    first_column, first_row = inverse * (west, north)
+    last_column, last_row = inverse * (east, south)
+
+    def limit(value: float, most: int) -> int:
+        return min(max(math.floor(value), 0), most)
+
+    columns = tile_columns(latitude)
+    return (
+        slice(limit(first_row, TILE), limit(last_row + 1, TILE)),
+        slice(limit(first_column, columns), limit(last_column + 1, columns)),
+    )
 
 
 def elevation_tile(
@@ -91,28 +116,28 @@ def elevation_tile(
 ) -> NDArray[np.float32]:
     """One tile of elevation, metres, float32 (3600, `tile_columns`).
 
-    Beyond the scene the relief goes on as its mirror image. The noise is that of a good DEM:
-    0.3 m over some 100 m.
+    Beyond the scene the relief goes on as its mirror image and sinks into the sea within 6 km. The
+    noise is that of a good DEM: 0.3 m over some 100 m.
     """
-    from pyproj import Transformer
     from rasterio.enums import Resampling
     from rasterio.warp import reproject
 
-    edge = np.linspace(0, 1, 9)
-    longitudes, latitudes = np.meshgrid(longitude + edge, latitude + edge)
-    to_grid = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
-    corners = np.stack(to_grid.transform(longitudes.ravel(), latitudes.ravel()), axis=1)
-    source, transform = _spread(relief, corners)
+    rows, columns = _window(relief, crs, latitude, longitude)
     tile = np.zeros((TILE, tile_columns(latitude)), np.float32)
+    part = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)
+    if part.size == 0:
+        return tile
+    source, transform = _spread(relief)
+    corner = tile_transform(latitude, longitude)
     reproject(
         source,
-        tile,
+        part,
         src_transform=transform,
         src_crs=crs,
-        dst_transform=tile_transform(latitude, longitude),
+        dst_transform=corner * corner.translation(columns.start, rows.start),
         dst_crs="EPSG:4326",
         resampling=Resampling.cubic,
-        num_threads=1,
     )
-    noise = fractal_noise(rng, (tile.shape[0], tile.shape[1]), slope=0.7, longest=40, shortest=3)
-    return np.where(tile > 0.3, tile + np.float32(0.3) * noise, 0).astype(np.float32)
+    noise = fractal_noise(rng, (part.shape[0], part.shape[1]), slope=0.7, longest=40, shortest=3)
+    tile[rows, columns] = np.where(part > 0.3, part + np.float32(0.3) * noise, 0)
+    return tile

@@ -61,7 +61,7 @@ def _receivers(
 def _steps_to_outlet(receiver: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number of cells on the way to the outlet, by pointer doubling."""
     ahead = receiver.copy()
-    steps = (receiver != np.arange(receiver.size)).astype(np.int64)
+    steps: NDArray[np.int64] = (receiver != np.arange(receiver.size)).astype(np.int64)
     while True:
         further = steps[ahead]
         if not further.any():

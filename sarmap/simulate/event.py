@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from sarmap.errors import OutputError, RequestError
 from sarmap.simulate import items as records
-from sarmap.simulate.elevation import elevation_tile, tiles_touched
+from sarmap.simulate.elevation import elevation_tile, tile_transform, tiles_touched
 from sarmap.simulate.geometry import TRACKS, View, see
 from sarmap.simulate.landcover import Cover, make_land_cover
 from sarmap.simulate.landslides import Slides, describe, invent_slides
@@ -338,7 +338,7 @@ def _write_elevation(
     write_cog(
         folder / record["assets"]["data"]["href"],
         keep_bits(tile, 12),
-        records.tile_transform(latitude, longitude),
+        tile_transform(latitude, longitude),
         "EPSG:4326",
         nodata=None,
         tags={"TITLE": record["properties"]["title"], "SEED": str(seed)},

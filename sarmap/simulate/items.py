@@ -10,7 +10,6 @@ import datetime as dt
 from typing import Any
 
 from sarmap.simulate.elevation import TILE, tile_columns, tile_id, tile_transform
-from sarmap.simulate.geometry import TRACKS
 from sarmap.simulate.passes import Slice, Timing
 
 __all__ = [
@@ -84,6 +83,7 @@ def radar_id(timing: Timing, number: int, polarisations: tuple[str, ...]) -> str
 
     Examples
     --------
+    >>> from sarmap.simulate.geometry import TRACKS
     >>> when = dt.datetime(2018, 9, 1, 8, 34, 11, tzinfo=dt.UTC)
     >>> radar_id(Timing(TRACKS["ascending"], "ascending", when), 1, ("vv", "vh"))
     'S1B_IW_GRDH_1SDV_20180901T083346_20180901T083411_012519_00C3B8_rtc'
@@ -91,8 +91,7 @@ def radar_id(timing: Timing, number: int, polarisations: tuple[str, ...]) -> str
     start, end = (f"{when:%Y%m%dT%H%M%S}" for when in _slice_times(timing, number))
     orbit = _absolute_orbit(timing)
     mission = "S1" + timing.track.platform[-1]
-    kind = "1SDV" if len(polarisations) == 2 else f"1S{polarisations[0].upper()[::-1]}"
-    kind = kind if len(polarisations) == 2 else f"1SS{polarisations[0][0].upper()}"
+    kind = "1SDV" if len(polarisations) == 2 else f"1SS{polarisations[0][0].upper()}"
     return f"{mission}_IW_GRDH_{kind}_{start}_{end}_{orbit:06d}_{orbit * 4:06X}_rtc"
 
 

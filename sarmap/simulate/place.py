@@ -81,8 +81,9 @@ def make_place(
 
     Examples
     --------
-    >>> make_place(100, 80, (142.0, 42.73), None, None).boundingbox.bbox
-    (581450.0, 4730890.0, 582250.0, 4731890.0)
+    >>> grid = make_place(100, 80, (141.0, 42.73), None, None)  # zone 54's own meridian: 500 km
+    >>> grid.crs.epsg, grid.boundingbox.left, grid.boundingbox.right
+    (32654, 499600.0, 500400.0)
     """
     from affine import Affine
     from odc.geo.geobox import GeoBox

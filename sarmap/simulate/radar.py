@@ -154,7 +154,8 @@ def _slope_brightness(view: View) -> Field:
 def _bare_minus_forest(view: View, roughness: Field) -> Field:
     """Change of VV from forest to bare ground, dB: up to the radar, down away from it."""
     away = view.local_incidence - np.float32(36.0)
-    return np.clip(-1.3 - 0.115 * away + roughness, -6.5, 4.5)
+    change: Field = np.clip(-1.3 - 0.115 * away + roughness, -6.5, 4.5)
+    return change
 
 
 def _fields(

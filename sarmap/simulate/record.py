@@ -18,7 +18,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class SimulatedEvent:
-    """A simulated landslide event in a folder: a STAC catalogue of COGs, and what truly happened."""
+    """A simulated landslide event in a folder: a STAC catalogue of COGs, and the truth."""
 
     path: Path
     """The folder."""

@@ -52,7 +52,7 @@ class Frame:
         """Fractional row and column (of cell centres) of projected coordinates."""
         return (self.top - y) / CELL - 0.5, (x - self.left) / CELL - 0.5
 
-    def centres(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def centres(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Easting (columns) and northing (rows) of the cell centres."""
         x = self.left + CELL * (np.arange(self.shape[1]) + 0.5)
         y = self.top - CELL * (np.arange(self.shape[0]) + 0.5)
@@ -141,7 +141,7 @@ def _bent(field: NDArray[Any], bend: tuple[Field, Field], order: int) -> Field:
     )
 
 
-def _unbend(cells: NDArray[np.float64], bend: tuple[Field, Field]) -> NDArray[np.float64]:
+def _unbend(cells: NDArray[Any], bend: tuple[Field, Field]) -> NDArray[np.float64]:
     """Where points (n, 2: row, column) of the straight relief lie in the bent one."""
     from scipy import ndimage
 
@@ -290,13 +290,8 @@ def slope_aspect(height: Field, spacing: float) -> tuple[Field, Field, Field, Fi
     >>> float(slope[1, 1]), float(aspect[1, 1])
     (45.0, 270.0)
     """
-    down, east = np.gradient(height, np.float32(spacing))
+    down, east = (np.asarray(g, np.float32) for g in np.gradient(height, np.float32(spacing)))
     north = -down
-    slope = np.degrees(np.arctan(np.hypot(east, north)))
-    aspect = np.degrees(np.arctan2(-east, -north)) % 360.0
-    return (
-        slope.astype(np.float32),
-        aspect.astype(np.float32),
-        east.astype(np.float32),
-        north.astype(np.float32),
-    )
+    slope = np.asarray(np.degrees(np.arctan(np.hypot(east, north))), np.float32)
+    aspect = np.asarray(np.degrees(np.arctan2(-east, -north)) % 360.0, np.float32)
+    return slope, aspect, east, north
