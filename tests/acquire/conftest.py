@@ -180,8 +180,12 @@ class FakeApi:
             if not first <= record["properties"]["datetime"] <= last:
                 return False
         if "filter" in body:
-            prop, value = body["filter"]["args"]
-            return bool(record["properties"].get(prop["property"]) == value)
+            whole = body["filter"]
+            clauses = whole["args"] if whole["op"] == "and" else [whole]
+            return all(
+                record["properties"].get(clause["args"][0]["property"]) == clause["args"][1]
+                for clause in clauses
+            )
         if "query" in body:
             return all(
                 record["properties"].get(name) == want["eq"] for name, want in body["query"].items()

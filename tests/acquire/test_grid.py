@@ -35,7 +35,7 @@ EVENT_GRID = GeoBox.from_bbox(
     resolution=st.sampled_from([5, 10, 20, 30, 12.5]),
 )
 @settings(max_examples=100, deadline=None)
-def test_grid_is_snapped_and_covers_every_corner(
+def test_grid_is_snapped_and_covers_every_edge(
     west: float, south: float, width: float, height: float, resolution: float
 ) -> None:
     bbox = (west, south, west + width, south + height)
@@ -46,11 +46,11 @@ def test_grid_is_snapped_and_covers_every_corner(
     assert min(grid.shape) >= 1
     assert (box.right - box.left) / resolution == pytest.approx(grid.shape.x)
     to_grid = Transformer.from_crs("EPSG:4326", str(grid.crs), always_xy=True)
-    for x in (bbox[0], bbox[2]):
-        for y in (bbox[1], bbox[3]):
-            px, py = to_grid.transform(x, y)
-            assert box.left - 0.1 <= px <= box.right + 0.1
-            assert box.bottom - 0.1 <= py <= box.top + 0.1
+    edge = shapely.segmentize(shapely.box(*bbox), max(width, height) / 20)
+    for x, y in shapely.get_coordinates(edge):
+        px, py = to_grid.transform(x, y)
+        assert box.left - 0.1 <= px <= box.right + 0.1
+        assert box.bottom - 0.1 <= py <= box.top + 0.1
 
 
 @given(
@@ -104,6 +104,13 @@ def test_vector_file_in_the_grids_crs_gives_that_grid(tmp_path: Path) -> None:
     extent = shapely.box(*EVENT_GRID.boundingbox)
     geopandas.GeoDataFrame(geometry=[extent], crs="EPSG:32654").to_file(path)
     assert make_grid(path) == EVENT_GRID
+
+
+def test_rounding_adds_no_row_or_column() -> None:
+    left, bottom, right, top = EVENT_GRID.boundingbox
+    nearly = shapely.box(left - 1e-6, bottom + 1e-6, right + 1e-6, top + 1e-6)
+    crs = {"type": "name", "properties": {"name": "EPSG:32654"}}
+    assert make_grid(shapely.geometry.mapping(nearly) | {"crs": crs}) == EVENT_GRID
 
 
 def test_place_smaller_than_a_pixel_gets_one() -> None:
