@@ -120,28 +120,26 @@ def compute_blocks(
     tasks: Sequence[Any], extra: Any, progress: Callable[[int, int], None] | None
 ) -> tuple[NDArray[np.int64], Any]:
     """Run all writers, and `extra` with them; returns pixels per observation code, and `extra`."""
-    import dask
-
     wanted = [*tasks, *([] if extra is None else [extra])]
-    if progress is None:
-        done = dask.compute(*wanted)
-    else:
-        done = _compute_with_progress(wanted, tasks, progress)
+    done = _compute(wanted, tasks, progress)
     counts = sum(part.sum(axis=(0, 1)) for part in done[: len(tasks)])
     return counts, None if extra is None else done[-1]
 
 
-def _compute_with_progress(
-    wanted: Sequence[Any], tasks: Sequence[Any], progress: Callable[[int, int], None]
+def _compute(
+    wanted: Sequence[Any], tasks: Sequence[Any], progress: Callable[[int, int], None] | None
 ) -> Any:
-    import dask
+    from dask.base import compute
+    from dask.core import flatten
 
-    keys = {key for task in tasks for key in dask.core.flatten(task.__dask_keys__())}
+    if progress is None:
+        return compute(*wanted)
+    keys = {key for task in tasks for key in flatten(task.__dask_keys__())}
     client = _active_client()
     if client is not None:
         return _follow_cluster(client, wanted, keys, progress)
     with _counting(keys, progress):
-        return dask.compute(*wanted)
+        return compute(*wanted)
 
 
 def _active_client() -> Any:
@@ -171,12 +169,12 @@ def _follow_cluster(
     client: Any, wanted: Sequence[Any], keys: set[Any], progress: Callable[[int, int], None]
 ) -> Any:
     """Compute on a cluster, telling of every block as its future finishes."""
-    import dask
+    from dask.base import compute, persist
     from distributed import as_completed, futures_of
 
-    held = dask.persist(*wanted)
+    held = persist(*wanted)
     blocks = [future for future in futures_of(held) if future.key in keys]
     for done, future in enumerate(as_completed(blocks), start=1):
         future.result()
         progress(done, len(keys))
-    return dask.compute(*held)
+    return compute(*held)

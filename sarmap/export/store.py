@@ -186,9 +186,9 @@ def is_simulated(dataset: xr.Dataset) -> bool:
 
 
 def _count_codes(codes: xr.DataArray) -> np.ndarray[Any, np.dtype[np.int64]]:
-    import dask
+    from dask.base import is_dask_collection
 
-    if not dask.is_dask_collection(codes.data):
+    if not is_dask_collection(codes.data):
         return np.bincount(codes.values.ravel(), minlength=4)[:4]
     per_block = codes.data.map_blocks(
         _count_block, dtype=np.int64, chunks=(1, 4), meta=np.empty((0, 0), np.int64)
@@ -205,10 +205,10 @@ def _check_layers(dataset: xr.Dataset) -> None:
     for name in ("probability", "observation"):
         if name not in dataset or dataset[name].dims != ("y", "x"):
             raise RequestError(f"A map needs the variable {name!r} with dims (y, x).")
-    for name, variable in dataset.data_vars.items():
+    for key, variable in dataset.data_vars.items():
         if variable.dims not in (("y", "x"), ("window_y", "window_x")):
             raise RequestError(
-                f"Variable {name!r} has dims {variable.dims}; a map keeps only (y, x) and "
+                f"Variable {key!r} has dims {variable.dims}; a map keeps only (y, x) and "
                 "(window_y, window_x): drop it."
             )
 

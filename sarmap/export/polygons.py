@@ -1,0 +1,283 @@
+"""Landslide polygons of a map, as GeoPackage, GeoParquet or GeoDataFrame.
+
+A polygon is one whole connected component of pixels, whatever blocks the map was computed or stored
+in: no block border cuts it, and its corners, their order and its number are the same for every
+chunking. Outlines follow pixel edges, corners only, so a polygon's area is its pixels' area.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarmap.errors import RequestError
+from sarmap.export.components import Components, find_components, labelled_strips
+from sarmap.export.encoding import threshold_level
+from sarmap.export.files import check_file, replacing
+from sarmap.export.reading import MapReader, open_reader
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from geopandas import GeoDataFrame
+    from odc.geo.geobox import GeoBox
+
+__all__ = ["polygonise", "write_frame", "write_polygons"]
+
+
+def polygonise(
+    source: xr.Dataset | str | Path,
+    *,
+    threshold: float = 0.5,
+    min_area: float = 0.0,
+    connectivity: int = 4,
+    strip_rows: int | None = None,
+) -> GeoDataFrame:
+    """Polygons of connected pixels whose probability reaches a threshold.
+
+    Parameters
+    ----------
+    source
+        A stored map (path or URL; the fastest), or a map Dataset.
+    threshold
+        Probability from which a pixel is landslide.
+    min_area
+        Smallest polygon kept, square metres.
+    connectivity
+        4: pixels connect along edges, and every geometry is a Polygon, as in GDAL. 8: corners
+        connect too; parts that touch only at a corner form one MultiPolygon.
+    strip_rows
+        Rows held in memory at a time; never changes the answer.
+
+    Returns
+    -------
+    GeoDataFrame in the map's CRS, in order of each polygon's first pixel (row by row), with
+    ``id`` (from 1), ``area_m2``, ``mean_probability``, ``max_probability``, ``mean_slope``
+    (degrees, NaN where the map has none), ``orbit``, ``relative_orbit``, ``scenes`` (ids),
+    ``detector``, ``threshold`` and ``simulated``.
+
+    Raises
+    ------
+    RequestError
+        The map is none, an argument is out of range, or the map is not in metres or feet.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> probability = np.array([[0.9, 0.8, 0.0], [0.0, 0.0, 0.6]], "float32")
+    >>> area = xr.Dataset(
+    ...     {
+    ...         "probability": (("y", "x"), probability),
+    ...         "observation": (("y", "x"), np.zeros((2, 3), "uint8")),
+    ...     },
+    ...     coords={"y": [15.0, 5.0], "x": [5.0, 15.0, 25.0]},
+    ... )
+    >>> area.coords["spatial_ref"] = ((), 0, {"crs_wkt": "EPSG:32654"})
+    >>> polygonise(area)[["id", "area_m2", "max_probability"]].values.tolist()
+    [[1.0, 200.0, 0.9], [2.0, 100.0, 0.6]]
+    """
+    if connectivity not in (4, 8):
+        raise RequestError(f"connectivity={connectivity} must be 4 or 8.")
+    if min_area < 0:
+        raise RequestError(f"min_area={min_area:g} must not be negative.")
+    reader = open_reader(source)
+    pixel = pixel_area(reader.grid)
+    components = find_components(
+        reader,
+        threshold_level(threshold),
+        smallest=max(math.ceil(min_area / pixel - 1e-9), 1),
+        connectivity=connectivity,
+        rows=strip_rows,
+    )
+    outlines = _outlines(reader, components)
+    return _frame(reader, components, outlines, threshold, pixel)
+
+
+def write_polygons(
+    source: xr.Dataset | str | Path,
+    out: str | Path | Sequence[str | Path],
+    *,
+    threshold: float = 0.5,
+    min_area: float = 0.0,
+    connectivity: int = 4,
+    overwrite: bool = False,
+) -> list[str]:
+    """Write landslide polygons; see `polygonise` for what they are.
+
+    Parameters
+    ----------
+    source, threshold, min_area, connectivity
+        As in `polygonise`.
+    out
+        File ending in ``.gpkg`` (GeoPackage) or ``.parquet`` (GeoParquet), or several.
+    overwrite
+        Replace existing files.
+
+    Returns
+    -------
+    The files written.
+
+    Raises
+    ------
+    RequestError
+        A file exists and may not be replaced, has another ending, or `source` is no map.
+    OutputError
+        A file cannot be written.
+    """
+    files = [Path(one).expanduser() for one in ([out] if isinstance(out, str | Path) else out)]
+    for file in files:
+        _writer_of(file)
+        check_file(file, overwrite=overwrite)
+    frame = polygonise(source, threshold=threshold, min_area=min_area, connectivity=connectivity)
+    kind = "Polygon" if connectivity == 4 else "MultiPolygon"
+    return [
+        write_frame(frame, file, layer="landslides", kind=kind, overwrite=overwrite)
+        for file in files
+    ]
+
+
+def pixel_area(grid: GeoBox) -> float:
+    """Square metres of one pixel of a projected grid."""
+    crs = grid.crs
+    if crs is None or not crs.projected:
+        raise RequestError(
+            "Areas in square metres need a projected map; this one is in degrees: "
+            "give crs= when mapping."
+        )
+    factor = float(crs.proj.axis_info[0].unit_conversion_factor)
+    return abs(float(grid.transform.a) * float(grid.transform.e)) * factor**2
+
+
+def _outlines(reader: MapReader, components: Components) -> NDArray[Any]:
+    """One geometry per component in map coordinates, corners in canonical order."""
+    import shapely
+
+    parts, owners = [], []
+    for top, labels in labelled_strips(reader, components):
+        shapes, values = _strip_polygons(labels, top)
+        parts.append(shapes)
+        owners.append(values)
+    pieces = np.concatenate([*parts, np.empty(0, object)])
+    owner = np.concatenate([*owners, np.empty(0, np.int64)])
+    whole = _joined(pieces, owner, len(components.pixels))
+    # Whole-number pixel corners: a corner is either exactly on a straight line or off it.
+    canonical = shapely.normalize(shapely.simplify(shapely.normalize(whole), 0))
+    return np.asarray(shapely.transform(canonical, _placed(reader.grid)), object)
+
+
+def _strip_polygons(labels: NDArray[np.int32], top: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Polygons of one strip in pixel coordinates (column, row), and the component of each."""
+    import shapely
+    from rasterio.features import shapes
+
+    found = list(shapes(labels, mask=labels > 0, connectivity=4))
+    if not found:
+        return np.empty(0, object), np.empty(0, np.int64)
+    rings = [ring for geometry, _ in found for ring in geometry["coordinates"]]
+    lengths = np.array([len(ring) for ring in rings])
+    flat = itertools.chain.from_iterable(itertools.chain.from_iterable(rings))
+    corners = np.fromiter(flat, np.float64, count=2 * int(lengths.sum())).reshape(-1, 2)
+    corners[:, 1] += top
+    counts = np.array([len(geometry["coordinates"]) for geometry, _ in found])
+    closed = shapely.linearrings(corners, indices=np.repeat(np.arange(len(rings)), lengths))
+    polygons = shapely.polygons(closed, indices=np.repeat(np.arange(len(found)), counts))
+    return np.asarray(polygons, object), np.array([int(value) for _, value in found])
+
+
+def _joined(pieces: NDArray[Any], owner: NDArray[np.int64], count: int) -> NDArray[Any]:
+    """Pieces of a component that lie in several strips, or touch at corners, as one geometry."""
+    import shapely
+
+    order = np.argsort(owner, kind="stable")
+    starts = np.searchsorted(owner[order], np.arange(1, count + 2))
+    whole = np.empty(count, object)
+    single = np.diff(starts) == 1
+    whole[single] = pieces[order[starts[:-1][single]]]
+    for number in np.flatnonzero(~single):
+        mine = order[starts[number] : starts[number + 1]]
+        whole[number] = shapely.union_all(pieces[mine])
+    return whole
+
+
+def _placed(grid: GeoBox) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Pixel corners (column, row) to map coordinates."""
+    transform = grid.transform
+    scale = np.array([transform.a, transform.e])
+    corner = np.array([transform.c, transform.f])
+    return lambda corners: corners * scale + corner
+
+
+def _frame(
+    reader: MapReader,
+    components: Components,
+    outlines: NDArray[Any],
+    threshold: float,
+    pixel: float,
+) -> GeoDataFrame:
+    import geopandas
+    import pandas as pd
+
+    made, count = reader.provenance, len(components.pixels)
+    same = {
+        "orbit": ", ".join(made.orbits),
+        "relative_orbit": ", ".join(map(str, made.relative_orbits)),
+        "scenes": ", ".join(made.scene_ids),
+        "detector": made.detector,
+    }
+    columns = {
+        "id": np.arange(1, count + 1, dtype=np.int64),
+        "area_m2": components.pixels * pixel,
+        "mean_probability": components.mean.round(4),
+        "max_probability": components.largest.round(4),
+        "mean_slope": components.slope.round(2),
+        **{name: pd.Series([text] * count, dtype="str") for name, text in same.items()},
+        "threshold": np.full(count, float(threshold)),
+        "simulated": np.full(count, made.simulated),
+    }
+    crs = None if reader.grid.crs is None else reader.grid.crs.to_wkt()
+    frame = geopandas.GeoDataFrame(columns, geometry=outlines, crs=crs)
+    frame.attrs.update(
+        title=f"{'SIMULATED ' if made.simulated else ''}landslide polygons",
+        attribution=made.attribution,
+        simulated="YES" if made.simulated else "NO",
+        software=f"sarmap {made.version}".strip(),
+    )
+    return frame
+
+
+def write_frame(frame: GeoDataFrame, file: Path, *, layer: str, kind: str, overwrite: bool) -> str:
+    """Write a GeoDataFrame whole or not at all; its ``attrs`` become the file's metadata."""
+    write = _writer_of(file)
+    with replacing(file, overwrite=overwrite) as fresh:
+        write(frame, fresh, layer, kind)
+    return str(file)
+
+
+def _writer_of(file: Path) -> Callable[[GeoDataFrame, Path, str, str], None]:
+    writers = {".gpkg": _write_geopackage, ".parquet": _write_geoparquet}
+    if file.suffix.lower() not in writers:
+        raise RequestError(f"{file.name} must end in .gpkg (GeoPackage) or .parquet (GeoParquet).")
+    return writers[file.suffix.lower()]
+
+
+def _write_geopackage(frame: GeoDataFrame, file: Path, layer: str, kind: str) -> None:
+    import pyogrio
+
+    pyogrio.write_dataframe(
+        frame,
+        file,
+        driver="GPKG",
+        layer=layer,
+        geometry_type=kind,
+        promote_to_multi=kind == "MultiPolygon",
+        layer_metadata={key.upper(): str(value) for key, value in frame.attrs.items()},
+    )
+
+
+def _write_geoparquet(frame: GeoDataFrame, file: Path, layer: str, kind: str) -> None:
+    frame.to_parquet(file, index=False, write_covering_bbox=True, schema_version="1.1.0")

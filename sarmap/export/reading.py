@@ -1,0 +1,139 @@
+"""A map read strip by strip in its packed form, whether stored or still lazy.
+
+Every product is made from the packed numbers, so that polygons, images and counts of a stored map
+and of the lazy one it came from are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sarmap.errors import RequestError
+from sarmap.export.encoding import pack_probability, pack_slope, seen_only
+from sarmap.export.georeference import geobox_of
+from sarmap.export.location import store_at
+from sarmap.export.provenance import Provenance, read_provenance
+from sarmap.export.store import open_map
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
+
+__all__ = ["MapReader", "Strip", "open_reader"]
+
+_STRIP_PIXELS = 16_000_000
+"""About how many pixels of a map are held at a time."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Some whole rows of a map, packed as `sarmap.export.encoding` says."""
+
+    top: int
+    """First row."""
+    probability: NDArray[np.uint8]
+    """Steps of 0.004, 255 where nothing was seen."""
+    observation: NDArray[np.uint8]
+    """Observation codes."""
+    slope: NDArray[np.uint8] | None
+    """Steps of 0.4 degrees, 255 where unknown; None where the map has no slope."""
+
+
+@dataclass(frozen=True)
+class MapReader:
+    """A map's grid, making and packed rows."""
+
+    grid: GeoBox
+    """Rows, columns, transform and CRS."""
+    attrs: Mapping[str, Any]
+    """The map's attributes."""
+    has_slope: bool
+    """True where the map keeps the slope."""
+    block_rows: int
+    """Rows of one stored block: strips of this height are read once."""
+    _layers: Mapping[str, Any]
+    _packed: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = self.grid.shape
+        return int(rows), int(columns)
+
+    @property
+    def provenance(self) -> Provenance:
+        """How the map was made."""
+        return read_provenance(self.attrs)
+
+    def strip(self, top: int, bottom: int) -> Strip:
+        """Rows `top` to `bottom` (exclusive), computed or read now."""
+        window = (slice(top, bottom), slice(None))
+        if self._packed:
+            read = {name: np.asarray(layer[window]) for name, layer in self._layers.items()}
+            return Strip(top, read["probability"], read["observation"], read.get("slope"))
+        from dask.base import compute
+
+        names = list(self._layers)
+        values = dict(zip(names, compute(*(self._layers[n][window] for n in names)), strict=True))
+        probability, observation = seen_only(
+            pack_probability(values["probability"]), values["observation"]
+        )
+        slope = pack_slope(values["slope"]) if "slope" in values else None
+        return Strip(top, probability, observation, slope)
+
+    def strips(self, rows: int | None = None) -> Iterator[Strip]:
+        """The whole map from top to bottom, `rows` at a time (None: bounded memory)."""
+        height, width = self.shape
+        step = rows or self.strip_rows(width)
+        for top in range(0, height, step):
+            yield self.strip(top, min(top + step, height))
+
+    def strip_rows(self, width: int) -> int:
+        """Rows per strip: whole stored blocks, of about 16 million pixels."""
+        wanted = max(_STRIP_PIXELS // max(width, 1), 1)
+        return max(wanted // self.block_rows, 1) * self.block_rows
+
+
+def open_reader(source: xr.Dataset | str | Path) -> MapReader:
+    """Reader of a stored map (path or URL, fastest) or of a Dataset, lazy or not.
+
+    Raises
+    ------
+    RequestError
+        No finished map is there, or the dataset is not a map.
+    """
+    if isinstance(source, xr.Dataset):
+        for name in ("probability", "observation"):
+            if name not in source:
+                raise RequestError(f"A map needs the variable {name!r}.")
+        names = [n for n in ("probability", "observation", "slope") if n in source]
+        layers = {name: source[name].data for name in names}
+        blocks = source["probability"].chunks
+        rows = blocks[0][0] if blocks else source.sizes["y"]
+        return _reader(source, layers, rows, packed=False)
+    import zarr
+
+    dataset = open_map(source)
+    group = zarr.open_group(store_at(source, read_only=True), mode="r")
+    layers = {n: group[n] for n in ("probability", "observation", "slope") if n in dataset}
+    array = layers["probability"]
+    return _reader(dataset, layers, (array.shards or array.chunks)[0], packed=True)
+
+
+def _reader(
+    dataset: xr.Dataset, layers: Mapping[str, Any], rows: int, *, packed: bool
+) -> MapReader:
+    return MapReader(
+        grid=geobox_of(dataset),
+        attrs=dataset.attrs,
+        has_slope="slope" in layers,
+        block_rows=max(int(rows), 1),
+        _layers=layers,
+        _packed=packed,
+    )

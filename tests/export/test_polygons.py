@@ -1,0 +1,264 @@
+"""Polygons are whole components, the same however the map is cut, with exact areas."""
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio.features
+import shapely
+import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from odc.geo.geobox import GeoBox
+from scipy import ndimage
+
+from sarmap.errors import OutputError, RequestError
+from sarmap.export.georeference import spatial_ref_attrs
+from sarmap.export.polygons import polygonise, write_polygons
+from sarmap.export.store import write_zarr
+
+SCENES = [
+    {"id": "S1B_PRE", "datetime": "2018-09-01T08:34:00Z", "role": "pre",
+     "orbit_state": "ascending", "relative_orbit": 68},
+    {"id": "S1B_POST", "datetime": "2018-09-13T08:34:00Z", "role": "post_1",
+     "orbit_state": "ascending", "relative_orbit": 68},
+]  # fmt: skip
+
+masks = hnp.arrays(
+    bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24), elements=st.booleans()
+)
+
+
+def make_map(probability, observation=None, slope=None, epsg=32654, resolution=10):
+    """A map Dataset from arrays, upper left corner at (500000, 4800000)."""
+    probability = np.asarray(probability, np.float32)
+    rows, columns = probability.shape
+    grid = GeoBox.from_bbox(
+        (500000, 4800000 - rows * resolution, 500000 + columns * resolution, 4800000),
+        f"epsg:{epsg}",
+        shape=(rows, columns),
+    )
+    codes = np.isnan(probability).astype(np.uint8) if observation is None else observation
+    layers = {"probability": probability, "observation": codes}
+    if slope is not None:
+        layers["slope"] = np.asarray(slope, np.float32)
+    return xr.Dataset(
+        {name: (("y", "x"), layer) for name, layer in layers.items()},
+        coords={
+            "y": 4800000 - resolution * (np.arange(rows) + 0.5),
+            "x": 500000 + resolution * (np.arange(columns) + 0.5),
+            "spatial_ref": ((), 0, spatial_ref_attrs(grid)),
+        },
+        attrs={"scenes": SCENES, "detector": "log-ratio", "simulated": 1, "attribution": "ESA"},
+    )
+
+
+def random_map(shape=(120, 90), seed=3):
+    rng = np.random.default_rng(seed)
+    field = ndimage.gaussian_filter(rng.standard_normal(shape), 2)
+    probability = 1 / (1 + np.exp(-20 * field))
+    probability[rng.random(shape) < 0.01] = np.nan
+    return make_map(probability, slope=rng.uniform(0, 60, shape))
+
+
+def pixels_of(polygon):
+    """Mask of the pixels inside a polygon, by GDAL's rasteriser."""
+    return rasterio.features.rasterize(
+        [polygon], (120, 90), transform=rasterio.transform.from_origin(500000, 4800000, 10, 10)
+    ).astype(bool)
+
+
+@settings(max_examples=150, deadline=None)
+@given(mask=masks, rows=st.integers(1, 25), connectivity=st.sampled_from([4, 8]))
+def test_identical_for_every_strip_height(mask, rows, connectivity):
+    dataset = make_map(np.where(mask, 0.8, 0.1))
+    whole = polygonise(dataset, connectivity=connectivity)
+    cut = polygonise(dataset, connectivity=connectivity, strip_rows=rows)
+    assert list(whole.geometry.to_wkb()) == list(cut.geometry.to_wkb())
+    assert whole.drop(columns="geometry").equals(cut.drop(columns="geometry"))
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    blocks=st.tuples(st.integers(9, 130), st.integers(9, 100)),
+    chunk=st.integers(30, 64),
+    rows=st.integers(15, 130) | st.none(),
+)
+def test_identical_for_every_chunking_of_map_and_store(tmp_path, blocks, chunk, rows):
+    dataset = random_map()
+    expected = polygonise(dataset)
+    lazy = dataset.chunk({"y": blocks[0], "x": blocks[1]})
+    store = write_zarr(lazy, tmp_path / "map.zarr", chunk=chunk, overwrite=True)
+    for source in (lazy, store, xr.open_zarr(store)):
+        found = polygonise(source, strip_rows=rows)
+        assert list(found.geometry.to_wkb()) == list(expected.geometry.to_wkb())
+        assert found.drop(columns="geometry").equals(expected.drop(columns="geometry"))
+
+
+@given(mask=masks, connectivity=st.sampled_from([4, 8]))
+@settings(max_examples=150, deadline=None)
+def test_components_areas_and_union_agree_with_scipy_and_gdal(mask, connectivity):
+    dataset = make_map(np.where(mask, 0.8, 0.1))
+    found = polygonise(dataset, connectivity=connectivity)
+    structure = np.ones((3, 3)) if connectivity == 8 else None
+    labels, count = ndimage.label(mask, structure)
+    assert len(found) == count
+    np.testing.assert_array_equal(found["area_m2"], np.bincount(labels.ravel())[1:] * 100.0)
+    np.testing.assert_allclose(found.area, found["area_m2"], rtol=0, atol=1e-6)
+    assert found.is_valid.all()
+    transform = rasterio.transform.from_origin(500000, 4800000, 10, 10)
+    if count:
+        burnt = rasterio.features.rasterize(
+            zip(found.geometry, found["id"], strict=True), mask.shape, transform=transform
+        )
+        np.testing.assert_array_equal(burnt, labels)
+
+
+def test_outlines_are_those_of_gdal_without_needless_corners():
+    dataset = random_map()
+    mask = np.nan_to_num(dataset["probability"].values) >= 0.5
+    transform = rasterio.transform.from_origin(500000, 4800000, 10, 10)
+    expected = [
+        shapely.geometry.shape(geometry)
+        for geometry, value in rasterio.features.shapes(mask.astype(np.uint8), transform=transform)
+        if value
+    ]
+    found = polygonise(dataset)
+    by_point = {shapely.normalize(shape).wkt for shape in expected}
+    assert {shapely.normalize(shape).wkt for shape in found.geometry} == by_point
+
+
+def test_statistics_are_those_of_each_polygons_pixels():
+    dataset = random_map()
+    found = polygonise(dataset)
+    assert len(found) > 10
+    for one in found.itertuples():
+        mine = pixels_of(one.geometry)
+        probability = dataset["probability"].values[mine]
+        assert one.mean_probability == pytest.approx(probability.mean(), abs=0.004)
+        assert one.max_probability == pytest.approx(probability.max(), abs=0.004)
+        assert one.mean_slope == pytest.approx(dataset["slope"].values[mine].mean(), abs=0.21)
+        assert one.area_m2 == 100 * mine.sum()
+
+
+def test_each_polygon_says_what_it_was_made_from():
+    found = polygonise(make_map([[0.9]]), threshold=0.4)
+    only = found.iloc[0]
+    assert only["scenes"] == "S1B_PRE, S1B_POST"
+    assert (only["orbit"], only["relative_orbit"]) == ("ascending", "68")
+    assert (only["detector"], only["threshold"], only["simulated"]) == ("log-ratio", 0.4, True)
+    assert np.isnan(only["mean_slope"])
+    assert "SIMULATED" in found.attrs["title"]
+    assert found.crs.to_epsg() == 32654
+
+
+def test_a_hole_and_a_diagonal_have_the_corners_drawn_by_hand():
+    ring = polygonise(make_map([[0.9, 0.9, 0.9], [0.9, 0.1, 0.9], [0.9, 0.9, 0.9]]))
+    x, y = 500000, 4800000
+    expected = shapely.box(x, y - 30, x + 30, y).difference(
+        shapely.box(x + 10, y - 20, x + 20, y - 10)
+    )
+    assert ring.geometry[0].equals(expected)
+    assert shapely.get_num_coordinates(ring.geometry[0]) == 10
+    diagonal = make_map([[0.9, 0.1], [0.1, 0.9]])
+    assert len(polygonise(diagonal)) == 2
+    joined = polygonise(diagonal, connectivity=8)
+    assert joined.geom_type.tolist() == ["MultiPolygon"]
+    assert joined["area_m2"].tolist() == [200.0]
+
+
+def test_polygons_are_numbered_by_their_first_pixel():
+    found = polygonise(make_map([[0.1, 0.1, 0.9], [0.9, 0.1, 0.9], [0.9, 0.1, 0.1]]))
+    assert found["id"].tolist() == [1, 2]
+    assert found.geometry[0].bounds[0] > found.geometry[1].bounds[0]
+
+
+@pytest.mark.parametrize(("smallest", "left"), [(0, 3), (100, 3), (101, 2), (300, 1), (301, 0)])
+def test_polygons_smaller_than_the_minimum_area_are_left_out(smallest, left):
+    dataset = make_map([[0.9, 0.1, 0.9, 0.9, 0.1, 0.9], [0.1, 0.1, 0.1, 0.1, 0.9, 0.9]])
+    assert len(polygonise(dataset, min_area=smallest)) == left
+
+
+def test_area_follows_the_pixel_size_and_unit():
+    assert polygonise(make_map([[0.9]], resolution=30))["area_m2"][0] == 900
+    feet = polygonise(make_map([[0.9]], epsg=2225))["area_m2"][0]
+    assert feet == pytest.approx(100 * (1200 / 3937) ** 2)
+
+
+def test_the_threshold_includes_its_own_value_and_unseen_pixels_never_count():
+    dataset = make_map([[0.5, 0.4999, np.nan, 1.0]])
+    dataset["observation"][0, 3] = 3
+    assert polygonise(dataset, threshold=0.5)["area_m2"].tolist() == [100.0]
+
+
+def test_geopackage_and_geoparquet_open_in_geopandas(tmp_path):
+    dataset = random_map()
+    files = write_polygons(dataset, [tmp_path / "a.gpkg", tmp_path / "a.parquet"])
+    expected = polygonise(dataset)
+    for file, read in zip(files, (geopandas.read_file, geopandas.read_parquet), strict=True):
+        frame = read(file)
+        assert frame.crs.to_epsg() == 32654
+        assert frame.geometry.to_wkb().tolist() == expected.geometry.to_wkb().tolist()
+        assert frame["area_m2"].tolist() == expected["area_m2"].tolist()
+        assert list(frame.columns) == list(expected.columns)
+        assert frame["simulated"].all()
+
+
+def test_files_say_that_they_are_simulated_and_whose_data_they_hold(tmp_path):
+    import pyogrio
+
+    write_polygons(random_map(), [tmp_path / "a.gpkg", tmp_path / "a.parquet"])
+    metadata = pyogrio.read_info(tmp_path / "a.gpkg")["layer_metadata"]
+    assert metadata["SIMULATED"] == "YES"
+    assert metadata["ATTRIBUTION"] == "ESA"
+    assert geopandas.read_parquet(tmp_path / "a.parquet").attrs["simulated"] == "YES"
+
+
+@pytest.mark.parametrize("connectivity", [4, 8])
+def test_a_map_without_landslides_gives_empty_files_with_all_columns(tmp_path, connectivity):
+    nothing = make_map(np.full((4, 5), 0.1))
+    files = write_polygons(
+        nothing, [tmp_path / "a.gpkg", tmp_path / "a.parquet"], connectivity=connectivity
+    )
+    columns = list(polygonise(random_map()).columns)
+    for file, read in zip(files, (geopandas.read_file, geopandas.read_parquet), strict=True):
+        frame = read(file)
+        assert len(frame) == 0
+        assert list(frame.columns) == columns
+        assert frame.crs.to_epsg() == 32654
+
+
+def test_existing_files_are_kept_unless_overwrite_says_so(tmp_path):
+    file = tmp_path / "a.gpkg"
+    file.write_text("mine")
+    with pytest.raises(RequestError, match="overwrite=True"):
+        write_polygons(random_map(), file)
+    assert file.read_text() == "mine"
+    write_polygons(random_map(), file, overwrite=True)
+    assert len(geopandas.read_file(file)) > 10
+    assert [one.name for one in tmp_path.iterdir()] == ["a.gpkg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"threshold": 0}, "threshold="),
+        ({"min_area": -1}, "min_area="),
+        ({"connectivity": 6}, "connectivity="),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments, says):
+    with pytest.raises(RequestError, match=says):
+        polygonise(random_map(), **arguments)
+
+
+def test_other_endings_degrees_and_unwritable_places_are_refused(tmp_path):
+    with pytest.raises(RequestError, match=r"\.gpkg"):
+        write_polygons(random_map(), tmp_path / "a.shp")
+    with pytest.raises(RequestError, match="projected"):
+        polygonise(make_map([[0.9]], epsg=4326, resolution=0.0001))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_polygons(random_map(), tmp_path / "file" / "a.gpkg")
