@@ -331,4 +331,4 @@ def _ask(tiles: Pixels, job: _Job) -> Pixels:
             f"detector {spec.name} answered {low} to {high} ({job.place}); probabilities are "
             "0 to 1: end it with a sigmoid or softmax, and check its weights"
         )
-    return np.clip(answer, 0, 1)
+    return np.clip(answer, 0, 1) if low < 0 or high > 1 else answer

@@ -146,13 +146,14 @@ def _layers(
 ) -> da.Array:
     """The layers of `answer_block` as one array, in the planned blocks."""
     planned = (rows.chunks, columns.chunks)
-    depth = {0: 0, 1: rows.depth, 2: columns.depth}
+    # only a plain 0 lets map_overlap leave blocks that borrow nothing uncut
+    depth = {axis: at.depth if any(at.depth) else 0 for axis, at in ((1, rows), (2, columns))}
     own_only = {0: 0, 1: 0}
     blocks = da.map_overlap(  # type: ignore[no-untyped-call]
         answer_block,
         values.rechunk((-1, *planned)),  # type: ignore[no-untyped-call]
         codes.rechunk(planned),  # type: ignore[no-untyped-call]
-        depth=[depth, own_only],
+        depth=[{0: 0, **depth}, own_only],
         boundary="none",
         trim=False,
         align_arrays=False,
@@ -214,8 +215,8 @@ def _dataset(
         "observation": (("y", "x"), layers[1].astype(np.uint8), _OBSERVATION),
     }
     if spec.kind == "window":
-        at_centres = layers[2][rows.axis.centre_pixels(), columns.axis.centre_pixels()]
-        variables["window_probability"] = (("window_y", "window_x"), at_centres, _PROBABILITY)
+        windows = layers[2][rows.axis.representatives(), columns.axis.representatives()]
+        variables["window_probability"] = (("window_y", "window_x"), windows, _PROBABILITY)
         kept["window_y"] = _centres(composite, "y", rows.axis)
         kept["window_x"] = _centres(composite, "x", columns.axis)
     attrs = {**composite.attrs, **spec.attributes, "stride": rows.axis.stride, "overlap": overlap}
@@ -239,7 +240,10 @@ _OBSERVATION: Mapping[str, Any] = {
 def _centres(composite: xr.DataArray, dim: str, axis: TileAxis) -> xr.DataArray:
     """Coordinates of the windows' centres, in the units of `dim` (without any: pixel numbers)."""
     along = composite[dim]
-    places = np.interp(axis.centres(), np.arange(axis.size), along.values)
+    values = along.values.astype(np.float64)
+    step = (values[-1] - values[0]) / (axis.size - 1) if axis.size > 1 else 0.0
+    pixel = np.clip(np.floor(axis.centres()).astype(np.intp), 0, axis.size - 1)
+    places = values[pixel] + (axis.centres() - pixel) * step
     return xr.DataArray(places, dims=f"window_{dim}", attrs=along.attrs)
 
 

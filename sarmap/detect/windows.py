@@ -120,9 +120,12 @@ class TileAxis:
         origins = np.arange(self.count, dtype=np.float64) * self.stride + self.first
         return origins + (self.tile - 1) / 2
 
-    def centre_pixels(self) -> slice:
-        """The pixels that lie at the windows' centres, as a slice of the scene."""
-        start = self.first + self.tile // 2
+    def representatives(self) -> slice:
+        """One pixel per window that takes it, as a slice of the scene: the lowest such pixel.
+
+        The centre itself would not do: that of a last window at a wide stride lies outside.
+        """
+        start = max(0, self.first + (self.tile + 1 - self.stride) // 2)
         return slice(start, start + (self.count - 1) * self.stride + 1, self.stride)
 
 
