@@ -13,7 +13,7 @@ import click
 
 import sarmap
 from sarmap.cli.events import demo, simulate
-from sarmap.cli.learning import assess, train
+from sarmap.cli.learning import assess
 from sarmap.cli.maps import map_, plan, search
 from sarmap.errors import SarmapError
 
@@ -34,7 +34,7 @@ def group(context: click.Context, debug: bool) -> None:
     context.obj = {"debug": debug}
 
 
-for command in (demo, simulate, search, plan, map_, train, assess):
+for command in (demo, simulate, search, plan, map_, assess):
     group.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""`sarmap assess` and `sarmap train`."""
+"""`sarmap assess`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import click
 from sarmap.cli.options import json_option
 from sarmap.cli.printing import echo_json
 
-__all__ = ["assess", "train"]
+__all__ = ["assess"]
 
 
 @click.command(epilog="Example: sarmap assess map.zarr --inventory landslides.gpkg")
