@@ -127,12 +127,12 @@ def hidden(
 
     Examples
     --------
-    A wall of 100 m seen at 45 degrees: it lays over 100 m before and hides 100 m behind.
+    A wall of 101 m seen at 45 degrees: it lays over 100 m before it and hides 100 m behind it.
 
-    >>> wall = np.zeros((1, 40), np.float32); wall[0, 20] = 100.0
+    >>> wall = np.zeros((1, 40), np.float32); wall[0, 20] = 101.0
     >>> layover, shadow = hidden(wall, 10.0, 45.0)
     >>> np.flatnonzero(layover)[[0, -1]].tolist(), np.flatnonzero(shadow)[[0, -1]].tolist()
-    ([10, 20], [21, 29])
+    ([10, 20], [21, 30])
     """
     angle = np.radians(incidence)
     ground = np.arange(height.shape[-1], dtype=np.float32) * np.float32(spacing)

@@ -86,7 +86,7 @@ def radar_id(timing: Timing, number: int, polarisations: tuple[str, ...]) -> str
     >>> from sarmap.simulate.geometry import TRACKS
     >>> when = dt.datetime(2018, 9, 1, 8, 34, 11, tzinfo=dt.UTC)
     >>> radar_id(Timing(TRACKS["ascending"], "ascending", when), 1, ("vv", "vh"))
-    'S1B_IW_GRDH_1SDV_20180901T083346_20180901T083411_012519_00C3B8_rtc'
+    'S1B_IW_GRDH_1SDV_20180901T083346_20180901T083411_012519_00C39C_rtc'
     """
     start, end = (f"{when:%Y%m%dT%H%M%S}" for when in _slice_times(timing, number))
     orbit = _absolute_orbit(timing)

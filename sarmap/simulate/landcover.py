@@ -104,6 +104,7 @@ def _towns(rng: np.random.Generator, flat: NDArray[np.bool_]) -> NDArray[np.bool
     towns = np.zeros(flat.shape, bool)
     if len(rows) == 0:
         return towns
+    y, x = np.ogrid[: flat.shape[0], : flat.shape[1]]
     ragged = 1 + 0.35 * band_noise(rng, flat.shape, 24)
     for _ in range(max(1, round(flat.size / 300_000))):
         at = rng.integers(len(rows))
@@ -111,8 +112,7 @@ def _towns(rng: np.random.Generator, flat: NDArray[np.bool_]) -> NDArray[np.bool
         reach = int(3 * radius) + 2
         top, left = max(0, rows[at] - reach), max(0, columns[at] - reach)
         part = (slice(top, rows[at] + reach), slice(left, columns[at] + reach))
-        y, x = np.ogrid[part]
-        distance = np.hypot(y - rows[at], x - columns[at])
+        distance = np.hypot(y[part[0]] - rows[at], x[:, part[1]] - columns[at])
         towns[part] |= distance < radius * ragged[part]
     return towns & flat
 
