@@ -95,11 +95,10 @@ def set_arrays(model: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
         Where an array is missing, too many, or of another shape.
     """
     weights = {weight.path: weight for weight in _weights(model)}
-    for path in sorted(weights.keys() ^ arrays.keys()):
-        what = "lack" if path in weights else "hold too many: "
-        raise WeightsError(
-            f"The weights {what} {path}: they were not made for this manifest's network."
-        )
+    missing, extra = sorted(weights.keys() - arrays.keys()), sorted(arrays.keys() - weights.keys())
+    if missing or extra:
+        what = f"lack {missing[0]}" if missing else f"hold {extra[0]} as well"
+        raise WeightsError(f"The weights {what}: they were not made for their manifest's network.")
     for path, weight in weights.items():
         if tuple(weight.shape) != arrays[path].shape:
             raise WeightsError(

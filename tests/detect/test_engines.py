@@ -1,0 +1,225 @@
+"""Whoever runs a network gives the same answer, and how many tiles were asked at once never shows."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+from sarmap.detect import conversion, engines
+from sarmap.detect.manifest import read_manifest
+from sarmap.detect.weights import DATA, load_detector
+from sarmap.errors import RequestError, SarmapError, WeightsError
+
+SHIPPED = sorted(path.stem for path in DATA.glob("*.json"))
+
+
+def tiles_for(detector, count: int, seed: int = 0) -> np.ndarray:
+    """Tiles as prediction normalises them: about 0-1, or standardised."""
+    rng = np.random.default_rng(seed)
+    shape = (count, *detector.manifest.input_shape)
+    if detector.normalisation == "tile-minmax":
+        return rng.random(shape, np.float32)
+    return rng.normal(size=shape).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def unet():
+    return load_detector("attention-unet", engine="openvino", precision="f32")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_openvino_f32_agrees_with_tensorflow_f32(name):
+    fast = load_detector(name, engine="openvino", precision="f32")
+    reference = load_detector(name, engine="tensorflow", precision="f32")
+    tiles = tiles_for(fast, 9)
+    np.testing.assert_allclose(fast(tiles), reference(tiles), atol=1e-4, rtol=0)
+
+
+@pytest.mark.skipif(not engines.native_bf16(), reason="this processor has no native bf16")
+@pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
+def test_native_bf16_moves_at_most_one_pixel_in_a_thousand_across_one_half(engine):
+    exact = load_detector("attention-unet", engine="tensorflow", precision="f32")
+    short = load_detector("attention-unet", engine=engine, precision="bf16")
+    tiles = tiles_for(exact, 64)
+    assert np.mean((exact(tiles) > 0.5) != (short(tiles) > 0.5)) <= 0.001
+
+
+def test_emulated_bf16_gives_probabilities_close_to_f32():
+    manifest = read_manifest(DATA / "attention-unet.json")
+    exact = load_detector("attention-unet", engine="tensorflow", precision="f32")
+    short = engines.make_engine(manifest, DATA, "tensorflow", "bf16")
+    tiles = tiles_for(exact, 4)
+    assert np.abs(exact(tiles) - short(tiles)).mean() < 0.01
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(cuts=st.lists(st.integers(0, 23), max_size=4), shift=st.integers(0, 22))
+def test_an_answer_does_not_depend_on_the_batch_or_the_place_in_it(unet, cuts, shift):
+    tiles = tiles_for(unet, 23)
+    whole = unet(tiles)
+    parts = np.split(np.roll(tiles, shift, axis=0), sorted(cuts))
+    answers = np.concatenate([unet(part) for part in parts])
+    np.testing.assert_array_equal(np.roll(answers, -shift, axis=0), whole)
+
+
+def test_clips_too_are_independent_of_their_batch():
+    detector = load_detector("cnn", engine="openvino", precision="f32")
+    clips = tiles_for(detector, 700)
+    whole = detector(clips)
+    assert whole.shape == (700,)
+    np.testing.assert_array_equal(np.concatenate([detector(clips[:1]), detector(clips[1:])]), whole)
+
+
+def test_several_threads_may_ask_at_once(unet):
+    tiles = tiles_for(unet, 30)
+    expected, found = unet(tiles), {}
+
+    def ask(number: int) -> None:
+        found[number] = unet(tiles[number:])
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    for number in range(8):
+        np.testing.assert_array_equal(found[number], expected[number:])
+
+
+def test_no_tiles_give_no_answers(unet):
+    assert unet(tiles_for(unet, 0)).shape == (0, 64, 64)
+
+
+def test_the_stream_count_does_not_show(unet, monkeypatch):
+    monkeypatch.setattr(engines, "usable_cores", lambda: 1)
+    manifest = read_manifest(DATA / "attention-unet.json")
+    single = engines.make_engine(manifest, DATA, "openvino", "f32")
+    tiles = tiles_for(unet, 6)
+    np.testing.assert_array_equal(single(tiles), unet(tiles))
+
+
+def test_a_warm_start_imports_neither_tensorflow_nor_keras(unet):
+    unet(tiles_for(unet, 1))  # the converted model is in the cache now
+    script = (
+        "import sys, numpy as np; from sarmap.detect.weights import load_detector;"
+        "d = load_detector('attention-unet', engine='openvino', precision='f32');"
+        "print(d(np.zeros((1, 64, 64, 4), np.float32)).shape, 'tensorflow' in sys.modules,"
+        " 'keras' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["(1,", "64,", "64)", "False", "False"]
+
+
+def test_the_conversion_itself_loads_no_tensorflow(tmp_path):
+    manifest = DATA / "cnn-baa.json"
+    script = (
+        "import sys; from sarmap.detect import conversion; from pathlib import Path;"
+        f"conversion._export(Path({str(manifest)!r}), Path({str(DATA)!r}), "
+        f"Path({str(tmp_path / 'model.xml')!r})); print('tensorflow' in sys.modules)"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "openvino"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.split() == ["False"]
+
+
+def test_a_damaged_cache_entry_is_made_again(unet, monkeypatch, caplog):
+    manifest = read_manifest(DATA / "attention-unet.json")
+    xml, binary = conversion.openvino_ir(manifest, DATA)
+    (entry,) = (Path(os.environ["SARMAP_CACHE"]) / "models").glob(
+        f"{conversion._cache_key(manifest)}.zip"
+    )
+    whole = entry.read_bytes()
+    monkeypatch.setattr(conversion, "_convert", lambda *_: (xml, binary))
+    for damaged in (whole[:1000], whole[:5000] + b"?" + whole[5001:], b""):
+        entry.write_bytes(damaged)
+        caplog.clear()
+        assert conversion.openvino_ir(manifest, DATA) == (xml, binary)
+        assert "damaged" in caplog.text
+        assert entry.read_bytes()[:1000] == whole[:1000] or len(entry.read_bytes()) == len(whole)
+
+
+def test_a_cache_that_cannot_be_written_is_reported_and_done_without(
+    tmp_path, monkeypatch, caplog
+):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("SARMAP_CACHE", str(blocked))
+    monkeypatch.setattr(conversion, "_convert", lambda *_: (b"<net/>", b"0"))
+    manifest = read_manifest(DATA / "cnn-baa.json")
+    assert conversion.openvino_ir(manifest, DATA) == (b"<net/>", b"0")
+    assert "SARMAP_CACHE" in caplog.text
+
+
+def test_the_cache_key_hangs_on_weights_versions_and_shape(monkeypatch):
+    manifest = read_manifest(DATA / "cnn-baa.json")
+    key = conversion._cache_key(manifest)
+    assert conversion._cache_key(manifest.model_copy(update={"sha256": "0" * 64})) != key
+    assert conversion._cache_key(manifest.model_copy(update={"tile": 27})) != key
+    monkeypatch.setattr(conversion.metadata, "version", lambda name: "0")
+    assert conversion._cache_key(manifest) != key
+
+
+def test_a_conversion_that_fails_says_which_weights_and_what_else_would_run_them(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SARMAP_CACHE", str(tmp_path))
+    manifest = read_manifest(DATA / "cnn-baa.json")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(SarmapError, match=r"cnn-baa could not be converted.*tensorflow"):
+        conversion.openvino_ir(manifest, DATA)
+
+
+@pytest.mark.parametrize(
+    ("native", "engine", "precision", "expected"),
+    [
+        (False, "auto", "auto", ("openvino", "f32")),
+        (True, "auto", "auto", ("openvino", "bf16")),
+        (True, "tensorflow", "f32", ("tensorflow", "f32")),
+        (True, "openvino", "bf16", ("openvino", "bf16")),
+    ],
+)
+def test_auto_is_settled_from_the_hardware(monkeypatch, native, engine, precision, expected):
+    monkeypatch.setattr(engines, "native_bf16", lambda: native)
+    chosen = engines.choose_engine(engine, precision)
+    assert (chosen.engine, chosen.precision) == expected
+
+
+@pytest.mark.parametrize(
+    ("engine", "precision", "words"),
+    [
+        ("torch", "auto", "auto, openvino, tensorflow"),
+        ("auto", "f16", "auto, f32, bf16"),
+        ("auto", "bf16", "no native bf16"),
+    ],
+)
+def test_what_cannot_be_served_is_refused(monkeypatch, engine, precision, words):
+    monkeypatch.setattr(engines, "native_bf16", lambda: False)
+    with pytest.raises(RequestError, match=words):
+        engines.choose_engine(engine, precision)
+
+
+def test_tiles_of_another_shape_are_refused_by_name(unet):
+    with pytest.raises(RequestError, match=r"attention-unet takes tiles .* 64, 64, 4"):
+        unet(np.zeros((1, 64, 64, 3), np.float32))
+
+
+def test_weights_of_another_shape_are_refused_by_the_conversion(tmp_path, monkeypatch):
+    monkeypatch.setenv("SARMAP_CACHE", str(tmp_path))
+    manifest = read_manifest(DATA / "cnn-baa.json")
+    other = manifest.model_copy(update={"arguments": {"dense": 64}, "sha256": "1" * 64})
+    with pytest.raises(WeightsError, match="dense/"):
+        conversion.openvino_ir(other, DATA)
