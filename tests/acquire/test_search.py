@@ -157,6 +157,7 @@ class TestWhatIsMissing:
             search_passes(stac.area, stac.event, catalog=server.url, orbit="ascending")
         assert "was due 2018-09-13 08:34 UTC and is not in the catalogue" in str(caught.value)
         assert "the one after is due 2018-09-25 08:34 UTC" in str(caught.value)
+        assert len(server.searches) == 1
 
     def test_fewer_posts_than_asked(self, api: Any, stac: Any) -> None:
         records = [r for r in stac.iburi() if r["properties"]["datetime"] < "2018-09-15"]
