@@ -23,6 +23,10 @@ __all__ = [
 ]
 
 
+LONG_PAST = dt.timedelta(days=90)
+"""An event whose next pass was due longer ago is not being waited for."""
+
+
 class NoSceneError(RequestError):
     """The catalogue has no scene of the place within the dates."""
 
@@ -179,10 +183,10 @@ def _due(track: Track, sought: Sought, now: dt.datetime) -> str:
     ahead = track.next_after(max(last, now))
     days = f"seen every {track.repeat.days} days" if track.repeat else "one pass seen, 12-day cycle"
     if expected < now:
-        return (
-            f"the next was due {_day(expected)} and is not in the catalogue, the one after is due "
-            f"{_day(ahead)} ({days})"
-        )
+        overdue = f"the next was due {_day(expected)} and is not in the catalogue"
+        if now - expected > LONG_PAST:
+            return f"{overdue} ({days})"
+        return f"{overdue}, the one after is due {_day(ahead)} ({days})"
     return f"the next is due {_day(expected)} ({days})"
 
 

@@ -159,6 +159,12 @@ class TestWhatIsMissing:
         assert "the one after is due 2018-09-25 08:34 UTC" in str(caught.value)
         assert len(server.searches) == 1
 
+    def test_nobody_waits_for_a_pass_of_years_ago(self, api: Any, stac: Any) -> None:
+        records = [r for r in stac.iburi() if r["properties"]["datetime"] < "2018-09-05"]
+        with api(records) as server, pytest.raises(NoPostPassError) as caught:
+            search_passes(stac.area, stac.event, catalog=server.url, orbit="ascending")
+        assert "was due 2018-09-13 08:34 UTC and is not in the catalogue (seen" in str(caught.value)
+
     def test_fewer_posts_than_asked(self, api: Any, stac: Any) -> None:
         records = [r for r in stac.iburi() if r["properties"]["datetime"] < "2018-09-15"]
         with api(records) as server, pytest.raises(TooFewPassesError) as caught:
