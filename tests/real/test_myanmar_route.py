@@ -27,7 +27,8 @@ pytestmark = pytest.mark.real
 EVENT = ("2016-01-01T00:00Z", "2016-03-10T00:00Z")
 GAPPY_EVENT = ("2016-01-01T00:00Z", "2016-05-30T00:00Z")
 """Its first pass after, 2016-06-03, lacks 569 pixels."""
-INNER = (slice(2, -2), slice(2, -2))
+INNER = (slice(3, -3), slice(3, -3))
+"""Without the margin, where slope and its resampling lack neighbours."""
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_the_slope_is_horns(terrain: xr.Dataset, stack: Any) -> None:
     """Horn 1981 is a Sobel operator over eight pixel widths, here scipy's."""
     rise = [ndimage.sobel(stack.elevation, axis) / (8 * 30) for axis in (0, 1)]
     expected = np.degrees(np.arctan(np.hypot(*rise)))
-    np.testing.assert_allclose(terrain["slope"].values[INNER], expected[INNER], atol=0.02)
+    np.testing.assert_allclose(terrain["slope"].values[INNER], expected[INNER], atol=1e-4)
 
 
 def test_the_slope_agrees_with_the_files_own(
@@ -178,5 +179,5 @@ def test_the_log_ratio_tells_lost_forest_from_standing_forest(
     record_property("log_ratio_auc", float(area))
     print(f"log-ratio: AUC {area:.3f} at {seen.sum()} points, {lost[seen].sum()} of them lost")
     assert lost.sum() == 47
-    assert seen.mean() > 0.9
+    assert seen.mean() > 0.85  # the margin has no slope
     assert area > 0.5
