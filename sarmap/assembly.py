@@ -81,7 +81,7 @@ def prepare(request: MapRequest) -> Prepared:
         catalog=catalog,
         orbit=orbit,
         pre=max(pre, request.pre),
-        post=max(post, request.post or 0),
+        post=max(post, request.post or 1),
         optical=needs_optical(spec.bands),
         bands=required_radar_bands(spec.bands),
     )

@@ -35,6 +35,7 @@ __all__ = [
 Orbit = Literal["ascending", "descending", "both"]
 Scaling = Literal["amplitude", "power", "db"]
 Kind = Literal["segment", "window", "pixel"]
+Instant = str | dt.datetime | dt.date
 
 
 class Observation(IntEnum):
@@ -162,7 +163,7 @@ class MapRequest(BaseModel):
     area: Any = Field(
         description="bbox (west, south, east, north), GeoJSON geometry or vector file"
     )
-    event: str | dt.datetime | tuple[str | dt.datetime, str | dt.datetime] = Field(
+    event: Instant | tuple[Instant, Instant] = Field(
         description="UTC instant, or (start, end) for a storm"
     )
     catalog: Any = Field("planetary-computer", description="preset, STAC API URL or settings")
