@@ -14,10 +14,11 @@ One owner per object
     Blocks are aligned to shards, and one task writes whole shards, so nothing is lost to two
     tasks in one object, and the store is the same to the byte in whatever order tasks run.
 Which programs open it
-    xarray, and everything on zarr-python 3. The blocks are sharded, which GDAL reads from version
-    3.13 (2026) on: GDAL 3.10 knows no Zarr v3 of the final specification, 3.11 and 3.12 know it
-    without the ``sharding_indexed`` codec. QGIS opens the store where it was built with GDAL 3.13
-    or newer (QGIS 4.0.3 came with 3.12). For every other GIS there is `sarmap.write_cog`.
+    xarray, and everything else on zarr-python 3. The store is sharded, which GDAL reads from
+    version 3.13 on (OSGeo/gdal#13708, 2026), where it was built with zstd. Tried: GDAL 3.10.3
+    answers "Unsupported codec: bytes" (it knows only a draft of Zarr v3), GDAL 3.12.4 "Unsupported
+    codec: sharding_indexed". QGIS opens the store where it comes with GDAL 3.13 or newer (QGIS
+    4.0.3 came with 3.12). For every other GIS there is `sarmap.write_cog`.
 """
 
 from __future__ import annotations

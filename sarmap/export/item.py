@@ -1,0 +1,227 @@
+"""A STAC item that describes a finished map, so that it is found like any other data.
+
+STAC 1.1 with the projection, satellite, raster and processing extensions. Scenes are named by their
+ids alone: an address would carry signatures that expire.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sarmap.errors import RequestError
+from sarmap.export.encoding import FILL, PROBABILITY_STEP
+from sarmap.export.files import replacing
+from sarmap.export.georeference import geobox_of
+from sarmap.export.location import is_url
+from sarmap.export.provenance import Provenance, read_provenance
+from sarmap.export.store import count_observations, open_map
+
+if TYPE_CHECKING:
+    import pystac
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+
+__all__ = ["write_item"]
+
+_EXTENSIONS = (
+    "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
+    "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
+)
+_SAT = "https://stac-extensions.github.io/sat/v1.0.0/schema.json"
+_RASTER = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
+
+_MEDIA = {
+    ".zarr": ("application/vnd.zarr; version=3", ["data"], "Landslide map (Zarr)"),
+    ".tif": (
+        "image/tiff; application=geotiff; profile=cloud-optimized",
+        ["data"],
+        "Landslide probability (COG)",
+    ),
+    ".gpkg": ("application/geopackage+sqlite3", ["data"], "Landslides (GeoPackage)"),
+    ".parquet": ("application/vnd.apache.parquet", ["data"], "Landslides (GeoParquet)"),
+    ".png": ("image/png", ["overview"], "Quicklook"),
+}
+"""Suffix -> media type, roles and title of an asset."""
+
+
+def write_item(
+    source: xr.Dataset | str | Path,
+    out: str | Path,
+    *,
+    assets: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> str:
+    """Write a STAC item of a map, with its files as assets.
+
+    Parameters
+    ----------
+    source
+        A stored map (path or URL), or a map Dataset.
+    out
+        File ending in ``.json``.
+    assets
+        Asset key -> file; addresses in the item are relative to the item. A stored map given as
+        `source` is always an asset, ``zarr``.
+    overwrite
+        Replace an existing file.
+
+    Returns
+    -------
+    The file written.
+
+    Raises
+    ------
+    RequestError
+        The file exists, has another ending, or `source` is no map.
+    OutputError
+        The file cannot be written.
+    """
+    file = Path(out).expanduser()
+    if file.suffix.lower() != ".json":
+        raise RequestError(f"{file.name} must end in .json.")
+    files = dict(assets or {})
+    if isinstance(source, str | Path):
+        files = {"zarr": str(source), **files}
+        dataset = open_map(source)
+    else:
+        dataset = source
+    item = _item(file.stem, dataset, read_provenance(dataset.attrs), geobox_of(dataset))
+    for key, path in files.items():
+        item.add_asset(key, _asset(path, file))
+    if any("bands" in asset.extra_fields for asset in item.assets.values()):
+        item.stac_extensions.append(_RASTER)
+    text = json.dumps(item.to_dict(include_self_link=False), indent=2, ensure_ascii=False)
+    with replacing(file, overwrite=overwrite) as fresh:
+        fresh.write_text(text + "\n", encoding="utf-8")
+    return str(file)
+
+
+def _item(name: str, dataset: xr.Dataset, made: Provenance, grid: GeoBox) -> pystac.Item:
+    import pystac
+
+    footprint = grid.extent.to_crs("EPSG:4326", resolution=abs(float(grid.transform.a)) * 1000)
+    start, moment, end = _times(made)
+    item = pystac.Item(
+        id=name,
+        geometry=_rounded(footprint.json),
+        bbox=[round(float(edge), 6) for edge in footprint.boundingbox.bbox],
+        datetime=moment,
+        start_datetime=start,
+        end_datetime=end,
+        properties=_properties(dataset, made, grid),
+        stac_extensions=[*_EXTENSIONS, *([_SAT] if made.orbits else [])],
+    )
+    for scene in made.scene_ids:
+        item.add_link(pystac.Link("derived_from", scene, title=scene))
+    return item
+
+
+def _times(made: Provenance) -> tuple[dt.datetime, dt.datetime, dt.datetime]:
+    """First scene, first scene after the event (what the map shows), last scene."""
+    pre, post = made.times("pre"), made.times("post")
+    event = list(made.event or ())
+    known = sorted([*pre, *post, *event])
+    if not known:
+        raise RequestError(
+            "The map's attributes name neither scenes nor an event, so its item would have no "
+            "date: give attrs= with 'scenes' when writing the store."
+        )
+    return known[0], (post or tuple(event) or pre)[0], known[-1]
+
+
+def _properties(dataset: xr.Dataset, made: Provenance, grid: GeoBox) -> dict[str, Any]:
+    word = "SIMULATED landslide" if made.simulated else "Landslide"
+    about = "SIMULATED, not a real event. " if made.simulated else ""
+    properties: dict[str, Any] = {
+        "title": f"{word} probability, {made.detector or 'unnamed detector'}",
+        "description": f"{about}Landslide probability from Sentinel-1 radar, where it was seen. "
+        f"{made.attribution}".strip(),
+        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "gsd": abs(float(grid.transform.a)),
+        "constellation": "sentinel-1",
+        "instruments": ["c-sar"],
+        "providers": _providers(made),
+        "proj:code": _code(grid),
+        "proj:shape": [int(n) for n in grid.shape],
+        "proj:transform": [float(n) for n in grid.transform[:6]],
+        "processing:software": {"sarmap": made.version},
+        "processing:lineage": f"{made.detector} on {made.composite or 'radar'}".strip(),
+        "sarmap:simulated": made.simulated,
+        "sarmap:detector": made.detector,
+        "sarmap:attribution": made.attribution,
+        "sarmap:scenes": list(made.scene_ids),
+        "sarmap:observation": count_observations(dataset),
+    }
+    if properties["proj:code"] is None and grid.crs is not None:
+        properties["proj:wkt2"] = grid.crs.to_wkt()
+    if made.event:
+        properties["sarmap:event"] = [moment.isoformat() for moment in made.event]
+    return {**properties, **_orbit(made)}
+
+
+def _providers(made: Provenance) -> list[dict[str, Any]]:
+    """Who made the map, and whose notice its data carries."""
+    providers: list[dict[str, Any]] = [{"name": "sarmap", "roles": ["processor"]}]
+    if made.attribution and not made.simulated:
+        owner = {"name": "Owners of the source data", "description": made.attribution}
+        providers.append({**owner, "roles": ["producer", "licensor"]})
+    return providers
+
+
+def _orbit(made: Provenance) -> dict[str, Any]:
+    """The satellite extension describes one orbit; a map fused from two names both as ours."""
+    properties: dict[str, Any] = {"sarmap:orbits": list(made.orbits)}
+    if len(made.orbits) == 1:
+        properties["sat:orbit_state"] = made.orbits[0]
+    if len(made.relative_orbits) == 1:
+        properties["sat:relative_orbit"] = made.relative_orbits[0]
+    return properties
+
+
+def _code(grid: GeoBox) -> str | None:
+    epsg = None if grid.crs is None else grid.crs.to_epsg()
+    return None if epsg is None else f"EPSG:{epsg}"
+
+
+def _asset(path: str, item: Path) -> pystac.Asset:
+    import pystac
+
+    suffix = ".tif" if path.lower().endswith(".tiff") else Path(path).suffix.lower()
+    media, roles, title = _MEDIA.get(suffix, (None, ["data"], None))
+    extra: dict[str, Any] = {}
+    if suffix == ".tif":
+        extra["bands"] = [
+            {
+                "name": "probability",
+                "data_type": "uint8",
+                "nodata": FILL,
+                "raster:scale": PROBABILITY_STEP,
+                "raster:offset": 0.0,
+            }
+        ]
+    return pystac.Asset(_relative(path, item), title, None, media, roles, extra)
+
+
+def _relative(path: str, item: Path) -> str:
+    if is_url(path):
+        return path.split("?", 1)[0]
+    folder = item.resolve().parent
+    href = Path(os.path.relpath(Path(path).expanduser().resolve(), folder)).as_posix()
+    return href if href.startswith("../") else f"./{href}"
+
+
+def _rounded(geometry: Any) -> Any:
+    """Coordinates to 6 decimals, about 0.1 m."""
+    if isinstance(geometry, Mapping):
+        return {
+            key: _rounded(value) if key == "coordinates" else value
+            for key, value in geometry.items()
+        }
+    if isinstance(geometry, list | tuple):
+        return [_rounded(part) for part in geometry]
+    return round(float(geometry), 6)

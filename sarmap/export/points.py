@@ -1,0 +1,128 @@
+"""Hits of a window classifier as points: the red points of Nava et al. 2021 (their figure 6)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sarmap.errors import RequestError
+from sarmap.export.encoding import PROBABILITY_STEP, pack_probability, threshold_level
+from sarmap.export.files import check_file
+from sarmap.export.georeference import geobox_of
+from sarmap.export.polygons import write_frame
+from sarmap.export.provenance import read_provenance
+from sarmap.export.store import open_map
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from geopandas import GeoDataFrame
+
+__all__ = ["window_points", "write_points"]
+
+_STRIP_WINDOWS = 4_000_000
+"""About how many windows are held at a time."""
+
+
+def window_points(source: xr.Dataset | str | Path, *, threshold: float = 0.5) -> GeoDataFrame:
+    """Centres of the windows whose probability reaches a threshold, row by row.
+
+    Parameters
+    ----------
+    source
+        A map with ``window_probability`` (window_y, window_x), or a stored one.
+    threshold
+        Probability from which a window is a hit.
+
+    Returns
+    -------
+    GeoDataFrame of Points in the map's CRS, with ``id``, ``probability``, ``orbit``,
+    ``relative_orbit``, ``scenes``, ``detector``, ``threshold`` and ``simulated``.
+
+    Raises
+    ------
+    RequestError
+        The map has no windows, or the threshold is not above 0 and at most 1.
+    """
+    dataset = open_map(source) if isinstance(source, str | Path) else source
+    if "window_probability" not in dataset:
+        raise RequestError(
+            "The map has no window_probability, so it has no points: its detector maps pixels, "
+            "not windows."
+        )
+    level, windows = threshold_level(threshold), dataset["window_probability"]
+    step = max(_STRIP_WINDOWS // max(windows.sizes["window_x"], 1), 1)
+    xs, ys, levels = [np.empty(0)], [np.empty(0)], [np.empty(0, np.uint8)]
+    for top in range(0, windows.sizes["window_y"], step):
+        strip = windows.isel(window_y=slice(top, top + step)).compute()
+        packed = pack_probability(strip.values)
+        rows, columns = np.nonzero((packed >= level) & (packed != 255))
+        xs.append(strip["window_x"].values[columns])
+        ys.append(strip["window_y"].values[rows])
+        levels.append(packed[rows, columns])
+    centres = np.concatenate(xs), np.concatenate(ys)
+    probability = np.concatenate(levels) * PROBABILITY_STEP
+    return _frame(dataset, centres, probability.round(4), threshold)
+
+
+def write_points(
+    source: xr.Dataset | str | Path,
+    out: str | Path,
+    *,
+    threshold: float = 0.5,
+    overwrite: bool = False,
+) -> str:
+    """Write a window classifier's hits; see `window_points` for what they are.
+
+    Parameters
+    ----------
+    source, threshold
+        As in `window_points`.
+    out
+        File ending in ``.gpkg`` (GeoPackage) or ``.parquet`` (GeoParquet).
+    overwrite
+        Replace an existing file.
+
+    Raises
+    ------
+    RequestError
+        As `window_points`; or the file exists, or has another ending.
+    OutputError
+        The file cannot be written.
+    """
+    file = Path(out).expanduser()
+    check_file(file, overwrite=overwrite)
+    frame = window_points(source, threshold=threshold)
+    return write_frame(frame, file, layer="landslide_windows", kind="Point", overwrite=overwrite)
+
+
+def _frame(dataset: xr.Dataset, centres: Any, probability: Any, threshold: float) -> GeoDataFrame:
+    import geopandas
+    import pandas as pd
+
+    made, count = read_provenance(dataset.attrs), len(probability)
+    same = {
+        "orbit": ", ".join(made.orbits),
+        "relative_orbit": ", ".join(map(str, made.relative_orbits)),
+        "scenes": ", ".join(made.scene_ids),
+        "detector": made.detector,
+    }
+    crs = geobox_of(dataset).crs
+    frame = geopandas.GeoDataFrame(
+        {
+            "id": np.arange(1, count + 1, dtype=np.int64),
+            "probability": probability,
+            **{name: pd.Series([text] * count, dtype="str") for name, text in same.items()},
+            "threshold": np.full(count, float(threshold)),
+            "simulated": np.full(count, made.simulated),
+        },
+        geometry=geopandas.points_from_xy(*centres),
+        crs=None if crs is None else crs.to_wkt(),
+    )
+    frame.attrs.update(
+        title=f"{'SIMULATED ' if made.simulated else ''}landslide windows",
+        attribution=made.attribution,
+        simulated="YES" if made.simulated else "NO",
+    )
+    return frame

@@ -1,0 +1,129 @@
+"""The item is valid STAC, lies where the map lies, and leads to its files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyproj
+import pystac
+import pytest
+import shapely
+import xarray as xr
+
+from sarmap.errors import RequestError
+from sarmap.export.item import write_item
+from sarmap.export.store import write_zarr
+
+SCENES = [
+    {"id": "S1B_PRE", "datetime": "2018-09-01T08:34:00+00:00", "role": "pre",
+     "orbit_state": "ascending", "relative_orbit": 68, "platform": "SENTINEL-1B"},
+    {"id": "S1B_POST_2", "datetime": "2018-09-25T08:34:00+00:00", "role": "post_2",
+     "orbit_state": "ascending", "relative_orbit": 68, "platform": "SENTINEL-1B"},
+    {"id": "S1B_POST_1", "datetime": "2018-09-13T08:34:00+00:00", "role": "post_1",
+     "orbit_state": "ascending", "relative_orbit": 68, "platform": "SENTINEL-1B"},
+]  # fmt: skip
+ATTRS = {
+    "scenes": SCENES,
+    "simulated": 1,
+    "detector": {"name": "attention-unet", "bands": ["vv_pre"]},
+    "sarmap:event": ["2018-09-05T18:08:00+00:00", "2018-09-05T18:08:00+00:00"],
+    "attribution": "Contains modified Copernicus Sentinel data 2018",
+}
+
+
+def make_map(attrs=ATTRS):
+    dataset = xr.Dataset(
+        {
+            "probability": (("y", "x"), np.full((30, 20), 0.5, np.float32)),
+            "observation": (("y", "x"), np.zeros((30, 20), np.uint8)),
+        },
+        coords={"y": 4750000 - 100 * (np.arange(30) + 0.5), "x": 580050 + 100.0 * np.arange(20)},
+        attrs=attrs,
+    )
+    dataset.coords["spatial_ref"] = ((), 0, {"crs_wkt": "EPSG:32654"})
+    return dataset
+
+
+@pytest.fixture
+def item_file(tmp_path):
+    store = write_zarr(make_map(), tmp_path / "map.zarr")
+    (tmp_path / "products").mkdir()
+    assets = {"cog": str(tmp_path / "map.tif"), "quicklook": str(tmp_path / "map.png")}
+    return write_item(store, tmp_path / "products" / "iburi.json", assets=assets)
+
+
+def test_pystac_opens_it_and_its_time_is_the_first_look_after_the_event(item_file):
+    item = pystac.Item.from_file(item_file)
+    assert item.id == "iburi"
+    assert item.datetime.isoformat() == "2018-09-13T08:34:00+00:00"
+    assert item.properties["start_datetime"] == "2018-09-01T08:34:00Z"
+    assert item.properties["end_datetime"] == "2018-09-25T08:34:00Z"
+    assert item.properties["sarmap:simulated"] is True
+    assert "SIMULATED" in item.properties["title"]
+    assert item.properties["sat:relative_orbit"] == 68
+
+
+def test_its_footprint_is_the_maps(item_file):
+    item = pystac.Item.from_file(item_file)
+    to_degrees = pyproj.Transformer.from_crs(32654, 4326, always_xy=True)
+    corners = [(580000, 4747000), (582000, 4747000), (582000, 4750000), (580000, 4750000)]
+    expected = shapely.Polygon([to_degrees.transform(*corner) for corner in corners])
+    found = shapely.geometry.shape(item.geometry)
+    assert found.symmetric_difference(expected).area < 1e-4 * expected.area
+    np.testing.assert_allclose(item.bbox, expected.bounds, atol=2e-6)
+    assert item.properties["proj:code"] == "EPSG:32654"
+    assert item.properties["proj:shape"] == [30, 20]
+    assert item.properties["proj:transform"] == [100, 0, 580000, 0, -100, 4750000]
+
+
+def test_it_has_what_the_stac_specification_requires(item_file):
+    record = json.loads(Path(item_file).read_text())
+    assert record["type"] == "Feature"
+    assert record["stac_version"] == "1.1.0"
+    assert {"id", "geometry", "bbox", "properties", "links", "assets"} <= set(record)
+    used = {key.split(":")[0] for key in record["properties"] if ":" in key} - {"sarmap"}
+    assert used == {"proj", "sat", "processing"}
+    declared = " ".join(record["stac_extensions"])
+    for name in ("projection", "sat", "processing", "raster"):
+        assert f"/{name}/" in declared
+
+
+def test_scenes_are_named_without_addresses_and_files_are_relative(item_file):
+    item = pystac.Item.from_file(item_file)
+    scenes = [link.title for link in item.get_links("derived_from")]
+    assert scenes == ["S1B_PRE", "S1B_POST_2", "S1B_POST_1"]
+    text = Path(item_file).read_text()
+    assert "://" not in text.replace("https://stac-extensions.github.io", "")
+    raw = json.loads(text)["assets"]
+    assert raw["zarr"]["href"] == "../map.zarr"
+    assert raw["cog"]["href"] == "../map.tif"
+    assert raw["cog"]["bands"][0]["raster:scale"] == 0.004
+    assert raw["quicklook"]["roles"] == ["overview"]
+
+
+def test_real_data_keeps_its_owners_notice_and_is_not_called_simulated(tmp_path):
+    dataset = make_map({**ATTRS, "simulated": 0})
+    item = pystac.Item.from_file(write_item(dataset, tmp_path / "a.json"))
+    assert "SIMULATED" not in json.dumps(item.to_dict())
+    assert item.properties["sarmap:simulated"] is False
+    assert any("Copernicus" in p.get("description", "") for p in item.properties["providers"])
+    assert item.assets == {}
+
+
+def test_a_map_of_both_orbits_names_both():
+    from sarmap.export.item import _orbit
+    from sarmap.export.provenance import read_provenance
+
+    descending = {**SCENES[0], "id": "S1B_D", "orbit_state": "descending", "relative_orbit": 46}
+    properties = _orbit(read_provenance({"scenes": [*SCENES, descending]}))
+    assert properties == {"sarmap:orbits": ["ascending", "descending"]}
+
+
+def test_what_has_no_date_or_exists_is_refused(tmp_path):
+    with pytest.raises(RequestError, match="no date"):
+        write_item(make_map({}), tmp_path / "a.json")
+    (tmp_path / "b.json").write_text("{}")
+    with pytest.raises(RequestError, match="overwrite=True"):
+        write_item(make_map(), tmp_path / "b.json")
+    with pytest.raises(RequestError, match=r"\.json"):
+        write_item(make_map(), tmp_path / "b.yaml")
