@@ -215,10 +215,12 @@ def resample(
     to_crs: CRS,
     shape: tuple[int, int],
     resampling: Resampling,
+    **options: Any,
 ) -> NDArray[np.float32]:
     """Warp pixels in memory; weights are renormalised over valid pixels, so NaN never spreads.
 
-    Failed pixels (minus infinity) weigh nothing, and stay marked where no value reaches.
+    Failed pixels (minus infinity) weigh nothing, and stay marked where no value reaches. `options`
+    go to GDAL's warper.
     """
     failed = np.isneginf(pixels)
     clean = np.where(failed, np.float32(np.nan), pixels) if failed.any() else pixels
@@ -229,6 +231,7 @@ def resample(
         "dst_transform": to_transform,
         "dst_crs": to_crs,
         "num_threads": 1,
+        **options,
     }
     reproject(clean, out, src_nodata=np.nan, dst_nodata=np.nan, resampling=resampling, **common)
     if clean is not pixels:

@@ -1,0 +1,130 @@
+"""Gradients by Horn, and values brought from a coarse lattice to a fine one by Keys' cubic.
+
+Horn 1981 (Proc. IEEE 69, 14-47) weighs the eight neighbours 1, 2, 1; Keys 1981 (IEEE TASSP 29,
+1153-1160) interpolates with a = -1/2. Both are sums of shifted arrays in a fixed order, so that a
+pixel's value does not depend on the array it is computed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Lattice", "horn", "slope_degrees"]
+
+Field = NDArray[np.float32]
+
+
+def horn(heights: Field, spacing: float) -> tuple[Field, Field]:
+    """Gradients of a surface towards east and north.
+
+    Parameters
+    ----------
+    heights
+        Metres (y, x), rows from north to south.
+    spacing
+        Pixel edge, metres.
+
+    Returns
+    -------
+    dz/dx and dz/dy (y - 2, x - 2), without unit: the outermost pixels lack neighbours.
+
+    >>> plane = np.float32([[0, 4, 8], [0, 4, 8], [0, 4, 8]])
+    >>> [gradient.tolist() for gradient in horn(plane, 32.0)]
+    [[[0.125]], [[0.0]]]
+    """
+    z = heights
+    nw, n, ne = z[:-2, :-2], z[:-2, 1:-1], z[:-2, 2:]
+    w, e = z[1:-1, :-2], z[1:-1, 2:]
+    sw, s, se = z[2:, :-2], z[2:, 1:-1], z[2:, 2:]
+    scale = np.float32(1 / (8 * spacing))
+    east = ((ne - nw) + 2 * (e - w) + (se - sw)) * scale
+    north = ((nw - sw) + 2 * (n - s) + (ne - se)) * scale
+    return east, north
+
+
+def slope_degrees(east: Field, north: Field) -> Field:
+    """Steepness in degrees of gradients towards east and north.
+
+    >>> slope_degrees(np.float32([1.0]), np.float32([0.0])).tolist()
+    [45.0]
+    """
+    steepness: Field = np.degrees(np.arctan(np.sqrt(east * east + north * north)))
+    return steepness.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Where a block's pixel centres fall on a coarser lattice, along both axes."""
+
+    rows: NDArray[np.float64]
+    """Coarse row index of each fine row; whole numbers are coarse centres."""
+    columns: NDArray[np.float64]
+    """Coarse column index of each fine column."""
+
+    def reach(self, halo: int) -> tuple[slice, slice]:
+        """Coarse rows and columns that cubic interpolation reads, and `halo` more."""
+        return _reach(self.rows, halo), _reach(self.columns, halo)
+
+    def cubic(self, values: Field, row: int, column: int) -> Field:
+        """Interpolate coarse values, whose corner is coarse pixel (row, column).
+
+        A NaN among the sixteen values around a pixel makes it NaN.
+        """
+        across = _along(values, self.columns - column, axis=1)
+        return _along(across, self.rows - row, axis=0)
+
+    def nearest(self, values: NDArray[np.bool_], row: int, column: int) -> NDArray[np.bool_]:
+        """The coarse value that each fine pixel lies in."""
+        rows = np.floor(self.rows + 0.5).astype(np.intp) - row
+        columns = np.floor(self.columns + 0.5).astype(np.intp) - column
+        taken: NDArray[np.bool_] = values[np.ix_(rows, columns)]
+        return taken
+
+    def any_near(self, mask: NDArray[np.bool_], row: int, column: int) -> NDArray[np.bool_]:
+        """True where any coarse value behind a pixel's slope is: six by six of them."""
+        base = np.floor(self.columns).astype(np.intp) - column
+        across = np.logical_or.reduce([mask[:, base + k] for k in range(-2, 4)])
+        base = np.floor(self.rows).astype(np.intp) - row
+        return np.asarray(np.logical_or.reduce([across[base + k] for k in range(-2, 4)]))
+
+
+def _reach(positions: NDArray[np.float64], halo: int) -> slice:
+    """Whole positions read around fractional ones.
+
+    >>> _reach(np.array([3.2, 5.9]), 1)
+    slice(1, 9, None)
+    """
+    first, last = int(np.floor(positions[0])), int(np.floor(positions[-1]))
+    return slice(first - 1 - halo, last + 3 + halo)
+
+
+def _along(values: Field, positions: NDArray[np.float64], *, axis: int) -> Field:
+    """Keys' cubic along one axis: four gathers, weighted and summed in order."""
+    base = np.floor(positions).astype(np.intp)
+    t = (positions - base).astype(np.float32)
+    shape = (-1, 1) if axis == 0 else (1, -1)
+    first, *others = (weight.reshape(shape) for weight in _keys(t))
+    out = np.take(values, base - 1, axis=axis)
+    out *= first
+    for offset, weight in enumerate(others):
+        term = np.take(values, base + offset, axis=axis)
+        term *= weight
+        out += term
+    return out
+
+
+def _keys(t: Field) -> tuple[Field, Field, Field, Field]:
+    """Weights of the four neighbours at fraction t, a = -1/2.
+
+    >>> [float(w[0]) for w in _keys(np.float32([0.5]))]
+    [-0.0625, 0.5625, 0.5625, -0.0625]
+    """
+    return (
+        ((-0.5 * t + 1.0) * t - 0.5) * t,
+        (1.5 * t - 2.5) * t * t + 1.0,
+        ((-1.5 * t + 2.0) * t + 0.5) * t,
+        (0.5 * t - 0.5) * t * t,
+    )

@@ -1,0 +1,277 @@
+"""Elevation, slope and what the radar's geometry makes of them, lazily, on the map's grid.
+
+Everything is made at the elevation's own resolution on the mother grid (`sarmap.acquire.dem`):
+heights, Horn's slope, incidence, layover and shadow. Only then is it brought to the map's grid, by
+cubic interpolation (Nava et al. 2022: never nearest), each block reading as much around it as the
+kernels reach: so no block border shows, and the values do not depend on the blocks.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from sarmap.acquire.catalogs import resolve_catalog
+from sarmap.acquire.cube import grid_coords
+from sarmap.acquire.dem import CELL, Dem, find_dem, from_cells
+from sarmap.acquire.geometry import LookModel, look_model
+from sarmap.acquire.layover import HALO, cell_hidden
+from sarmap.acquire.loader import check_grid
+from sarmap.acquire.slope import Lattice, horn, slope_degrees
+from sarmap.errors import RequestError
+from sarmap.types import CatalogSettings, Observation, Passes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from affine import Affine
+    from odc.geo.geobox import GeoBox
+
+__all__ = ["open_terrain"]
+
+Field = NDArray[np.float32]
+
+_ATTRS: dict[str, dict[str, Any]] = {
+    "dem": {"units": "m", "long_name": "elevation", "standard_name": "surface_altitude"},
+    "slope": {"units": "degree", "long_name": "slope angle"},
+    "incidence": {"units": "degree", "long_name": "local incidence angle"},
+    "layover_shadow": {"long_name": "hidden from the radar by layover or shadow"},
+    "observation": {
+        "long_name": "what is known of the pixel",
+        "flag_values": [int(code) for code in Observation],
+        "flag_meanings": " ".join(code.meaning for code in Observation),
+    },
+}
+
+MARGIN_CELLS = 2
+"""Mother-grid cells around the map for which elevation is looked up."""
+
+
+def open_terrain(
+    grid: GeoBox,
+    *,
+    catalog: str | CatalogSettings | Mapping[str, Any],
+    passes: Passes | None = None,
+    chunk: int = 1024,
+) -> xr.Dataset:
+    """Terrain under a grid, lazily.
+
+    Parameters
+    ----------
+    grid
+        odc-geo GeoBox of the result: projected in metres, north up.
+    catalog
+        Where the elevation tiles are: a preset, the URL of a STAC API, or settings.
+    passes
+        Radar passes whose geometry is wanted too.
+    chunk
+        Block edge in pixels. The values do not depend on it.
+
+    Returns
+    -------
+    Dataset of `dem` (metres) and `slope` (degrees), (y, x) float32, NaN where there is no
+    elevation, and `observation` (y, x) uint8 (`sarmap.types.Observation`). With `passes` also
+    `incidence` (y, x) float32, the local incidence angle in degrees, and `layover_shadow` (y, x)
+    bool. Attributes: `attribution`, `dem_tiles` (ids as JSON), `dem_resolution` (metres) and, with
+    passes, `incidence_source`.
+
+    Raises
+    ------
+    RequestError
+        The grid is not projected in metres; the catalogue has no elevation collection, or no tile
+        under the grid; a tile's record does not say where its pixels lie. Squares without a tile
+        beside others with one are taken for open sea: no_data, with a warning in the log.
+    CatalogError
+        The catalogue cannot be reached.
+    """
+    settings = resolve_catalog(catalog)
+    crs = CRS.from_epsg(check_grid(grid))
+    if not crs.is_projected or crs.linear_units_factor[1] != 1.0:
+        raise RequestError(
+            f"Slope needs a projected grid in metres, and this one is in {crs}: give crs= as a UTM "
+            "zone, e.g. 'EPSG:32654'."
+        )
+    if chunk < 1:
+        raise RequestError(f"chunk={chunk} is no block edge: give at least 1 pixel.")
+    # The halo of layover reaches one cell out, and 30 m is the usual cell's pixel.
+    dem = find_dem(grid, settings, margin=MARGIN_CELLS * CELL * 30.0 if passes else 500.0)
+    look = None if passes is None else look_model(passes)
+    maker = _Maker(dem, look, grid.affine, chunk)
+    return _dataset(maker, grid, settings)
+
+
+def _dataset(maker: _Maker, grid: GeoBox, settings: CatalogSettings) -> xr.Dataset:
+    """The layers of a maker as named variables; what nobody asks for is never made."""
+    chunks = _chunks(grid.shape, maker.chunk)
+    variables: dict[str, Any] = {}
+    for name, dtype in maker.layers.items():
+        layer: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
+            maker.block, name, dtype=dtype, chunks=chunks, meta=np.empty((0, 0), dtype)
+        )
+        variables[name] = (("y", "x"), layer, _ATTRS[name])
+    attrs: dict[str, Any] = {
+        "attribution": settings.attribution,
+        "dem_tiles": json.dumps(maker.dem.tiles),
+        "dem_resolution": maker.dem.resolution,
+    }
+    if maker.look is not None:
+        attrs["incidence_source"] = maker.look.source
+    return xr.Dataset(variables, coords=grid_coords(grid), attrs=attrs)
+
+
+def _chunks(shape: Any, chunk: int) -> tuple[tuple[int, ...], ...]:
+    """Block lengths along both axes.
+
+    >>> _chunks((5, 2), 2)
+    ((2, 2, 1), (2,))
+    """
+    return tuple(
+        tuple(min(chunk, length - start) for start in range(0, length, chunk))
+        for length in tuple(shape)
+    )
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes one block of terrain; travels with each task."""
+
+    dem: Dem
+    """Elevation on the mother grid."""
+    look: LookModel | None
+    """The radar's geometry; None: not wanted."""
+    transform: Affine
+    """Pixel of the map's grid to its CRS."""
+    chunk: int
+    """Block edge, pixels."""
+
+    @property
+    def layers(self) -> dict[str, Any]:
+        """Names and dtypes of what a block may hold."""
+        always = {"dem": np.float32, "slope": np.float32, "observation": np.uint8}
+        seen = {"incidence": np.float32, "layover_shadow": np.bool_}
+        return always if self.look is None else {**always, **seen}
+
+    def block(self, name: str, block_info: Any) -> NDArray[Any]:
+        """One layer (y, x) of the block at `block_info`."""
+        (top, bottom), (left, right) = block_info[None]["array-location"]
+        lattice = self._lattice(top, bottom, left, right)
+        if name == "layover_shadow":
+            rows, columns = lattice.reach(0)
+            return lattice.nearest(self._hidden(rows, columns), rows.start, columns.start)
+        rows, columns = lattice.reach(1)
+        raw = self.dem.heights(rows, columns)
+        if name == "observation":
+            return _codes(raw, lattice, (rows.start, columns.start))
+        inner = (rows.start + 1, columns.start + 1)
+        heights = np.where(np.isfinite(raw), raw, np.float32(np.nan))
+        if name == "dem":
+            return lattice.cubic(heights[1:-1, 1:-1], *inner)
+        east, north = horn(heights, self.dem.resolution)
+        if name == "slope":
+            # The cubic kernel undershoots beside flat ground; no slope is below zero.
+            return np.maximum(lattice.cubic(slope_degrees(east, north), *inner), np.float32(0))
+        return lattice.cubic(self._incidence(inner, east, north), *inner)
+
+    def _lattice(self, top: int, bottom: int, left: int, right: int) -> Lattice:
+        """Where the block's pixel centres fall on the mother grid."""
+        x = self.transform.c + (np.arange(left, right) + 0.5) * self.transform.a
+        y = self.transform.f + (np.arange(top, bottom) + 0.5) * self.transform.e
+        size = self.dem.resolution
+        return Lattice(rows=np.asarray(-y / size - 0.5), columns=np.asarray(x / size - 0.5))
+
+    def _incidence(self, corner: tuple[int, int], east: Field, north: Field) -> Field:
+        """Local incidence angle in degrees on the mother grid."""
+        assert self.look is not None
+        theta, azimuth = self._geometry(corner, east.shape)
+        rise = east * np.sin(azimuth) + north * np.cos(azimuth)  # along the look
+        cosine = (np.cos(theta) + np.sin(theta) * rise) / np.sqrt(1 + east * east + north * north)
+        return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))), dtype=np.float32)
+
+    def _geometry(
+        self, corner: tuple[int, int], shape: tuple[int, ...]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Incidence on the ellipsoid and grid azimuth, radians, bilinear between cells' corners."""
+        rows = (np.arange(corner[0], corner[0] + shape[0]) + 0.5) / CELL
+        columns = (np.arange(corner[1], corner[1] + shape[1]) + 0.5) / CELL
+        i, j = int(np.floor(rows[0])), int(np.floor(columns[0]))
+        nodes_i = np.arange(i, int(np.floor(rows[-1])) + 2)
+        nodes_j = np.arange(j, int(np.floor(columns[-1])) + 2)
+        theta, azimuth = self._nodes(nodes_i, nodes_j)
+        return _between(theta, rows - i, columns - j), _between(azimuth, rows - i, columns - j)
+
+    def _nodes(
+        self, i: NDArray[Any], j: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The geometry, radians, at positions counted in cells; the azimuth from grid north."""
+        from rasterio.warp import transform as warp_points
+
+        assert self.look is not None
+        size = CELL * self.dem.resolution
+        x, y = np.meshgrid(np.asarray(j) * size, -np.asarray(i) * size)
+        # A step of 100 m north shows how far the grid's north is from true north.
+        crs = f"EPSG:{self.dem.epsg}"
+        lon, lat = map(np.array, warp_points(crs, "EPSG:4326", x.ravel(), y.ravel()))
+        lon2, lat2 = map(np.array, warp_points(crs, "EPSG:4326", x.ravel(), y.ravel() + 100.0))
+        turn = np.arctan2((lon2 - lon) * np.cos(np.radians(lat)), lat2 - lat)
+        theta, azimuth = self.look.at(lon, lat)
+        return (
+            np.radians(theta).reshape(x.shape),
+            np.unwrap(np.radians(azimuth) - turn).reshape(x.shape),
+        )
+
+    def _hidden(self, rows: slice, columns: slice) -> NDArray[np.bool_]:
+        """Layover and shadow over a range of the mother grid, made cell by cell."""
+        return from_cells(self._hidden_cell, rows, columns, np.bool_)
+
+    def _hidden_cell(self, i: int, j: int) -> NDArray[np.bool_]:
+        """Layover and shadow of one whole cell."""
+
+        def make() -> NDArray[np.bool_]:
+            around = self.dem.heights(
+                slice(i * CELL - HALO, (i + 1) * CELL + HALO),
+                slice(j * CELL - HALO, (j + 1) * CELL + HALO),
+            )
+            known = np.where(np.isfinite(around), around, np.float32(np.nan))
+            theta, azimuth = self._nodes(np.array([i + 0.5]), np.array([j + 0.5]))
+            return cell_hidden(
+                known,
+                self.dem.resolution,
+                float(np.degrees(theta[0, 0])),
+                float(np.degrees(azimuth[0, 0])),
+            )
+
+        return np.asarray(self.dem.once("hidden", i, j, make))
+
+
+def _between(
+    nodes: NDArray[np.float64], rows: NDArray[np.float64], columns: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Bilinear values at fractional node positions.
+
+    >>> _between(np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([0.5]), np.array([0.25])).tolist()
+    [[1.25]]
+    """
+    i, j = np.floor(rows).astype(np.intp), np.floor(columns).astype(np.intp)
+    down, right = (rows - i)[:, np.newaxis], (columns - j)[np.newaxis, :]
+    upper = nodes[np.ix_(i, j)] * (1 - right) + nodes[np.ix_(i, j + 1)] * right
+    lower = nodes[np.ix_(i + 1, j)] * (1 - right) + nodes[np.ix_(i + 1, j + 1)] * right
+    return np.asarray(upper * (1 - down) + lower * down)
+
+
+def _codes(raw: Field, lattice: Lattice, corner: tuple[int, int]) -> NDArray[np.uint8]:
+    """Observation codes (y, x) of a block: what lies behind the slope of each pixel."""
+    codes = np.full((len(lattice.rows), len(lattice.columns)), Observation.OBSERVED, np.uint8)
+    for absent, code in (
+        (np.isnan(raw), Observation.NO_DATA),
+        (np.isneginf(raw), Observation.READ_FAILED),
+    ):
+        if absent.any():
+            codes[lattice.any_near(absent, *corner)] = code
+    return codes
