@@ -59,7 +59,6 @@ def map_landslides(
         OutputError: the result cannot be written.
         UnreadDataError: `strict` was asked for and some data could not be read; the map is kept.
     """
-    from sarmap.export.quicklook import composite_overview
     from sarmap.export.store import check_writable, count_observations, open_map, write_zarr
 
     started = time.perf_counter()
@@ -71,7 +70,7 @@ def map_landslides(
     assembly = assemble(prepared)
     made = make_plan(prepared, assembly)
     refuse_too_large(made)
-    overview = composite_overview(assembly.composite) if "quicklook" in targets else None
+    overview = _overview(assembly) if "quicklook" in targets else None
     with _scheduler(client):
         write_zarr(
             assembly.dataset,
@@ -140,6 +139,13 @@ def _check_products(prepared: Prepared) -> None:
             f"Detector {prepared.spec.name!r} maps pixels, not windows, so it has no points: "
             "leave 'points' out of products=."
         )
+
+
+def _overview(assembly: Assembly) -> xr.DataArray:
+    """A small, lazy picture of the composite, to be computed in the map's own pass."""
+    from sarmap.export.quicklook import composite_overview
+
+    return composite_overview(assembly.composite)
 
 
 @contextlib.contextmanager
@@ -232,10 +238,12 @@ def _write_products(
     overview: xr.DataArray | None,
 ) -> dict[str, str]:
     """Write the products asked for; the STAC item comes last, as it names the others."""
+    if not targets:
+        return {}
     from sarmap.export.cog import write_cog
     from sarmap.export.item import write_item
     from sarmap.export.points import write_points
-    from sarmap.export.polygons import polygonise, write_polygons
+    from sarmap.export.polygons import write_polygons
     from sarmap.export.quicklook import write_quicklook
 
     cut = {"threshold": request.threshold, "min_area": request.min_area}
