@@ -16,6 +16,7 @@ import logging
 import os
 import platform
 import time
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,36 @@ CLASSIFIERS = {
 }
 SEGMENTER = ("attention-unet", "BAA_S", ("vv_pre", "vv_post_1", "vv_post_2", "slope"))
 UNET = {"filters": 16, "depth": 4, "tile": 64}
-UNET_RECIPE = Recipe(epochs=14, batch=16, patience=5, seed=1)
-CNN_RECIPE = Recipe(epochs=16, batch=64, patience=5, seed=1)
-PATCH_STRIDE = 48
 NEGATIVES = 4.0
 log = logging.getLogger("first_weights")
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is trained."""
+
+    unet: Recipe
+    """Recipe of the U-Net."""
+    cnn: Recipe
+    """Recipe of the CNNs."""
+    patch_stride: int
+    """Step between training patches, pixels."""
+    clips: int
+    """Most landslide clips drawn per event."""
+
+
+FULL = Effort(
+    Recipe(epochs=14, batch=16, patience=5, seed=1),
+    Recipe(epochs=16, batch=64, patience=5, seed=1),
+    patch_stride=48,
+    clips=4000,
+)
+QUICK = Effort(
+    Recipe(epochs=6, batch=16, patience=5, seed=1),
+    Recipe(epochs=5, batch=64, patience=5, seed=1),
+    patch_stride=112,
+    clips=1500,
+)
 
 
 def main() -> None:
@@ -69,11 +95,12 @@ def main() -> None:
     logging.getLogger("httpx").setLevel("WARNING")
     events = {seed: _read(arguments.work / f"event-{seed}", seed, arguments.keep) for seed in SIZES}
     wanted = arguments.only or (SEGMENTER[0], *CLASSIFIERS)
+    effort = QUICK if arguments.quick else FULL
     for name in wanted:
         if name == SEGMENTER[0]:
-            _make_segmenter(events, arguments.out)
+            _make_segmenter(effort, events, arguments.out)
         else:
-            _make_classifier(name, events, arguments.out)
+            _make_classifier(name, effort, events, arguments.out)
 
 
 def _arguments() -> argparse.Namespace:
@@ -82,6 +109,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "sarmap" / "detect" / "data")
     parser.add_argument("--keep", action="store_true", help="reuse the events in --work")
     parser.add_argument("--only", nargs="*", choices=(SEGMENTER[0], *CLASSIFIERS))
+    parser.add_argument("--quick", action="store_true", help="a tenth of the training, as a trial")
     return parser.parse_args()
 
 
@@ -131,18 +159,18 @@ def _pixels(event: xr.Dataset, bands: tuple[str, ...]) -> np.ndarray:
     return picked
 
 
-def _make_segmenter(events: dict[int, xr.Dataset], out: Path) -> None:
+def _make_segmenter(effort: Effort, events: dict[int, xr.Dataset], out: Path) -> None:
     name, composite, bands = SEGMENTER
 
     def patches(seed: int, stride: int) -> Any:
         mask = events[seed]["mask"].values
         return cut_patches(_pixels(events[seed], bands), mask, stride=stride, keep="all")
 
-    training = join([patches(seed, PATCH_STRIDE) for seed in TRAINING])
+    training = join([patches(seed, effort.patch_stride) for seed in TRAINING])
     validation = patches(VALIDATION, 64)
     started = time.time()
-    model = _seeded(name, bands, UNET, UNET_RECIPE)
-    history = train_segmenter(model, training, validation, UNET_RECIPE)
+    model = _seeded(name, bands, UNET, effort.unet)
+    history = train_segmenter(model, training, validation, effort.unet)
     fields = {
         "name": name,
         "network": name,
@@ -154,8 +182,8 @@ def _make_segmenter(events: dict[int, xr.Dataset], out: Path) -> None:
         "kind": "segment",
         "tile": 64,
         "stride": 64,
-        "training": _training(UNET_RECIPE, history, len(training.labels), time.time() - started)
-        | {"loss": "Dice over two classes", "patches": f"all, every {PATCH_STRIDE} px"},
+        "training": _training(effort.unet, history, len(training.labels), time.time() - started)
+        | {"loss": "Dice over two classes", "patches": f"all, every {effort.patch_stride} px"},
         "card": (
             "First weights, trained quickly on SIMULATED events only: they show the route, and "
             "have seen no real landslide. Attention U-Net with 16 first-layer filters instead of "
@@ -165,7 +193,7 @@ def _make_segmenter(events: dict[int, xr.Dataset], out: Path) -> None:
     _store(get_arrays(model), out, fields, events[HELD_OUT], {})
 
 
-def _make_classifier(name: str, events: dict[int, xr.Dataset], out: Path) -> None:
+def _make_classifier(name: str, effort: Effort, events: dict[int, xr.Dataset], out: Path) -> None:
     composite, bands = CLASSIFIERS[name]
 
     def clips(seed: int, most: int, negatives: float) -> Clips:
@@ -174,13 +202,13 @@ def _make_classifier(name: str, events: dict[int, xr.Dataset], out: Path) -> Non
         pixels = _pixels(events[seed], bands)
         return draw_clips(pixels, mask, rng, landslides=most, negatives=negatives)
 
-    drawn = [clips(seed, 4000, NEGATIVES) for seed in TRAINING]
+    drawn = [clips(seed, effort.clips, NEGATIVES) for seed in TRAINING]
     statistics = band_statistics(drawn, bands)
     training = standardised(join(drawn), statistics)
     validation = standardised(clips(VALIDATION, 2000, NEGATIVES), statistics)
     started = time.time()
-    model = _seeded("cnn", bands, {}, CNN_RECIPE)
-    history = train_classifier(model, training, validation, CNN_RECIPE)
+    model = _seeded("cnn", bands, {}, effort.cnn)
+    history = train_classifier(model, training, validation, effort.cnn)
     balanced = standardised(clips(HELD_OUT, 4000, 1.0), statistics)
     fields = {
         "name": name,
@@ -194,7 +222,7 @@ def _make_classifier(name: str, events: dict[int, xr.Dataset], out: Path) -> Non
         "tile": 25,
         "stride": 2,
         "network_size": 32,
-        "training": _training(CNN_RECIPE, history, len(training.labels), time.time() - started)
+        "training": _training(effort.cnn, history, len(training.labels), time.time() - started)
         | {
             "loss": "sparse categorical cross-entropy",
             "clips": f"centre inside a landslide, {NEGATIVES:g} others each, 3 px apart",

@@ -19,6 +19,8 @@ Variant = Literal["attention", "plain", "dropout"]
 VARIANTS = ("attention", "plain", "dropout")
 DROPOUT_RATE = 0.3
 DROPOUT_LAYERS = 3
+MOMENTUM = 0.9
+"""Of the normalisation's running statistics: Keras's own 0.99 lags in a training of minutes."""
 
 
 def build_attention_unet(
@@ -132,7 +134,9 @@ def _double_convolution(x: Any, width: int, name: str) -> Any:
             kernel_initializer="he_normal",
             name=f"{name}{half}",
         )(x)
-        x = layers.BatchNormalization(_channel_axis(), name=f"{name}{half}_norm")(x)
+        x = layers.BatchNormalization(
+            _channel_axis(), momentum=MOMENTUM, name=f"{name}{half}_norm"
+        )(x)
         x = layers.Activation("relu", name=f"{name}{half}_relu")(x)
     return x
 

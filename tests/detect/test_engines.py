@@ -1,4 +1,4 @@
-"""Whoever runs a network gives the same answer, and how many tiles were asked at once never shows."""
+"""Whoever runs a network answers the same, however many tiles were asked at once."""
 
 import os
 import subprocess
@@ -152,9 +152,7 @@ def test_a_damaged_cache_entry_is_made_again(unet, monkeypatch, caplog):
         assert entry.read_bytes()[:1000] == whole[:1000] or len(entry.read_bytes()) == len(whole)
 
 
-def test_a_cache_that_cannot_be_written_is_reported_and_done_without(
-    tmp_path, monkeypatch, caplog
-):
+def test_a_cache_that_cannot_be_written_is_reported_and_done_without(tmp_path, monkeypatch, caplog):
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setenv("SARMAP_CACHE", str(blocked))
