@@ -154,7 +154,7 @@ def scenes(draw: st.DrawFn) -> Pixels:
     return values
 
 
-chunkings = st.tuples(st.integers(2, 35), st.integers(2, 35)) | st.just((1, 1))
+chunkings = st.tuples(st.integers(5, 35), st.integers(5, 35))
 
 
 @st.composite
@@ -229,6 +229,18 @@ def test_a_pixel_detector_sees_its_halo_and_no_block(
     whole = predict(composite(flat, values.shape[1:], bands=detector.bands), detector)
     with dask.config.set(scheduler="sync"):
         xr.testing.assert_identical(cut.compute(), whole.compute())
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 6)])
+@pytest.mark.parametrize("kind", ["segment", "window"])
+def test_blocks_of_one_pixel_give_the_bits_of_one_block(shape: tuple[int, int], kind: str) -> None:
+    values = np.random.default_rng(2).random((2, *shape), np.float32)
+    for overlap in (0, 2) if kind == "segment" else (0,):
+        detector = Hash(kind, tile=3, normalisation="tile-minmax")
+        whole = predict(composite(values, shape), detector, overlap=overlap).compute()
+        cut = predict(composite(values, (1, 1)), detector, overlap=overlap).compute()
+        xr.testing.assert_identical(cut, whole)
+        assert np.isfinite(cut.probability).all()
 
 
 # --- a constant model, to the last border pixel --------------------------------------------------
