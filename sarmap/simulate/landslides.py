@@ -24,8 +24,8 @@ Field = NDArray[np.float32]
 
 DENSITY = 7_837 / 901.3e6
 """Landslides per square metre of scene."""
-MEDIAN_AREA, MEAN_AREA, LARGEST_AREA = 3_900.0, 8_150.0, 200_000.0
-"""Square metres; the mean is set above 7,900 because the largest are cut off."""
+MEDIAN_AREA, MEAN_AREA, LARGEST_AREA = 3_900.0, 7_900.0, 250_000.0
+"""Square metres."""
 UNCHANGED_SHARE = 1 / 6
 """Share of the landslides without a clear change of backscatter."""
 STEPS = 10
@@ -56,10 +56,10 @@ def _likelihood(
     rng: np.random.Generator, height: Field, slope: Field, aspect: Field, allowed: NDArray[np.bool_]
 ) -> Field:
     """How likely a landslide starts at each pixel, up to a factor."""
-    steep = np.exp(-0.5 * ((slope - 27.5) / 2.6) ** 2)
+    steep = np.exp(-0.5 * ((slope - 30.0) / 2.6) ** 2)  # outlines reach gentler ground too
     low = 1 / (1 + np.exp((height - 290) / 25))
     # the shaking came through with a direction: slopes to the east and south-east failed most
-    facing = 0.45 + 0.55 * (0.5 + 0.5 * np.cos(np.radians(aspect - 100))) ** 1.2
+    facing = 0.12 + 0.88 * (0.5 + 0.5 * np.cos(np.radians(aspect - 95))) ** 1.5
     cluster = np.exp(0.8 * fractal_noise(rng, (height.shape[0], height.shape[1]), slope=1.3))
     return np.asarray(steep * low * facing * cluster * allowed, dtype=np.float32)
 

@@ -28,6 +28,8 @@ LOOKS = 4.4
 """Equivalent number of looks of IW GRD at high resolution (sar:looks_equivalent_number)."""
 SPECKLE_BIAS = 0.51
 """dB by which the mean of the logarithm of 4.4-look speckle lies below zero."""
+SPECKLE_SIDE = 0.28
+"""Weight of the neighbours against the pixel itself: correlation 0.48 at one pixel, 0.07 at two."""
 NOISE_FLOOR = {"vv": 10**-2.3, "vh": 10**-2.5}
 """Noise-equivalent gamma-nought, power."""
 LEVELS: Mapping[Cover, tuple[float, float]] = {
@@ -91,14 +93,14 @@ def make_ground(
     """
     shape = (slide.shape[0], slide.shape[1])
     count = len(changed)
-    whole = np.where(changed, rng.uniform(0.5, 1.15, count), rng.uniform(0.0, 0.12, count))
+    whole = np.where(changed, rng.uniform(0.55, 1.2, count), rng.uniform(0.0, 0.12, count))
     each = np.concatenate(([0.0], whole)).astype(np.float32)
     rough = np.concatenate(([0.0], rng.normal(0, 1.1, count))).astype(np.float32)
     left_over = fractal_noise(rng, shape, slope=0.9, longest=16, shortest=2) > 0.95
     strength = each[slide] * np.where(left_over, np.float32(0.15), np.float32(1.0))
     gusts = band_noise(rng, shape, 9) + 0.9 * band_noise(rng, shape, 160)
     fallen = np.clip((gusts - 3.0) / 0.6, 0, 1) * (land.cover == Cover.FOREST) * (slide == 0)
-    shared = 0.45 * land.stand
+    shared = 0.3 * land.stand
     return Ground(
         land=land,
         sea=offshore > 250.0,
@@ -107,8 +109,8 @@ def make_ground(
         roughness=rough[slide],
         windthrow=fallen.astype(np.float32),
         texture={
-            "vv": shared + _grain(rng, land, 0.35),
-            "vh": shared + _grain(rng, land, 0.30),
+            "vv": shared + _grain(rng, land, 0.25),
+            "vh": shared + _grain(rng, land, 0.25),
         },
     )
 
@@ -136,9 +138,10 @@ def speckle(rng: np.random.Generator, shape: tuple[int, int]) -> Field:
     (1.0, 4.4)
     """
     white = rng.standard_normal((shape[0] + 2, shape[1] + 2), dtype=np.float32)
-    rows = 0.25 * (white[:-2] + white[2:]) + 0.5 * white[1:-1]
-    both = 0.25 * (rows[:, :-2] + rows[:, 2:]) + 0.5 * rows[:, 1:-1]
-    both *= np.float32(1 / 0.375)  # (1/16 + 1/4 + 1/16) per axis, square root of its square
+    side = np.float32(SPECKLE_SIDE)
+    rows = side * (white[:-2] + white[2:]) + white[1:-1]
+    both = side * (rows[:, :-2] + rows[:, 2:]) + rows[:, 1:-1]
+    both *= np.float32(1 / (1 + 2 * SPECKLE_SIDE**2))  # back to unit variance, both axes
     both *= np.float32(1 / (3 * np.sqrt(LOOKS)))
     both += np.float32(1 - 1 / (9 * LOOKS))
     np.maximum(both, np.float32(0.02), out=both)
@@ -147,15 +150,19 @@ def speckle(rng: np.random.Generator, shape: tuple[int, int]) -> Field:
 
 def _slope_brightness(view: View) -> Field:
     """What terrain correction leaves of the slopes' brightness, dB."""
-    left = 2.2 * (np.cos(np.radians(view.local_incidence)) - np.float32(0.81))
-    return np.asarray(np.clip(left, -1.4, 0.8) + 1.5 * view.layover, dtype=np.float32)
+    left = 1.6 * (np.cos(np.radians(view.local_incidence)) - np.float32(0.75))
+    return np.asarray(np.clip(left, -1.0, 0.5) + 1.5 * view.layover, dtype=np.float32)
 
 
 def _bare_minus_forest(view: View, roughness: Field) -> Field:
-    """Change of VV from forest to bare ground, dB: up to the radar, down away from it."""
+    """Change of VV from forest to bare ground, dB: up to the radar, down away from it.
+
+    A slope that faces the radar is foreshortened: its cells hold more of their surroundings.
+    """
     away = view.local_incidence - np.float32(36.0)
-    change: Field = np.clip(-1.3 - 0.115 * away + roughness, -6.5, 4.5)
-    return change
+    change = np.clip(-3.1 - 0.11 * away + roughness, -7.0, 4.5)
+    own = np.sin(np.radians(view.local_incidence)) / np.float32(np.sin(np.radians(36.0)))
+    return np.asarray(change * np.clip(own, 0.15, 1.0), dtype=np.float32)
 
 
 def _fields(
@@ -207,9 +214,9 @@ def backscatter(
     vegetated = np.isin(land.cover, (Cover.FOREST, Cover.CLEARING))
     db = levels[land.cover] + ground.texture[polarisation] + np.float32(SPECKLE_BIAS)
     db += _slope_brightness(view) * (land.cover >= Cover.FOREST)
-    db += np.float32(rng.normal(0, 0.25))
-    weather = fractal_noise(rng, (shape[0], shape[1]), slope=1.0, longest=200, shortest=4)
-    db += np.where(vegetated, np.float32(0.55), np.float32(0.3)) * weather
+    db += np.float32(rng.normal(0, 0.1))
+    weather = fractal_noise(rng, (shape[0], shape[1]), slope=0.8, longest=60, shortest=3)
+    db += np.where(vegetated, np.float32(0.45), np.float32(0.3)) * weather
     fields = _fields(rng, land, when, event)
     db += np.where(land.cover == Cover.FIELD, fields * (1.2 if second else 1.0), 0)
     db += np.where(land.cover == Cover.RIVER, rng.normal(0, 1.2), 0)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sarmap.simulate.agreement import fit_hillsides
 from sarmap.simulate.erosion import Drainage, carve, way_to_sea
 from sarmap.simulate.noise import fractal_noise
 
@@ -120,7 +121,9 @@ def _steepness(
     """Uplift over erodibility: low along the coast, higher inland, uneven at 1 to 15 km."""
     ramp = np.clip(inland / (0.3 * frame.diagonal), 0.0, 1.0)
     uneven = fractal_noise(rng, frame.shape, slope=1.5, longest=500, shortest=40)
-    return np.asarray(2.3 * np.clip((0.12 + 0.9 * ramp) * np.exp(0.42 * uneven), 0.08, 2.3))
+    mountains = np.clip(inland / (0.45 * frame.diagonal) - 1.0, 0.0, 1.0)
+    rise = (0.12 + 0.92 * ramp + 0.5 * mountains) * np.exp(0.42 * uneven)
+    return np.asarray(2.3 * np.clip(rise, 0.08, 2.6))
 
 
 def _bend(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Field, Field]:
@@ -243,6 +246,9 @@ def make_relief(
         (CELL / 1000) ** 2
     )
     height, floor = _valley_floors(height, catchment)
+    if shapes is not None:
+        height, hillside = fit_hillsides(rng, height, frame, CELL, shapes)
+        floor = floor * (1 - hillside)
     offshore = ndimage.gaussian_filter(_signed_distance(_bent(sea, bend, 1) > 0.5), 1.2)
     height = np.maximum(height, 0.0) * (offshore < 0)
     return Relief(frame, height, offshore, floor, _river_reaches(tree, frame, bend, sea))
