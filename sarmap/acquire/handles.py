@@ -10,9 +10,10 @@ Settings after https://gdal.org/user/virtual_file_systems.html (vsicurl) and the
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
+
+from sarmap.acquire.signing import redact
 
 __all__ = ["GDAL_OPTIONS", "Handle", "lease", "renew"]
 
@@ -41,6 +44,20 @@ GDAL_OPTIONS: dict[str, str | int] = {
     "GDAL_NUM_THREADS": 1,
 }
 """GDAL configuration of every open and read; Dask gives the concurrency."""
+
+
+class _Discreet(logging.Filter):
+    """GDAL tells addresses as it opened them, signature and all: take that out of its log lines."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        record.msg, record.args = redact(message), ()
+        # A retry is no news; a read that fails for good is reported by the reader.
+        return "Retrying again" not in message
+
+
+for _name in ("_env", "_base", "_io", "_err"):
+    logging.getLogger(f"rasterio.{_name}").addFilter(_Discreet())
 
 IDLE_HANDLES = 96
 """Open files kept for the next read; the least recently used are closed first."""
@@ -73,7 +90,7 @@ class _Pool:
         self.size = size
         self.lock = threading.Lock()
         self.idle: OrderedDict[int, Handle] = OrderedDict()
-        self.generation: defaultdict[str, int] = defaultdict(int)
+        self.generation: dict[str, int] = {}
 
     def take(self, key: str) -> Handle | None:
         with self.lock:
@@ -121,7 +138,7 @@ def _address(href: str) -> str:
     """
     if not href.startswith(("http://", "https://")):
         return href
-    number = _pool.generation[href]
+    number = _pool.generation.get(href, 0)
     return f"/vsicurl/{href}" + (f"#{number}" if number else "")
 
 
@@ -169,4 +186,4 @@ def renew(href: str) -> None:
     """Have the next lease of `href` ask the server again, whatever GDAL remembers of it."""
     _pool.drop(_address(href))
     with _pool.lock:
-        _pool.generation[href] += 1
+        _pool.generation[href] = _pool.generation.get(href, 0) + 1

@@ -15,6 +15,7 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
+from rasterio.enums import Resampling
 
 from sarmap.acquire.reader import SceneReader
 from sarmap.acquire.signing import Signer
@@ -91,6 +92,7 @@ def load(
         resolution=(grid.affine.a, -grid.affine.e),
         bounds=(box.left, box.bottom, box.right, box.top),
         snap_bounds=False,
+        resampling=Resampling.bilinear,
         chunksize=(counts, (len(bands),), chunk, chunk),
         dtype=np.dtype("float32"),
         fill_value=np.float32("nan"),

@@ -13,6 +13,7 @@ import logging
 import math
 import random
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -30,7 +31,7 @@ from rasterio.windows import Window
 from sarmap.acquire.handles import Handle, lease, renew
 from sarmap.acquire.signing import Signer, redact
 from sarmap.acquire.source import Source
-from sarmap.errors import SarmapError
+from sarmap.errors import RequestError, SarmapError
 
 __all__ = ["READ_FAILED", "SceneReader", "read_source", "resample"]
 
@@ -56,6 +57,9 @@ ALIGNED = 1e-3
 """Largest misfit, in pixels, at which two lattices count as one."""
 
 _IO_ERRORS = (RasterioError, OSError, SarmapError)
+
+# rasterio silences this one itself, but with a switch that threads take from each other.
+warnings.filterwarnings("ignore", message="Dataset has no geotransform", module=r"rasterio\.warp")
 
 logger = logging.getLogger(__name__)
 
@@ -97,8 +101,13 @@ def read_source(
     Pixels (y, x) of the window, NaN outside the file and where it holds no data, minus infinity in
     source blocks that could not be read, and the handle's description (not to be read from); None
     where the file could not be opened at all.
+
+    Raises
+    ------
+    RequestError
+        The file has fewer bands than the source names.
     """
-    reason = ""
+    reason, gone = "", False
     for attempt in range(1 if _failures.recent(source.href) else ATTEMPTS):
         if attempt:
             time.sleep(BACKOFF * 2 ** (attempt - 1) * (0.5 + random.random()))
@@ -108,17 +117,20 @@ def read_source(
             with lease(signed) as handle:
                 pixels = _read_box(source, handle, window(handle), positive)
             return pixels, handle
+        except RequestError:
+            raise
         except _IO_ERRORS as error:
             reason = redact(str(error))
             renew(signed)
             if "HTTP response code: 403" in reason:
                 signer.forget(source.href)  # the storage refused the token: fetch another
-            if "HTTP response code: 404" in reason:  # the server is sure: asking again is rude
+            gone = "HTTP response code: 404" in reason
+            if gone:  # the server is sure: asking again is rude
                 break
     level = logging.DEBUG if _failures.recent(source.href) else logging.WARNING
     logger.log(level, "Read of %s failed: %s", source.label, reason)
     _failures.note(source.href)
-    return _salvage(source, window, signer, positive)
+    return None if gone else _salvage(source, window, signer, positive)
 
 
 def _salvage(
@@ -172,6 +184,11 @@ def _inside(box: Box, shape: tuple[int, int]) -> Box:
 
 def _read_box(source: Source, handle: Handle, box: Box, positive: bool) -> NDArray[np.float32]:
     """One read of a box that may reach beyond the file."""
+    if source.band > handle.dataset.count:
+        raise RequestError(
+            f"The file of {source.label} has {handle.dataset.count} bands, not {source.band}: "
+            "correct the band number in the catalogue settings (optical_assets)."
+        )
     top, bottom, left, right = _inside(box, handle.shape)
     shape = (box[1] - box[0], box[3] - box[2])
     if top >= bottom or left >= right:
@@ -254,7 +271,7 @@ class SceneReader:
         spec: Any,
         signer: Signer,
         positive: bool,
-        resampling: Resampling = Resampling.bilinear,
+        resampling: Resampling,
         **_unused: Any,
     ) -> None:
         self.source = url
