@@ -141,20 +141,25 @@ def read_provenance(attrs: Mapping[Any, Any]) -> Provenance:
     if isinstance(detector, Mapping):
         composite = composite or detector.get("composite") or detector.get("bands") or ""
         detector = detector.get("name", "")
-    if isinstance(composite, list | tuple):
-        composite = ", ".join(map(str, composite))
+    detector, composite = _listed(detector), _listed(composite)
     event = _value(attrs.get("sarmap:event") or attrs.get("event"))
     ends = [event] if isinstance(event, str) else list(event or [])
     instants = tuple(_instant(str(end)) for end in ends)
     return Provenance(
         scenes=tuple(scene if isinstance(scene, Mapping) else {"id": scene} for scene in scenes),
-        detector=str(detector),
-        composite=str(composite),
+        detector=detector,
+        composite=composite,
         event=(instants[0], instants[-1]) if instants else None,
         attribution=str(attrs.get("attribution", "")),
         simulated=str(attrs.get("simulated", 0)).lower() in ("1", "true", "yes"),
         version=str(attrs.get("sarmap:version", "")),
     )
+
+
+def _listed(value: Any) -> str:
+    """Several names (a map fused from several orbits, or bands) as one line, each once."""
+    several = isinstance(value, list | tuple)
+    return ", ".join(dict.fromkeys(map(str, value))) if several else str(value)
 
 
 def _value(value: Any) -> Any:

@@ -272,6 +272,11 @@ def _create_layer(group: Any, name: str, variable: xr.DataArray, layout: Layout)
     from zarr.codecs import ZstdCodec
 
     layer = layer_of(name, variable.dtype)
+    described = (
+        {**public_attributes(variable.attrs), **layer.attrs}
+        if layer.packing == "none"
+        else layer.attrs
+    )
     group.create_array(
         name,
         shape=variable.shape,
@@ -281,7 +286,7 @@ def _create_layer(group: Any, name: str, variable: xr.DataArray, layout: Layout)
         compressors=[ZstdCodec(level=1)],
         fill_value=layer.fill,
         dimension_names=list(variable.dims),
-        attributes={**layer.attrs, "grid_mapping": "spatial_ref", "coordinates": "spatial_ref"},
+        attributes={**described, "grid_mapping": "spatial_ref", "coordinates": "spatial_ref"},
     )
 
 

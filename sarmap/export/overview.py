@@ -1,0 +1,177 @@
+"""Small pictures of large maps: means of whole squares of pixels, never the full region at once."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarmap.export.encoding import FILL
+from sarmap.export.reading import MapReader
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Decimated", "composite_overview", "decimate", "display_bands", "square_edge"]
+
+_RGB = ("red", "green", "blue")
+
+
+def square_edge(rows: int, columns: int, max_size: int) -> int:
+    """Edge of the pixel squares that shrink a map to at most `max_size` pixels a side.
+
+    >>> square_edge(3842, 2346, 1500), square_edge(100, 100, 1500)
+    (3, 1)
+    """
+    return max(-(-max(rows, columns) // max_size), 1)
+
+
+def display_bands(bands: list[str]) -> tuple[str, ...]:
+    """Bands of a composite to be shown as red, green and blue (one name: shown as grey).
+
+    The nearest pass before the event is red, the first after it green and blue: grey has not
+    changed, red was brighter before, cyan is brighter after.
+
+    >>> display_bands(["vv_pre", "vv_post_1", "vv_post_2", "slope"])
+    ('vv_pre', 'vv_post_1', 'vv_post_1')
+    >>> display_bands(["vv_post_1", "vh_post_1", "dem"]), display_bands(["red", "green", "blue"])
+    (('vv_post_1',), ('red', 'green', 'blue'))
+    """
+    if set(_RGB) <= set(bands):
+        return _RGB
+    for polarisation in ("vv", "vh"):
+        pre, post = f"{polarisation}_pre", f"{polarisation}_post_1"
+        if pre in bands and post in bands:
+            return (pre, post, post)
+    radar = [band for band in bands if band.startswith(("vv", "vh"))]
+    return (radar[0] if radar else bands[0],)
+
+
+def composite_overview(composite: xr.DataArray, max_size: int = 1500) -> xr.DataArray:
+    """A lazy, small picture of a composite, to be computed in the pass that makes the map.
+
+    Parameters
+    ----------
+    composite
+        dims band, y, x, lazy or not.
+    max_size
+        Longest side in pixels.
+
+    Returns
+    -------
+    float32 DataArray band, y, x with only the bands that are shown; each pixel the mean of a
+    square of seen pixels, NaN where none was seen; attribute ``pixel`` is its size. A last
+    incomplete row or column of squares is left out.
+    """
+    import dask.array as da
+    import xarray as xr
+
+    names = [str(name) for name in composite["band"].values]
+    shown = list(dict.fromkeys(display_bands(names)))
+    chosen = composite.isel(band=[names.index(name) for name in shown])
+    edge = square_edge(composite.sizes["y"], composite.sizes["x"], max_size)
+    data = da.asarray(chosen.data)
+    if edge > 1:
+        data = da.coarsen(_mean_of_seen, data, {1: edge, 2: edge}, trim_excess=True)
+    return xr.DataArray(
+        data,
+        dims=("band", "y", "x"),
+        coords={
+            "band": shown,
+            "y": _centres(composite["y"].values, edge),
+            "x": _centres(composite["x"].values, edge),
+        },
+        attrs={
+            "scaling": composite.attrs.get("scaling", "power"),
+            "pixel": edge * _pixel(composite),
+        },
+    )
+
+
+def _pixel(composite: xr.DataArray) -> float:
+    """Pixel size along x, or along y where there is one column."""
+    for axis in ("x", "y"):
+        if composite.sizes[axis] > 1:
+            return abs(float(composite[axis][1] - composite[axis][0]))
+    return 10.0
+
+
+def _mean_of_seen(block: NDArray[Any], axis: Any = None) -> NDArray[np.float32]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+        mean: NDArray[np.float32] = np.nanmean(block, axis=axis).astype(np.float32)
+    return mean
+
+
+def _centres(values: NDArray[Any], edge: int) -> NDArray[np.float64]:
+    whole = len(values) // edge * edge
+    means: NDArray[np.float64] = np.asarray(values[:whole], np.float64).reshape(-1, edge).mean(1)
+    return means
+
+
+@dataclass(frozen=True)
+class Decimated:
+    """A map at picture size."""
+
+    probability: NDArray[np.uint8]
+    """Highest packed probability of each square, 255 where none was seen."""
+    observation: NDArray[np.uint8]
+    """Observation code of most of each square's pixels."""
+    edge: int
+    """Pixels per side of a square."""
+
+
+def decimate(reader: MapReader, max_size: int = 1500) -> Decimated:
+    """A map in squares of pixels, read in strips; the last square of a row may be incomplete."""
+    rows, columns = reader.shape
+    edge = square_edge(rows, columns, max_size)
+    step = max(reader.strip_rows(columns) // edge, 1) * edge
+    parts = [
+        (_highest(strip.probability, edge), _most_common(strip.observation, edge))
+        for strip in reader.strips(step)
+    ]
+    return Decimated(
+        np.concatenate([part[0] for part in parts]),
+        np.concatenate([part[1] for part in parts]),
+        edge,
+    )
+
+
+def _filled(values: NDArray[Any], edge: int, fill: int) -> NDArray[Any]:
+    """Values filled up to whole squares at the far edges."""
+    rows, columns = (-(-n // edge) * edge for n in values.shape)
+    if (rows, columns) == values.shape:
+        return values
+    full = np.full((rows, columns), fill, values.dtype)
+    full[: values.shape[0], : values.shape[1]] = values
+    return full
+
+
+def _over_squares(
+    combine: np.ufunc, values: NDArray[Any], edge: int, dtype: type[np.generic]
+) -> NDArray[Any]:
+    """`combine` over each square: whole rows first, which is quick, then the few columns left."""
+    rows = values[::edge].astype(dtype)
+    for offset in range(1, edge):
+        combine(rows, values[offset::edge], out=rows)
+    squares = rows[:, ::edge].copy()
+    for offset in range(1, edge):
+        combine(squares, rows[:, offset::edge], out=squares)
+    return squares
+
+
+def _highest(packed: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:
+    # One more turns 255 (not seen) into 0, below every probability, and back.
+    shifted = _filled(packed + np.uint8(1), edge, 0)
+    highest: NDArray[np.uint8] = _over_squares(np.maximum, shifted, edge, np.uint8) - np.uint8(1)
+    return highest
+
+
+def _most_common(codes: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:
+    full = _filled(codes, edge, FILL)
+    counts = [_over_squares(np.add, full == code, edge, np.uint16) for code in range(4)]
+    most: NDArray[np.uint8] = np.stack(counts).argmax(axis=0).astype(np.uint8)
+    return most
