@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import re
 import subprocess
 import sysconfig
 import time
@@ -41,9 +42,9 @@ def grid(planetary_replay: ModuleType) -> Any:
     return sarmap.make_grid(planetary_replay.place())
 
 
-def secrets_of(storage: Any) -> list[str]:
-    """What must never be seen outside a request: signatures, and the mark of any."""
-    return ["sig=", "c3RhbGU", *storage.signatures]
+def tells(storage: Any, text: str) -> bool:
+    """True where a text holds a signature: one that was given, or any that is not blotted out."""
+    return bool(re.search(r"sig=(?!\.\.\.)", text)) or any(s in text for s in storage.signatures)
 
 
 def plain_mosaic(
@@ -106,7 +107,7 @@ def test_planning_and_building_the_graph_fetch_no_token_and_no_pixel(
     cube["vv"][0].compute()
     graph = cloudpickle.dumps(dict(cube.__dask_graph__()))
     assert storage.tokens
-    assert not any(secret.encode() in graph for secret in secrets_of(storage))
+    assert not tells(storage, graph.decode("latin-1"))
 
 
 def test_a_token_that_expires_between_two_reads_is_replaced(
@@ -166,13 +167,12 @@ def test_a_token_that_stands_in_the_catalogue_already_is_not_believed(
     )
 
 
-def run_map(settings: Any, place: Any, out: Path, **more: Any) -> Any:
+def run_map(settings: Any, place: Any, out: Path, detector: str, **more: Any) -> Any:
     request = sarmap.MapRequest(
         area=place,
         event=EVENT,
         catalog=settings,
-        detector="attention-unet",
-        composite="BAA_S",
+        detector=detector,
         out=str(out / "map.zarr"),
         products=("cog", "geopackage", "geoparquet", "quicklook", "item"),
         **more,
@@ -180,29 +180,34 @@ def run_map(settings: Any, place: Any, out: Path, **more: Any) -> Any:
     return sarmap.map_landslides(request)
 
 
+@pytest.mark.parametrize("detector", ["attention-unet", "log-ratio"])
 def test_the_whole_map_runs_and_keeps_its_tokens_to_itself(
     planetary: Any,
     planetary_replay: ModuleType,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
+    detector: str,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     settings, storage = planetary
-    storage.revoke_after = 20
-    result = run_map(settings, planetary_replay.place(), tmp_path)
+    storage.revoke_after = 8
+    result = run_map(settings, planetary_replay.place(), tmp_path, detector, chunk=64)
     assert not result.read_failed
     assert np.isfinite(xr.open_zarr(result.path)["probability"].values).mean() > 0.9
+    print(f"{detector}: {dict(storage.kinds)}, {len(storage.tokens)} tokens")
     assert not any(status < 400 for kind, status in storage.kinds if kind != "signed")
     assert storage.kinds[("revoked", 403)] > 0
     assert len({token.split("sig=")[1] for token in storage.tokens}) >= 3  # two containers, anew
     written = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     heard = "\n".join([*(r.getMessage() for r in caplog.records), *capfd.readouterr()])
-    attributes = str(result.dataset.attrs) + str(result)
-    for secret in secrets_of(storage):
-        assert secret.encode() not in written
-        assert secret not in attributes
-        assert secret not in heard
+    assert (
+        storage.url in heard
+    )  # the log speaks of the storage, so that its silence means something
+    assert tells(storage, storage.tokens[0])
+    assert not tells(storage, heard)
+    assert not tells(storage, written.decode("latin-1"))
+    assert not tells(storage, f"{result.dataset.attrs} {result}")
 
 
 def test_the_command_line_takes_the_same_route_from_a_request_file(
@@ -226,7 +231,7 @@ def test_the_command_line_takes_the_same_route_from_a_request_file(
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr
     assert {kind for kind, _ in storage.kinds} == {"signed"}
-    assert not any(secret in ran.stdout + ran.stderr for secret in secrets_of(storage))
+    assert not tells(storage, ran.stdout + ran.stderr)
     assert (xr.open_zarr(tmp_path / "map.zarr")["observation"] != 2).all()
 
 
@@ -259,10 +264,10 @@ def test_storage_that_refuses_every_token_makes_no_map_of_low_probabilities(
         "token": issue(container)["token"].replace("sig=", "sig=x"),
     }
     with pytest.raises(UnreadDataError) as refused:
-        run_map(settings, planetary_replay.place(), tmp_path, strict=True)
+        run_map(settings, planetary_replay.place(), tmp_path, "log-ratio", strict=True)
     stored = xr.open_zarr(tmp_path / "map.zarr")
     assert np.isnan(stored["probability"].values).all()
     assert (stored["observation"].values == sarmap.Observation.READ_FAILED).all()
     assert {kind for kind, _ in storage.kinds} == {"forged"}
     for text in (str(refused.value), caplog.text, str(stored.attrs)):
-        assert not any(secret in text for secret in secrets_of(storage))
+        assert not tells(storage, text)
