@@ -95,13 +95,8 @@ def make_composite(
         _check_orbit(composite_named(name_or_bands), cube)
     roles = _roles(bands, parsed, cube)
     _check_variables(bands, parsed, cube, terrain)
-    radar = cube[list(required_radar_bands(bands))].isel(
-        time=[index for index, role in enumerate(cube["role"].values) if role in roles]
-    )
-    kept = tuple(str(role) for role in radar["role"].values)
-    planes = _planes(parsed, cube, terrain)
-    recipe = _Recipe(parsed, kept, scaling)
-    stack = _stack(recipe, radar, planes, cube)
+    recipe = _Recipe(parsed, tuple(role for role in _cube_roles(cube) if role in roles), scaling)
+    stack = _stack(recipe, cube, _planes(parsed, cube, terrain))
     observation = _observation(stack, recipe, cube, terrain)
     named = {"composite": name_or_bands} if isinstance(name_or_bands, str) else {}
     shared = [name for name in ("y", "x", "spatial_ref") if name in cube.coords]
@@ -133,9 +128,20 @@ def _check_orbit(spec: CompositeSpec, cube: xr.Dataset) -> None:
         )
 
 
+def _cube_roles(cube: xr.Dataset | xr.DataArray) -> list[str]:
+    """Roles of the cube's passes, in order of time."""
+    return [str(role) for role in cube["role"].values] if "role" in cube.coords else []
+
+
+def _series(recipe: _Recipe, variable: xr.DataArray) -> da.Array:
+    """A cube's variable (time, y, x) at the passes that the recipe reads."""
+    used = [i for i, role in enumerate(_cube_roles(variable)) if role in recipe.roles]
+    return _lazy(variable.isel(time=used).data)
+
+
 def _roles(bands: Sequence[str], parsed: Sequence[BandName], cube: xr.Dataset) -> set[str]:
     """Roles of the passes that the bands read, all of them in the cube."""
-    present = [str(role) for role in cube["role"].values] if "role" in cube.coords else []
+    present = _cube_roles(cube)
     needed: set[str] = set()
     for name, band in zip(bands, parsed, strict=True):
         own = {"radar": {band.role}, "change": {"pre", "post_1"}}.get(band.kind, set())
@@ -192,11 +198,10 @@ def _planes(
     return {name: _lazy(plane) for name, plane in planes.items()}
 
 
-def _stack(
-    recipe: _Recipe, radar: xr.Dataset, planes: Mapping[str, da.Array], cube: xr.Dataset
-) -> da.Array:
+def _stack(recipe: _Recipe, cube: xr.Dataset, planes: Mapping[str, da.Array]) -> da.Array:
     """One task per block: all passes of the block in, all bands out."""
-    series = {str(name): _lazy(radar[name].data) for name in radar.data_vars}
+    used = dict.fromkeys(b.variable for b in recipe.bands if b.kind in ("radar", "change"))
+    series = {name: _series(recipe, cube[name]) for name in used}
     operands: list[Any] = []
     for array in series.values():
         operands += [array, "tyx"]
@@ -242,8 +247,7 @@ def _observation(
     operands: list[Any] = [stack, "byx"]
     names = []
     if kinds & {"radar", "change"}:
-        kept = [index for index, role in enumerate(cube["role"].values) if role in recipe.roles]
-        operands += [_lazy(cube["observation"].isel(time=kept).data), "tyx"]
+        operands += [_series(recipe, cube["observation"]), "tyx"]
         names.append("radar")
     if "optical" in kinds:
         operands += [_lazy(cube["observation_optical"].data), "yx"]
