@@ -70,7 +70,7 @@ class Handle:
     dataset: rasterio.DatasetReader
     """The open dataset."""
     key: str
-    """Address it was opened under."""
+    """What it is kept under."""
     crs: CRS
     """Coordinate reference system of the pixels."""
     transform: Affine
@@ -142,12 +142,21 @@ def _address(href: str) -> str:
     return f"/vsicurl/{href}" + (f"#{number}" if number else "")
 
 
+def _key(address: str) -> str:
+    """What a handle is kept under: a local file that was written anew is another file."""
+    try:
+        found = os.stat(address)  # noqa: PTH116 - an address need not be a path
+    except (OSError, ValueError):
+        return address
+    return f"{address}|{found.st_mtime_ns}|{found.st_size}"
+
+
 def _open(address: str) -> Handle:
     dataset = rasterio.open(address, sharing=False)
     flags = dataset.mask_flag_enums[0]
     return Handle(
         dataset=dataset,
-        key=address,
+        key=_key(address),
         crs=dataset.crs,
         transform=dataset.transform,
         shape=dataset.shape,
@@ -173,7 +182,7 @@ def lease(href: str) -> Iterator[Handle]:
     pool = _pool
     address = _address(href)
     with rasterio.Env(**GDAL_OPTIONS):
-        handle = pool.take(address) or _open(address)
+        handle = pool.take(_key(address)) or _open(address)
         try:
             yield handle
         except BaseException:
@@ -184,6 +193,6 @@ def lease(href: str) -> Iterator[Handle]:
 
 def renew(href: str) -> None:
     """Have the next lease of `href` ask the server again, whatever GDAL remembers of it."""
-    _pool.drop(_address(href))
+    _pool.drop(_key(_address(href)))
     with _pool.lock:
         _pool.generation[href] = _pool.generation.get(href, 0) + 1

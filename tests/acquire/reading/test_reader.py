@@ -267,6 +267,14 @@ def test_handles_are_kept_and_bounded(
         assert again is opened[3]
 
 
+def test_a_file_written_anew_is_read_anew(kit: Any, tmp_path: Path, power: Any) -> None:
+    item = kit.item("a", {"vv": kit.cog(tmp_path / "a.tif", power)})
+    cube = open_cube(kit.passes({"pre": [item], "post_1": [item]}), kit.box(9, 9), bands=("vv",))
+    np.testing.assert_array_equal(first(cube)[0], power[:9, :9])
+    kit.cog(tmp_path / "a.tif", power + 1)
+    np.testing.assert_array_equal(first(cube)[0], power[:9, :9] + 1)
+
+
 def test_a_handle_is_used_by_one_thread_at_a_time(
     kit: Any, tmp_path: Path, power: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,163 @@
+"""Incidence and look direction against footprints measured by the satellite itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pystac
+import pytest
+
+from sarmap.acquire.geometry import (
+    EARTH_RADIUS,
+    ORBIT_HEIGHT,
+    LookModel,
+    ground_angle,
+    incidence_at,
+    incidence_gradient,
+    look_azimuth,
+    look_model,
+)
+from sarmap.types import CatalogSettings, Pass, Passes
+
+
+def test_incidence_of_a_ray_traced_in_the_plane() -> None:
+    # Satellite on the axis; a point at angle g on the circle; angle between its normal and the ray.
+    for degrees in (29.1, 36.0, 46.0):
+        g = float(ground_angle(degrees))
+        point = EARTH_RADIUS * np.array([np.sin(g), np.cos(g)])
+        ray = np.array([0, EARTH_RADIUS + ORBIT_HEIGHT]) - point
+        cosine = ray @ point / np.linalg.norm(ray) / EARTH_RADIUS
+        assert np.degrees(np.arccos(cosine)) == pytest.approx(degrees, abs=1e-9)
+
+
+def test_gradient_is_the_derivative() -> None:
+    step = 10.0
+    for degrees in (30.0, 45.0):
+        there = incidence_at(ground_angle(degrees) + step / EARTH_RADIUS)
+        slope = np.radians(float(there) - degrees) / step
+        assert incidence_gradient(degrees) == pytest.approx(slope, rel=1e-4)
+
+
+def test_ascending_looks_east_and_descending_west() -> None:
+    assert 70 < float(look_azimuth(42.7, 36, "ascending")) < 85
+    assert 275 < float(look_azimuth(42.7, 36, "descending")) < 290
+    # South of the equator the track leans the other way by as much: symmetric passes.
+    north, south = (float(look_azimuth(lat, 36, "ascending")) for lat in (40.0, -40.0))
+    assert north != pytest.approx(south, abs=0.5)
+    for latitude in (-80.0, 80.0, 85.0):
+        assert np.isfinite(look_azimuth(latitude, 40, "ascending"))
+
+
+@pytest.fixture
+def recorded(real_data: Path) -> list[pystac.Item]:
+    """Four Planetary Computer records of 2024-04-19, descending."""
+    records = json.loads((real_data / "stac" / "sentinel-1-rtc-pc.json").read_text())
+    return [pystac.Item.from_dict(record) for record in records]
+
+
+def edges(item: pystac.Item) -> list[tuple[float, float, float]]:
+    """Direction (0-180), length in km and middle latitude of each side of a footprint."""
+    corners = np.array(item.geometry["coordinates"][0])  # type: ignore[index]
+    steps = np.diff(corners, axis=0)
+    middle = (corners[1:, 1] + corners[:-1, 1]) / 2
+    x, y = steps[:, 0] * np.cos(np.radians(middle)), steps[:, 1]
+    return list(
+        zip(np.degrees(np.arctan2(x, y)) % 180, np.hypot(x, y) * 111.2, middle, strict=True)
+    )
+
+
+@pytest.mark.real
+def test_look_is_along_the_cuts_of_recorded_footprints(recorded: list[pystac.Item]) -> None:
+    for item in recorded:
+        for direction, length, latitude in edges(item):
+            if length > 200:  # a cut across the whole swath runs along the look
+                look = float(look_azimuth(latitude, 39.0, "descending")) - 180
+                assert look == pytest.approx(direction, abs=0.4)
+
+
+@pytest.mark.real
+def test_track_is_along_the_sides_of_recorded_footprints(recorded: list[pystac.Item]) -> None:
+    for item in recorded[1:]:
+        sides = [edge for edge in edges(item) if 100 < edge[1] < 200]
+        east, west = sides[0], sides[1]
+        for (direction, _, latitude), incidence in ((east, 30.9), (west, 46.0)):
+            track = float(look_azimuth(latitude, incidence, "descending")) - 270
+            assert track == pytest.approx(direction, abs=0.5)
+
+
+def passes_of(items: list[pystac.Item], state: str) -> Passes:
+    import datetime as dt
+
+    when = dt.datetime(2024, 4, 19, tzinfo=dt.UTC)
+    one = Pass("post_1", when, state, 51, "SENTINEL-1A", tuple(items), 1.0)
+    return Passes((), (one,), CatalogSettings("t", "http://127.0.0.1:9"), (when, when))
+
+
+@pytest.mark.real
+def test_incidence_of_recorded_scenes_grows_from_near_to_far(recorded: list[pystac.Item]) -> None:
+    model = look_model(passes_of(recorded, "descending"))
+    assert model.source == "footprint"
+    # Along the cut between the second and third scene, from its east (near) to its west (far) end.
+    longitude = np.linspace(16.886, 14.257, 50)
+    latitude = np.linspace(32.0355, 32.4361, 50)
+    theta, azimuth = model.at(longitude, latitude)
+    assert theta[0] == pytest.approx(30.9, abs=0.8)
+    assert theta[-1] == pytest.approx(46.0, abs=0.8)
+    assert (np.diff(theta) > 0).all()
+    np.testing.assert_allclose(azimuth, 280.3, atol=1.0)
+
+
+@pytest.mark.real
+def test_geometry_has_no_step_between_scenes(recorded: list[pystac.Item]) -> None:
+    model = look_model(passes_of(recorded, "descending"))
+    # Fly along mid-swath over three scene borders: kilometre by kilometre the angle hardly moves.
+    latitude = np.linspace(30.5, 34.5, 450)
+    longitude = 15.1 + (latitude - 30.5) * 0.235
+    theta, azimuth = model.at(longitude, latitude)
+    assert np.abs(np.diff(theta)).max() < 0.03
+    assert np.abs(np.diff(azimuth)).max() < 0.05
+
+
+def test_what_an_item_says_holds_at_its_middle(kit: Any) -> None:
+    model = look_model(kit.passes(incidence=36.5, azimuth=78.25))
+    assert model.source == "view:incidence_angle"
+    theta, azimuth = model.at(142.0, 42.75)
+    assert (float(theta), float(azimuth)) == (pytest.approx(36.5), pytest.approx(78.25))
+    further, _ = model.at(142.12, 42.75)  # 10 km east: further from an ascending radar
+    assert float(further) - 36.5 == pytest.approx(10 * 0.063, rel=0.1)
+
+
+def test_part_of_a_swath_without_angle_is_assumed_and_said(
+    kit: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        model = look_model(kit.passes(incidence=None, bounds=(142.0, 42.5, 142.3, 42.9)))
+    assert model.source == "assumed mid-swath"
+    assert "incidence" in caplog.text
+    assert float(model.at(142.15, 42.7)[0]) == pytest.approx(39.1, abs=0.1)
+
+
+def test_a_footprint_across_the_antimeridian_has_its_middle_there() -> None:
+    import shapely
+
+    ring = shapely.geometry.mapping(
+        shapely.MultiPolygon(
+            [shapely.box(178.5, -18, 180, -16), shapely.box(-180, -18, -179.15, -16)]
+        )
+    )
+    item = pystac.Item(
+        "fiji",
+        ring,
+        [178.5, -18, -179.15, -16],
+        None,
+        {"start_datetime": "x"},
+        start_datetime=__import__("datetime").datetime(2024, 1, 1),
+        end_datetime=__import__("datetime").datetime(2024, 1, 1),
+    )
+    model = look_model(passes_of([item], "descending"))
+    assert isinstance(model, LookModel)
+    assert abs(model.anchors[0].longitude - 179.675) < 0.01
