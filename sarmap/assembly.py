@@ -1,7 +1,7 @@
 """From a request to its lazy map: every decision taken, nothing read yet.
 
-`prepare` takes the decisions (catalogue, detector, bands, passes, grid, block size); `assemble` hangs
-the rooms together in the order of the route: cube, terrain, composite, predict, fuse.
+`prepare` takes the decisions (catalogue, detector, bands, passes, grid, block size); `assemble`
+hangs the rooms together in the order of the route: cube, terrain, composite, predict, fuse.
 """
 
 from __future__ import annotations

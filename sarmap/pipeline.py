@@ -84,6 +84,7 @@ def map_landslides(
     finished = open_map(out)
     files = _write_products(finished, targets, request, overview)
     observation = count_observations(finished)
+    partly_read = _partly_read(finished)
     result = MapResult(
         dataset=finished,
         path=out,
@@ -91,13 +92,14 @@ def map_landslides(
         seconds=time.perf_counter() - started,
         pixels=sum(observation.values()),
         observation=observation,
+        partly_read=partly_read,
         files=files,
         warnings=(*assembly.warnings, *_unread_warning(observation)),
     )
     if request.strict and result.read_failed:
         raise UnreadDataError(
-            f"{observation['read_failed']:,} of {result.pixels:,} pixels could not be read, and "
-            f"the request is strict; the map with those pixels marked read_failed is kept in {out}."
+            f"{observation['read_failed'] + partly_read:,} of {result.pixels:,} pixels could not "
+            "be read, and the request is strict; the map is kept, with those marked read_failed."
         )
     return result
 
@@ -200,7 +202,7 @@ def describe_request(prepared: Prepared) -> Mapping[str, Any]:
     request = prepared.request
     kept = request.model_dump(
         mode="json",
-        include={"orbit", "scaling", "pre", "post", "overlap", "threshold", "min_area", "strict"},
+        include={"orbit", "pre", "post", "overlap", "threshold", "min_area", "strict"},
     )
     bounds = prepared.grid.extent.to_crs("EPSG:4326").boundingbox
     composite = request.composite
@@ -213,6 +215,14 @@ def describe_request(prepared: Prepared) -> Mapping[str, Any]:
         "composite": composite if composite is None or isinstance(composite, str) else [*composite],
         **kept,
     }
+
+
+def _partly_read(finished: xr.Dataset) -> int:
+    """Pixels that an orbit could not be read for, though another saw them; 0 for one orbit."""
+    if "read_failed_in" not in finished:
+        return 0
+    hidden = (finished["read_failed_in"] > 0) & (finished["observation"] == 0)
+    return int(hidden.sum())
 
 
 def _unread_warning(observation: Mapping[str, int]) -> tuple[str, ...]:
@@ -246,11 +256,16 @@ def _write_products(
     from sarmap.export.polygons import write_polygons
     from sarmap.export.quicklook import write_quicklook
 
-    cut = {"threshold": request.threshold, "min_area": request.min_area}
     files = {name: file for name, file in targets.items() if name != "item"}
     vector = [files[name] for name in ("geopackage", "geoparquet") if name in files]
     if vector:
-        write_polygons(finished, vector, overwrite=request.overwrite, **cut)
+        write_polygons(
+            finished,
+            vector,
+            threshold=request.threshold,
+            min_area=request.min_area,
+            overwrite=request.overwrite,
+        )
     if "cog" in files:
         write_cog(finished, files["cog"], overwrite=request.overwrite)
     if "points" in files:

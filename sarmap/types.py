@@ -166,28 +166,40 @@ class MapRequest(BaseModel):
     event: Instant | tuple[Instant, Instant] = Field(
         description="UTC instant, or (start, end) for a storm"
     )
-    catalog: Any = Field("planetary-computer", description="preset, STAC API URL or settings")
-    orbit: Orbit | None = Field(None, description="None: the best covered")
-    detector: Any = Field("attention-unet", description="name, path to weights, or a Detector")
-    composite: str | tuple[str, ...] | None = Field(None, description="None: the detector's own")
-    scaling: Scaling | None = Field(None, description="None: the detector's own")
-    out: str | None = Field("map.zarr", description="result store: path or URL")
-    pre: int = Field(1, ge=1, description="passes before the event")
-    post: int | None = Field(None, ge=1, description="passes after; None: as many as needed")
-    crs: str | int | None = Field(None, description="None: the UTM zone of the area")
-    resolution: float = Field(10.0, gt=0, description="metres")
-    overlap: int = Field(0, ge=0, description="pixels by which tiles overlap; 0: the papers' cut")
-    threshold: float = Field(0.5, gt=0, lt=1, description="probability that makes a landslide")
-    min_area: float = Field(0.0, ge=0, description="smallest polygon kept, square metres")
-    chunk: int | None = Field(None, ge=1, description="block edge in pixels; None: planned")
-    engine: str = Field("auto", description="auto, openvino or tensorflow")
-    precision: str = Field("auto", description="auto, f32 or bf16")
-    memory: str | float | None = Field(None, description="memory limit, e.g. '2.5GB'")
-    products: tuple[str, ...] = Field(
-        (), description="beside the store: cog, geopackage, geoparquet, points, quicklook, item"
+    catalog: Any = Field(
+        default="planetary-computer", description="preset, STAC API URL or settings"
     )
-    overwrite: bool = Field(False, description="replace an existing result")
-    strict: bool = Field(False, description="fail where data could not be read")
+    orbit: Orbit | None = Field(default=None, description="None: the best covered")
+    detector: Any = Field(
+        default="attention-unet", description="name, path to weights, or a Detector"
+    )
+    composite: str | tuple[str, ...] | None = Field(
+        default=None, description="None: the detector's own"
+    )
+    out: str | None = Field(default="map.zarr", description="result store: path or URL")
+    pre: int = Field(default=1, ge=1, description="passes before the event")
+    post: int | None = Field(
+        default=None, ge=1, description="passes after; None: as many as needed"
+    )
+    crs: str | int | None = Field(default=None, description="None: the UTM zone of the area")
+    resolution: float = Field(default=10.0, gt=0, description="metres")
+    overlap: int = Field(
+        default=0, ge=0, description="pixels by which tiles overlap; 0: the papers' cut"
+    )
+    threshold: float = Field(
+        default=0.5, gt=0, lt=1, description="probability that makes a landslide"
+    )
+    min_area: float = Field(default=0.0, ge=0, description="smallest polygon kept, square metres")
+    chunk: int | None = Field(default=None, ge=1, description="block edge in pixels; None: planned")
+    engine: str = Field(default="auto", description="auto, openvino or tensorflow")
+    precision: str = Field(default="auto", description="auto, f32 or bf16")
+    memory: str | float | None = Field(default=None, description="memory limit, e.g. '2.5GB'")
+    products: tuple[str, ...] = Field(
+        default=(),
+        description="beside the store: cog, geopackage, geoparquet, points, quicklook, item",
+    )
+    overwrite: bool = Field(default=False, description="replace an existing result")
+    strict: bool = Field(default=False, description="fail where data could not be read")
 
 
 @dataclass(frozen=True)
@@ -241,6 +253,8 @@ class MapResult:
     """Pixels of the result grid."""
     observation: Mapping[str, int]
     """Pixels per observation meaning."""
+    partly_read: int = 0
+    """Pixels that one orbit could not be read for, though another saw them."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Further products: 'cog', 'geoparquet', 'geopackage', 'points', 'item', 'quicklook'."""
     warnings: tuple[str, ...] = ()
@@ -249,7 +263,7 @@ class MapResult:
     @property
     def read_failed(self) -> bool:
         """True where any data could not be read."""
-        return self.observation.get("read_failed", 0) > 0
+        return self.observation.get("read_failed", 0) + self.partly_read > 0
 
 
 @runtime_checkable

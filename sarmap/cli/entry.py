@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _raise_if_debug(words: Sequence[str]) -> None:
     """Let the error being handled through, traceback and all, where it was asked for."""
     if "--debug" in words:
-        raise  # noqa: PLE0704
+        raise
 
 
 def _say(sentence: str) -> None:

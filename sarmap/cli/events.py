@@ -17,6 +17,7 @@ from sarmap.errors import RequestError
 
 if TYPE_CHECKING:
     from sarmap.simulate.event import SimulatedEvent
+    from sarmap.types import Orbit
 
 __all__ = ["demo", "simulate"]
 
@@ -85,7 +86,7 @@ def _stage(stage: str, share: float) -> None:
 )
 @json_option
 def demo(
-    out: str, cache: str | None, detector: str, orbit: str, as_json: bool, **size: int
+    out: str, cache: str | None, detector: str, orbit: Orbit, as_json: bool, **size: int
 ) -> None:
     """Map a SIMULATED Iburi event, offline, by the route of a real map.
 
@@ -129,10 +130,11 @@ def demo(
 def _cached_event(cache: str | None, size: dict[str, int]) -> SimulatedEvent:
     """The demo's event, simulated on the first run."""
     from sarmap.cache import cache_folder
-    from sarmap.simulate.event import SIMULATOR_VERSION, open_event, simulate_event
+    from sarmap.simulate.event import open_event, simulate_event
+    from sarmap.simulate.fingerprint import simulator_hash
 
     root = Path(cache).expanduser() if cache else cache_folder("events")
-    name = f"iburi-{size['seed']}-{size['rows']}x{size['columns']}-v{SIMULATOR_VERSION}"
+    name = f"iburi-{size['seed']}-{size['rows']}x{size['columns']}-{simulator_hash()}"
     folder = root / name
     if folder.exists():
         return open_event(folder)
