@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sarmap.errors import OutputError
 from sarmap.export.encoding import layer_of, pack_probability, pack_slope, seen_only
 from sarmap.export.layout import Layout
+from sarmap.export.location import storage_errors
 from sarmap.types import Observation
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class Sink:
             rows, columns = packed[name].shape
             try:
                 array[top : top + rows, left : left + columns] = packed[name]
-            except OSError as error:
-                reason = error.strerror or type(error).__name__
+            except storage_errors() as error:
+                reason = getattr(error, "strerror", None) or type(error).__name__
                 raise OutputError(
                     f"Layer {name!r} could not be written at row {top}, column {left} ({reason})."
                 ) from None

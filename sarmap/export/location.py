@@ -18,7 +18,7 @@ from typing import Any
 
 from sarmap.errors import OutputError, RequestError
 
-__all__ = ["check_writable", "is_url", "store_at", "writing_to"]
+__all__ = ["check_writable", "is_url", "storage_errors", "store_at", "writing_to"]
 
 _OBJECT_STORES = ("s3", "gs", "az", "abfs", "abfss")
 
@@ -59,6 +59,13 @@ def store_at(out: str | Path, *, read_only: bool = False) -> Any:
             f"No store is known for {_shown(out)} ({type(error).__name__}): give `out` as a local "
             "path or an s3://, gs:// or az:// address."
         ) from error
+
+
+def storage_errors() -> tuple[type[Exception], ...]:
+    """What a store raises where it cannot be read or written."""
+    from obstore.exceptions import BaseError
+
+    return (OSError, BaseError)
 
 
 def check_writable(out: str | Path, *, overwrite: bool = False) -> None:

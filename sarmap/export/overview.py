@@ -63,8 +63,8 @@ def composite_overview(composite: xr.DataArray, max_size: int = 1500) -> xr.Data
     Returns
     -------
     float32 DataArray band, y, x with only the bands that are shown; each pixel the mean of a
-    square of seen pixels, NaN where none was seen; attribute ``pixel`` is its size. A last
-    incomplete row or column of squares is left out.
+    square of seen pixels, NaN where none was seen; attribute ``pixel`` is its width
+    and height. A last incomplete row or column of squares is left out.
     """
     import dask.array as da
     import xarray as xr
@@ -72,21 +72,24 @@ def composite_overview(composite: xr.DataArray, max_size: int = 1500) -> xr.Data
     names = [str(name) for name in composite["band"].values]
     shown = list(dict.fromkeys(display_bands(names)))
     chosen = composite.isel(band=[names.index(name) for name in shown])
-    edge = square_edge(composite.sizes["y"], composite.sizes["x"], max_size)
+    rows, columns = composite.sizes["y"], composite.sizes["x"]
+    edge = square_edge(rows, columns, max_size)
+    # A map narrower than one square is one strip of it, not nothing.
+    high, wide = min(edge, rows), min(edge, columns)
     data = da.asarray(chosen.data)
     if edge > 1:
-        data = da.coarsen(_mean_of_seen, data, {1: edge, 2: edge}, trim_excess=True)
+        data = da.coarsen(_mean_of_seen, data, {1: high, 2: wide}, trim_excess=True)
     return xr.DataArray(
         data,
         dims=("band", "y", "x"),
         coords={
             "band": shown,
-            "y": _centres(composite["y"].values, edge),
-            "x": _centres(composite["x"].values, edge),
+            "y": _centres(composite["y"].values, high),
+            "x": _centres(composite["x"].values, wide),
         },
         attrs={
             "scaling": composite.attrs.get("scaling", "power"),
-            "pixel": edge * _pixel(composite),
+            "pixel": [wide * _pixel(composite), high * _pixel(composite)],
         },
     )
 

@@ -150,8 +150,8 @@ def false_colour(overview: xr.DataArray) -> Image:
     """Display bands to RGB 0-1, stretched together between their 2nd and 98th percentile."""
     picture = overview.compute()
     xs, ys = picture["x"].values / 1000, picture["y"].values / 1000
-    half = float(picture.attrs["pixel"]) / 2000
-    extent = Extent(xs[0] - half, xs[-1] + half, ys[-1] - half, ys[0] + half)
+    wide, high = (size / 2000 for size in picture.attrs["pixel"])
+    extent = Extent(xs[0] - wide, xs[-1] + wide, ys[-1] - high, ys[0] + high)
     names = [str(name) for name in picture["band"].values]
     shown = display_bands(names)
     values = picture.values[[names.index(name) for name in shown]].astype(np.float32)

@@ -36,7 +36,7 @@ from sarmap.export.blocks import compute_blocks, store_layers
 from sarmap.export.encoding import layer_of
 from sarmap.export.georeference import coordinate_attrs, geobox_of, spatial_ref_attrs
 from sarmap.export.layout import Layout, plan_layout
-from sarmap.export.location import check_writable, store_at, writing_to
+from sarmap.export.location import check_writable, storage_errors, store_at, writing_to
 from sarmap.export.provenance import public_attributes, read_provenance
 from sarmap.types import Observation
 
@@ -147,11 +147,12 @@ def open_map(path: str | Path) -> xr.Dataset:
     import xarray as xr
 
     shown = Path(str(path)).name
+    unreadable: tuple[type[Exception], ...] = (*storage_errors(), ValueError, KeyError)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="(?s).*[Cc]onsolidated metadata")
             dataset = xr.open_zarr(store_at(path, read_only=True), chunks=None)
-    except (FileNotFoundError, OSError, ValueError, KeyError) as error:
+    except unreadable as error:
         raise RequestError(f"{shown} is not a map: no Zarr store can be opened there.") from error
     status = dataset.attrs.get(STATUS)
     if status is None or "probability" not in dataset or "observation" not in dataset:
@@ -243,8 +244,8 @@ def _create(
         for name, layout in layouts.items():
             _create_layer(group, name, dataset[name], layout)
         _consolidate(store)
-    except (OSError, PermissionError) as error:
-        reason = error.strerror or type(error).__name__
+    except storage_errors() as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
         raise OutputError(
             f"The result cannot be written ({reason}): choose another `out`."
         ) from error

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
 from sarmap.errors import OutputError, RequestError
+from sarmap.export.blocks import Sink
 from sarmap.export.georeference import geobox_of, spatial_ref_attrs
 from sarmap.export.store import count_observations, is_simulated, open_map, write_zarr
 
@@ -324,11 +325,12 @@ def test_a_place_that_takes_no_files_is_refused_before_any_work(tmp_path):
 
 
 def test_a_store_killed_half_way_is_refused(tmp_path):
+    (tmp_path / "map.pickle").write_bytes(pickle.dumps(make_map((128, 64), chunk=32).compute()))
     code = f"""
-import os, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_store import make_map, write_zarr
-write_zarr(make_map((128, 64), chunk=32), {str(tmp_path / "map.zarr")!r}, chunk=32, shard=32,
+import os, pickle
+from sarmap.export.store import write_zarr
+dataset = pickle.load(open({str(tmp_path / "map.pickle")!r}, "rb"))
+write_zarr(dataset, {str(tmp_path / "map.zarr")!r}, chunk=32, shard=32,
            progress=lambda done, of: os._exit(9) if done == 3 else None)
 """
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -379,6 +381,62 @@ def test_it_writes_to_a_url_and_reads_back():
 def test_an_unknown_kind_of_url_names_the_ones_that_work():
     with pytest.raises(RequestError, match="s3://"):
         write_zarr(make_map(), "nonsense://user:pw@host/map.zarr?token=SECRET")
+
+
+def test_a_disk_that_fills_up_is_reported_by_layer_and_place(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    write_zarr(make_map(), tmp_path / "old.zarr")
+    monkeypatch.setattr(zarr.Array, "__setitem__", refuse, raising=True)
+    dataset = make_map()
+    with pytest.raises(OutputError, match=r"\(No space left on device\)"):
+        write_zarr(dataset, tmp_path / "map.zarr")
+    with pytest.raises(OutputError, match=r"'probability'.*row 0, column 0"):
+        Sink(
+            ("probability", "observation"),
+            tuple(
+                zarr.open_group(tmp_path / "old.zarr")[n] for n in ("probability", "observation")
+            ),
+            ("probability", "none"),
+            (512, 512),
+        ).write([dataset["probability"].values, dataset["observation"].values], (0, 0))
+
+
+def test_an_object_store_takes_a_map_and_gives_it_back(monkeypatch):
+    moto = pytest.importorskip("moto.server", reason="needs moto's S3 server")
+    import boto3
+
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ENDPOINT": f"http://{host}:{port}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "SECRET",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        boto3.client("s3").create_bucket(Bucket="maps")
+        dataset = make_map()
+        url = "s3://maps/iburi/map.zarr"
+        write_zarr(dataset, url)
+        np.testing.assert_array_equal(open_map(url)["observation"], dataset["observation"])
+        with pytest.raises(RequestError, match="overwrite=True"):
+            write_zarr(dataset, url)
+        write_zarr(make_map(seed=7), url, overwrite=True)
+        np.testing.assert_array_equal(open_map(url)["observation"], make_map(seed=7)["observation"])
+        with pytest.raises(OutputError, match=r"s3://absent/map\.zarr") as caught:
+            write_zarr(dataset, "s3://absent/map.zarr")
+        assert "SECRET" not in str(caught.value)
+        with pytest.raises(RequestError, match="is not a map"):
+            open_map("s3://maps/nothing.zarr")
+    finally:
+        server.stop()
 
 
 def test_zarr_arrays_travel_to_workers(tmp_path):
