@@ -21,20 +21,10 @@ if TYPE_CHECKING:
     import xarray as xr
     from distributed import Client
 
-__all__ = ["PRODUCTS", "map_landslides"]
+__all__ = ["map_landslides"]
 
 Progress = Callable[[int, int], None]
 """Called with blocks done and blocks in all."""
-
-PRODUCTS = {
-    "cog": ".tif",
-    "geopackage": ".gpkg",
-    "geoparquet": ".parquet",
-    "points": "_points.gpkg",
-    "quicklook": ".png",
-    "item": ".json",
-}
-"""Further products and what each adds to the stem of the result store."""
 
 
 def map_landslides(
@@ -59,6 +49,7 @@ def map_landslides(
         OutputError: the result cannot be written.
         UnreadDataError: `strict` was asked for and some data could not be read; the map is kept.
     """
+    from sarmap.export.products import write_products
     from sarmap.export.store import check_writable, count_observations, open_map, write_zarr
 
     started = time.perf_counter()
@@ -82,7 +73,14 @@ def map_landslides(
             alongside=overview,
         )
     finished = open_map(out)
-    files = _write_products(finished, targets, request, overview)
+    files = write_products(
+        finished,
+        targets,
+        threshold=request.threshold,
+        min_area=request.min_area,
+        overwrite=request.overwrite,
+        overview=overview,
+    )
     observation = count_observations(finished)
     partly_read = _partly_read(finished)
     result = MapResult(
@@ -113,18 +111,11 @@ def _out(request: MapRequest) -> str:
 
 def _targets(request: MapRequest, out: str) -> dict[str, str]:
     """Product name -> file; refuses unknown names and, without `overwrite`, existing files."""
-    unknown = sorted(set(request.products) - set(PRODUCTS))
-    if unknown:
-        raise RequestError(
-            f"products= does not know {', '.join(unknown)}: choose from {', '.join(PRODUCTS)}."
-        )
-    if request.products and "://" in out:
-        raise RequestError(
-            "Products are written beside a local result: give a local out=, or write them "
-            "afterwards with sarmap.write_cog, write_polygons and write_item."
-        )
-    stem = str(Path(out).with_suffix(""))
-    files = {name: stem + PRODUCTS[name] for name in PRODUCTS if name in request.products}
+    from sarmap.export.products import product_files
+
+    if not request.products:
+        return {}
+    files = product_files(request.products, out)
     existing = [Path(file).name for file in files.values() if Path(file).exists()]
     if existing and not request.overwrite:
         raise RequestError(
@@ -239,39 +230,3 @@ def _unread_warning(observation: Mapping[str, int]) -> tuple[str, ...]:
         if observation.get(key)
     ]
     return (f"Not seen by the radar: {', '.join(parts)}.",) if parts else ()
-
-
-def _write_products(
-    finished: xr.Dataset,
-    targets: Mapping[str, str],
-    request: MapRequest,
-    overview: xr.DataArray | None,
-) -> dict[str, str]:
-    """Write the products asked for; the STAC item comes last, as it names the others."""
-    if not targets:
-        return {}
-    from sarmap.export.cog import write_cog
-    from sarmap.export.item import write_item
-    from sarmap.export.points import write_points
-    from sarmap.export.polygons import write_polygons
-    from sarmap.export.quicklook import write_quicklook
-
-    files = {name: file for name, file in targets.items() if name != "item"}
-    vector = [files[name] for name in ("geopackage", "geoparquet") if name in files]
-    if vector:
-        write_polygons(
-            finished,
-            vector,
-            threshold=request.threshold,
-            min_area=request.min_area,
-            overwrite=request.overwrite,
-        )
-    if "cog" in files:
-        write_cog(finished, files["cog"], overwrite=request.overwrite)
-    if "points" in files:
-        write_points(finished, files["points"], threshold=request.threshold)
-    if "quicklook" in files:
-        write_quicklook(finished, files["quicklook"], overview=overview, polygons=None)
-    if "item" in targets:
-        files["item"] = write_item(finished, targets["item"], assets=files)
-    return files

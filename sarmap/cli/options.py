@@ -80,7 +80,7 @@ def request_from(flags: Mapping[str, Any]) -> MapRequest:
 
 def products_of(words: str, detector: str) -> tuple[str, ...]:
     """Names of products; `all` means all that the detector has."""
-    from sarmap.pipeline import PRODUCTS
+    from sarmap.export.products import PRODUCTS
 
     if words != "all":
         return tuple(word.strip() for word in words.split(",") if word.strip())

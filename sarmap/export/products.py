@@ -1,4 +1,4 @@
-"""What is written beside a result store: COG, polygons, points, picture and STAC item, in one go."""
+"""What is written beside a result store: COG, polygons, points, picture and STAC item at once."""
 
 from __future__ import annotations
 
