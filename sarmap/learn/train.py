@@ -110,7 +110,8 @@ def _fit(
 
     steps = -(-len(training.labels) // recipe.batch)
     rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps * recipe.epochs)
-    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
+    # XLA would compile for longer than a small training takes
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss, jit_compile=False)
     history = model.fit(
         _dataset(training, recipe, augmented if recipe.augment else _unchanged),
         validation_data=_dataset(validation, recipe, None),
