@@ -11,6 +11,7 @@ trains some of the four.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import os
@@ -44,7 +45,6 @@ from sarmap.simulate.event import open_event, simulate_event
 from sarmap.simulate.serve import serve_event
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMAND = "python tools/first_weights.py"
 TRAINING, VALIDATION, HELD_OUT = (11, 12, 13), 14, 15
 """Seeds of the events; the demo's is 2018."""
 SIZES = dict.fromkeys((*TRAINING, HELD_OUT), (2000, 1500)) | {VALIDATION: (1200, 1000)}
@@ -64,6 +64,8 @@ log = logging.getLogger("first_weights")
 class Effort:
     """How much is trained."""
 
+    command: str
+    """What reproduces it."""
     unet: Recipe
     """Recipe of the U-Net."""
     cnn: Recipe
@@ -75,12 +77,14 @@ class Effort:
 
 
 FULL = Effort(
+    "python tools/first_weights.py --work FOLDER",
     Recipe(epochs=14, batch=16, patience=5, seed=1),
     Recipe(epochs=16, batch=64, patience=5, seed=1),
     patch_stride=48,
     clips=4000,
 )
 QUICK = Effort(
+    "python tools/first_weights.py --work FOLDER --quick",
     Recipe(epochs=6, batch=16, patience=5, seed=1),
     Recipe(epochs=5, batch=64, patience=5, seed=1),
     patch_stride=112,
@@ -182,7 +186,9 @@ def _make_segmenter(effort: Effort, events: dict[int, xr.Dataset], out: Path) ->
         "kind": "segment",
         "tile": 64,
         "stride": 64,
-        "training": _training(effort.unet, history, len(training.labels), time.time() - started)
+        "training": _training(
+            effort, effort.unet, history, len(training.labels), time.time() - started
+        )
         | {"loss": "Dice over two classes", "patches": f"all, every {effort.patch_stride} px"},
         "card": (
             "First weights, trained quickly on SIMULATED events only: they show the route, and "
@@ -222,7 +228,9 @@ def _make_classifier(name: str, effort: Effort, events: dict[int, xr.Dataset], o
         "tile": 25,
         "stride": 2,
         "network_size": 32,
-        "training": _training(effort.cnn, history, len(training.labels), time.time() - started)
+        "training": _training(
+            effort, effort.cnn, history, len(training.labels), time.time() - started
+        )
         | {
             "loss": "sparse categorical cross-entropy",
             "clips": f"centre inside a landslide, {NEGATIVES:g} others each, 3 px apart",
@@ -244,11 +252,21 @@ def _seeded(name: str, bands: tuple[str, ...], arguments: dict[str, Any], recipe
     return build_network(name, len(bands), arguments)
 
 
+def _simulator() -> str:
+    """One hash over the simulator's source, so that stale weights can be told."""
+    folder = Path(sarmap.__file__).parent / "simulate"
+    whole = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+    return hashlib.sha256(whole).hexdigest()[:16]
+
+
 def _training(
-    recipe: Recipe, history: dict[str, list[float]], samples: int, seconds: float
+    effort: Effort, recipe: Recipe, history: dict[str, list[float]], samples: int, seconds: float
 ) -> dict[str, Any]:
+    import tensorflow
+
     return {
         "simulated": True,
+        "simulator": _simulator(),
         "events": {
             "training": list(TRAINING),
             "validation": VALIDATION,
@@ -261,10 +279,11 @@ def _training(
         "epochs": len(history["loss"]),
         "best validation loss": round(min(history["val_loss"]), 5),
         "minutes": round(seconds / 60, 1),
-        "command": COMMAND,
+        "command": effort.command,
         "versions": {
             "sarmap": sarmap.__version__,
             "python": platform.python_version(),
+            "tensorflow": tensorflow.__version__,
             **{one: metadata.version(one) for one in ("keras", "numpy")},
         },
     }
