@@ -4,14 +4,13 @@
 
 makes everything anew: events, composites through the package's own route (STAC API, cube, terrain,
 composite), four trainings, float16 weights and manifests in `sarmap/detect/data`, scores included.
-About 40 minutes on two cores. `--keep` reuses the events already in the work folder; `--only NAME`
+About 40 minutes on two cores. `--keep` reuses events that the same simulator left in the work folder; `--only NAME`
 trains some of the four.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import logging
 import os
@@ -42,6 +41,7 @@ from sarmap.learn.samples import (
 )
 from sarmap.learn.train import Recipe, train_classifier, train_segmenter
 from sarmap.simulate.event import open_event, simulate_event
+from sarmap.simulate.fingerprint import simulator_hash
 from sarmap.simulate.serve import serve_event
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -252,13 +252,6 @@ def _seeded(name: str, bands: tuple[str, ...], arguments: dict[str, Any], recipe
     return build_network(name, len(bands), arguments)
 
 
-def _simulator() -> str:
-    """One hash over the simulator's source, so that stale weights can be told."""
-    folder = Path(sarmap.__file__).parent / "simulate"
-    whole = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
-    return hashlib.sha256(whole).hexdigest()[:16]
-
-
 def _training(
     effort: Effort, recipe: Recipe, history: dict[str, list[float]], samples: int, seconds: float
 ) -> dict[str, Any]:
@@ -266,7 +259,7 @@ def _training(
 
     return {
         "simulated": True,
-        "simulator": _simulator(),
+        "simulator": simulator_hash(),
         "events": {
             "training": list(TRAINING),
             "validation": VALIDATION,
