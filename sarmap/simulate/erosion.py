@@ -9,11 +9,12 @@ new heights gives the next tree. Every cell stands above its receiver, so no pit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Drainage", "carve", "drain", "way_to_sea"]
+__all__ = ["Drainage", "carve", "drain", "way_to_sea", "without_cliffs"]
 
 AREA_EXPONENT = 0.6
 """Concavity: high, so that rivers run flat between steep hillsides, as in eastern Iburi."""
@@ -160,4 +161,28 @@ def carve(
             cells = tree.order[tree.bounds[level] : tree.bounds[level + 1]]
             built[cells] = built[tree.receiver[cells]] + rise[cells]
         z = built.reshape(z.shape)
-    return z, tree
+    return without_cliffs(z, critical_slope), tree
+
+
+def without_cliffs(height: NDArray[Any], critical_slope: Any) -> NDArray[Any]:
+    """The highest relief below a given one that is nowhere steeper than the critical slope.
+
+    Where two catchments meet their heights differ until the divide has moved; the cliff between
+    them slides down instead. The slope is a tangent, one for all cells or one each. Lowering a cell to a neighbour's height plus the slope makes no pit.
+
+    Examples
+    --------
+    >>> without_cliffs(np.array([[0.0, 9.0, 9.0, 1.0]]), 1.0).tolist()
+    [[0.0, 1.0, 2.0, 1.0]]
+    """
+    rows, columns = height.shape
+    z = height.copy()
+    while True:
+        padded = np.pad(z, 1, constant_values=np.inf)
+        lower = z
+        for dy, dx in _NEIGHBOURS:
+            beside = padded[1 + dy : 1 + dy + rows, 1 + dx : 1 + dx + columns]
+            lower = np.minimum(lower, beside + critical_slope * float(np.hypot(dy, dx)))
+        if not (lower < z).any():
+            return z
+        z = lower

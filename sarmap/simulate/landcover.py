@@ -61,10 +61,13 @@ def make_land_cover(
     LandCover
         Fields and towns on flat floors, clearings on some hillsides, forest elsewhere.
     """
+    from scipy import ndimage
+
     shape = height.shape
     offshore = sample(relief, relief.offshore, grid, order=1)
     floor = sample(relief, relief.floor, grid, order=1)
     flat = (slope < 7) & ((floor > 0.35) | ((height < 60) & (slope < 3.5)))
+    flat = ndimage.binary_opening(ndimage.binary_closing(flat, iterations=2), iterations=3)
     cover = np.full(shape, Cover.FOREST, np.uint8)
     rows, columns = _plots(rng, shape, across=13.0, along=8.0)
     seed = int(rng.integers(2**62))
@@ -100,7 +103,9 @@ def _plots(
 
 def _towns(rng: np.random.Generator, flat: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Settlements on flat ground: about one per 30 km2, 300 to 900 m across, ragged."""
-    rows, columns = np.nonzero(flat)
+    from scipy import ndimage
+
+    rows, columns = np.nonzero(ndimage.binary_erosion(flat, iterations=12))
     towns = np.zeros(flat.shape, bool)
     if len(rows) == 0:
         return towns

@@ -197,7 +197,7 @@ def invent_slides(
             break
         areas = wanted
         rows, columns = _start_points(rng, likelihood, len(areas))
-        ratio = rng.uniform(1.7, 3.6, len(areas)) * np.where(areas > 40_000, 0.75, 1.0)
+        ratio = rng.uniform(2.2, 4.6, len(areas)) * np.where(areas > 40_000, 0.75, 1.0)
         length = np.sqrt(areas * ratio) / pixel
         paths = _paths(rows, columns, length, smooth[0], smooth[1])
         rings = _outlines(rng, paths, length / ratio * 1.15)

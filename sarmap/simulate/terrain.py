@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.simulate.agreement import fit_hillsides
-from sarmap.simulate.erosion import Drainage, carve, way_to_sea
+from sarmap.simulate.erosion import Drainage, carve, way_to_sea, without_cliffs
 from sarmap.simulate.noise import fractal_noise
 
 __all__ = ["CELL", "Frame", "Relief", "make_relief", "sample", "slope_aspect"]
@@ -26,6 +26,8 @@ SMALLEST = 400
 """Least cells along an edge: below it there is no room for a river's catchment."""
 CRITICAL_SLOPE = 0.56
 """Tangent of the steepest hillside; smoothing brings most of them to 25 to 30 degrees."""
+STEEPEST, GORGE = 0.72, 2.0
+"""Tangent of the steepest slope left, valley sides included: in general, and in a few gorges."""
 
 Field = NDArray[np.float32]
 
@@ -128,7 +130,7 @@ def _steepness(
 
 def _bend(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Field, Field]:
     """Displacement, in cells, that bends the eight compass directions of the drainage away."""
-    wide = [2.6 * fractal_noise(rng, shape, slope=1.6, longest=90, shortest=14) for _ in "yx"]
+    wide = [2.0 * fractal_noise(rng, shape, slope=1.6, longest=90, shortest=18) for _ in "yx"]
     fine = [0.45 * fractal_noise(rng, shape, slope=0.5, longest=14, shortest=5) for _ in "yx"]
     return wide[0] + fine[0], wide[1] + fine[1]
 
@@ -192,7 +194,7 @@ def _valley_floors(height: Field, catchment: Field) -> tuple[Field, Field]:
     floor = ndimage.gaussian_filter(bed + 0.004 * distance, 2.0)
     rise = np.clip((distance - 0.7 * width) / (0.75 * width), 0.0, 1.0)
     share = (1.0 - rise * rise * (3.0 - 2.0 * rise)).astype(np.float32)
-    filled = height + share * (np.minimum(floor, height + 4.0) - height)
+    filled = height + share * (floor - height)
     return filled.astype(np.float32), share
 
 
@@ -246,6 +248,9 @@ def make_relief(
         (CELL / 1000) ** 2
     )
     height, floor = _valley_floors(height, catchment)
+    gorge = fractal_noise(rng, frame.shape, slope=1.0, longest=120, shortest=40) > 1.2
+    steepest = np.where(gorge, GORGE, STEEPEST)
+    height = (without_cliffs(height / CELL, steepest) * CELL).astype(np.float32)
     if shapes is not None:
         height, hillside = fit_hillsides(rng, height, frame, CELL, shapes)
         floor = floor * (1 - hillside)
