@@ -4,8 +4,8 @@
 
 makes everything anew: events, composites through the package's own route (STAC API, cube, terrain,
 composite), four trainings, float16 weights and manifests in `sarmap/detect/data`, scores included.
-About 40 minutes on two cores. `--keep` reuses events that the same simulator left in the work folder; `--only NAME`
-trains some of the four.
+About 40 minutes on two cores. `--keep` reuses events that the same simulator left in the work
+folder; `--only NAME` trains some of the four; `--quick` is a trial.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ class Effort:
 
 FULL = Effort(
     "python tools/first_weights.py --work FOLDER",
-    Recipe(epochs=14, batch=16, patience=5, seed=1),
-    Recipe(epochs=16, batch=64, patience=5, seed=1),
-    patch_stride=48,
-    clips=4000,
+    Recipe(epochs=12, batch=16, patience=4, seed=1),
+    Recipe(epochs=8, batch=64, patience=3, seed=1),
+    patch_stride=64,
+    clips=2500,
 )
 QUICK = Effort(
     "python tools/first_weights.py --work FOLDER --quick",
