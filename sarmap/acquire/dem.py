@@ -26,9 +26,10 @@ from rasterio.transform import array_bounds
 from rasterio.warp import transform_bounds
 
 from sarmap.acquire.loader import check_grid
-from sarmap.acquire.reader import READ_FAILED, read_source, resample
+from sarmap.acquire.reader import read_source
 from sarmap.acquire.signing import Signer, make_signer
 from sarmap.acquire.source import Source, item_source
+from sarmap.acquire.warp import READ_FAILED, resample
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings
 

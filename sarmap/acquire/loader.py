@@ -80,32 +80,9 @@ def load(
     float32 (pass, band, y, x) in blocks of (1, all, chunk, chunk): values, NaN where no scene holds
     data, minus infinity where no scene gave a value and one could not be read.
     """
-    import stackstac
-
-    epsg = check_grid(grid)
-    records, counts = _records(passes, bands, grid, epsg)
-    box = grid.boundingbox
-    slices = stackstac.stack(
-        records,
-        assets=list(bands),
-        epsg=epsg,
-        resolution=(grid.affine.a, -grid.affine.e),
-        bounds=(box.left, box.bottom, box.right, box.top),
-        snap_bounds=False,
-        resampling=Resampling.bilinear,
-        chunksize=(counts, (len(bands),), chunk, chunk),
-        dtype=np.dtype("float32"),
-        fill_value=np.float32("nan"),
-        rescale=False,
-        sortby_date=False,
-        xy_coords=False,
-        properties=False,
-        band_coords=False,
-        errors_as_nodata=(),
-        reader=partial(SceneReader, signer=signer, positive=positive),
-    ).data
-    if slices.shape != (len(records), len(bands), *grid.shape):
-        raise AssertionError(f"stackstac gave {slices.shape} for {len(records)} scenes")
+    records, counts = _records(passes, bands, grid, check_grid(grid))
+    reader = partial(SceneReader, signer=signer, positive=positive)
+    slices = _stack(records, bands, grid, (counts, (len(bands),), chunk, chunk), reader)
     mosaics: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
         mosaic,
         slices,
@@ -114,6 +91,42 @@ def load(
         meta=np.empty((0, 0, 0, 0), np.float32),
     )
     return mosaics
+
+
+def _stack(
+    records: Sequence[Mapping[str, Any]],
+    bands: Sequence[str],
+    grid: GeoBox,
+    chunks: Any,
+    reader: Any,
+) -> da.Array:
+    """Each record's bands on the grid (record, band, y, x), by stackstac."""
+    import stackstac
+
+    box = grid.boundingbox
+    stacked = stackstac.stack(
+        records,
+        assets=list(bands),
+        epsg=check_grid(grid),
+        resolution=(grid.affine.a, -grid.affine.e),
+        bounds=(box.left, box.bottom, box.right, box.top),
+        snap_bounds=False,
+        resampling=Resampling.bilinear,
+        chunksize=chunks,
+        dtype=np.dtype("float32"),
+        fill_value=np.float32("nan"),
+        rescale=False,
+        sortby_date=False,
+        xy_coords=False,
+        properties=False,
+        band_coords=False,
+        errors_as_nodata=(),
+        reader=reader,
+    )
+    slices: da.Array = stacked.data
+    if slices.shape != (len(records), len(bands), *grid.shape):
+        raise AssertionError(f"stackstac gave {slices.shape} for {len(records)} scenes")
+    return slices
 
 
 def mosaic(slices: NDArray[np.float32]) -> NDArray[np.float32]:

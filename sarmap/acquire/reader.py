@@ -13,7 +13,6 @@ import logging
 import math
 import random
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -25,21 +24,19 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.transform import array_bounds
-from rasterio.warp import reproject, transform_bounds
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from sarmap.acquire.handles import Handle, lease, renew
 from sarmap.acquire.signing import Signer, redact
 from sarmap.acquire.source import Source
+from sarmap.acquire.warp import READ_FAILED, resample
 from sarmap.errors import RequestError, SarmapError
 
-__all__ = ["READ_FAILED", "SceneReader", "read_source", "resample"]
+__all__ = ["SceneReader", "read_source"]
 
 Box = tuple[int, int, int, int]
 """Row start, row stop, column start, column stop."""
-
-READ_FAILED = np.float32(-np.inf)
-"""Stands for a pixel that could not be read, inside `sarmap.acquire` only."""
 
 ATTEMPTS = 3
 """Tries of one read."""
@@ -57,9 +54,6 @@ ALIGNED = 1e-3
 """Largest misfit, in pixels, at which two lattices count as one."""
 
 _IO_ERRORS = (RasterioError, OSError, SarmapError)
-
-# rasterio silences this one itself, but with a switch that threads take from each other.
-warnings.filterwarnings("ignore", message="Dataset has no geotransform", module=r"rasterio\.warp")
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +114,7 @@ def read_source(
         except RequestError:
             raise
         except _IO_ERRORS as error:
-            reason = redact(str(error))
+            reason = redact(error.__cause__ or error)
             renew(signed)
             if "HTTP response code: 403" in reason:
                 signer.forget(source.href)  # the storage refused the token: fetch another
@@ -222,40 +216,6 @@ def _blank(
     if handle.masked:
         valid &= handle.dataset.read_masks(source.band, window=window) != 0
     pixels[~valid] = np.nan
-
-
-def resample(
-    pixels: NDArray[np.float32],
-    transform: Affine,
-    crs: CRS,
-    to_transform: Affine,
-    to_crs: CRS,
-    shape: tuple[int, int],
-    resampling: Resampling,
-    **options: Any,
-) -> NDArray[np.float32]:
-    """Warp pixels in memory; weights are renormalised over valid pixels, so NaN never spreads.
-
-    Failed pixels (minus infinity) weigh nothing, and stay marked where no value reaches. `options`
-    go to GDAL's warper.
-    """
-    failed = np.isneginf(pixels)
-    clean = np.where(failed, np.float32(np.nan), pixels) if failed.any() else pixels
-    out = np.full(shape, np.nan, np.float32)
-    common: dict[str, Any] = {
-        "src_transform": transform,
-        "src_crs": crs,
-        "dst_transform": to_transform,
-        "dst_crs": to_crs,
-        "num_threads": 1,
-        **options,
-    }
-    reproject(clean, out, src_nodata=np.nan, dst_nodata=np.nan, resampling=resampling, **common)
-    if clean is not pixels:
-        marked = np.zeros(shape, np.uint8)
-        reproject(failed.astype(np.uint8), marked, resampling=Resampling.nearest, **common)
-        out[np.isnan(out) & (marked == 1)] = READ_FAILED
-    return out
 
 
 class SceneReader:
