@@ -168,7 +168,8 @@ def without_cliffs(height: NDArray[Any], critical_slope: Any) -> NDArray[Any]:
     """The highest relief below a given one that is nowhere steeper than the critical slope.
 
     Where two catchments meet their heights differ until the divide has moved; the cliff between
-    them slides down instead. The slope is a tangent, one for all cells or one each. Lowering a cell to a neighbour's height plus the slope makes no pit.
+    them slides down instead. The slope is a tangent, one for all cells or one for each. Lowering a
+    cell to a neighbour's height plus the slope makes no pit.
 
     Examples
     --------
