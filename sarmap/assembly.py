@@ -173,4 +173,9 @@ def _terrain(prepared: Prepared, passes: Passes) -> tuple[xr.Dataset | None, tup
         if needed:
             raise
         return None, (f"No elevation ({error}): {blind}.",)
+    if terrain.attrs.get("incidence_source") == "assumed mid-swath":
+        return terrain, (
+            "The scenes do not say at what angle the radar looked, so layover and shadow are those "
+            "of the middle of the swath.",
+        )
     return terrain, ()
