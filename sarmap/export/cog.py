@@ -41,6 +41,9 @@ class _Band:
 _BANDS = {
     "probability": _Band("landslide probability", "1", PROBABILITY_STEP, FILL, "AVERAGE"),
     "slope": _Band("slope angle of the terrain", "degree", SLOPE_STEP, FILL, "AVERAGE"),
+    "disagreement": _Band(
+        "largest difference between orbits", "1", PROBABILITY_STEP, FILL, "AVERAGE"
+    ),
     "observation": _Band(
         ", ".join(f"{code.value} {code.meaning}" for code in Observation), "", 1.0, None, "MODE"
     ),
@@ -64,7 +67,8 @@ def write_cog(
         File ending in ``.tif`` or ``.tiff``.
     variable
         ``probability`` (uint8, scale 0.004, nodata 255), ``slope`` (uint8, scale 0.4 degrees,
-        nodata 255) or ``observation`` (uint8 codes).
+        nodata 255), ``disagreement`` of fused orbits (as probability) or ``observation`` (uint8
+        codes).
     overwrite
         Replace an existing file.
 
@@ -83,10 +87,13 @@ def write_cog(
     if file.suffix.lower() not in (".tif", ".tiff"):
         raise RequestError(f"{file.name} must end in .tif or .tiff.")
     check_file(file, overwrite=overwrite)
-    reader = open_reader(source)
-    if variable not in _BANDS or (variable == "slope" and not reader.has_slope):
-        kept = [name for name in _BANDS if name != "slope" or reader.has_slope]
-        raise RequestError(f"variable={variable!r} is not in the map; choose {' or '.join(kept)}.")
+    optional = () if variable in ("probability", "observation") else (variable,)
+    reader = open_reader(source, *optional)
+    if variable not in _BANDS or variable not in reader.kept:
+        raise RequestError(
+            f"variable={variable!r} is not in the map as an image; it is one of "
+            f"{', '.join(_BANDS)}, and slope and disagreement are not in every map."
+        )
     with replacing(file, overwrite=overwrite) as fresh:
         plain = fresh.with_name(f"plain-{fresh.name}")
         try:
@@ -128,7 +135,8 @@ def _write_strips(reader: MapReader, file: Path, variable: str) -> None:
         "compress": "lzw",
         "bigtiff": "if_safer",
     }
-    with rasterio.open(file, "w", **profile) as image:
+    # GDAL would otherwise cache a twentieth of the machine's memory.
+    with rasterio.Env(GDAL_CACHEMAX=256), rasterio.open(file, "w", **profile) as image:
         for strip in reader.strips(max(reader.strip_rows(width) // _TILE, 1) * _TILE):
             rows = _layer(strip, variable)
             image.write(rows, 1, window=Window(0, strip.top, width, rows.shape[0]))
@@ -173,4 +181,5 @@ def _lay_out(plain: Path, file: Path, band: _Band) -> None:
         "bigtiff": "if_safer",
         "num_threads": "all_cpus",
     }
-    rasterio.shutil.copy(plain, file, driver="COG", **options)
+    with rasterio.Env(GDAL_CACHEMAX=256):
+        rasterio.shutil.copy(plain, file, driver="COG", **options)

@@ -125,6 +125,8 @@ class Decimated:
     """Observation code of most of each square's pixels."""
     edge: int
     """Pixels per side of a square."""
+    disagreement: NDArray[np.uint8] | None = None
+    """Largest packed difference between orbits in each square; None for a map of one orbit."""
 
 
 def decimate(reader: MapReader, max_size: int = 1500) -> Decimated:
@@ -132,14 +134,17 @@ def decimate(reader: MapReader, max_size: int = 1500) -> Decimated:
     rows, columns = reader.shape
     edge = square_edge(rows, columns, max_size)
     step = max(reader.strip_rows(columns) // edge, 1) * edge
-    parts = [
-        (_highest(strip.probability, edge), _most_common(strip.observation, edge))
-        for strip in reader.strips(step)
-    ]
+    highest, codes, differences = [], [], []
+    for strip in reader.strips(step):
+        highest.append(_highest(strip.probability, edge))
+        codes.append(_most_common(strip.observation, edge))
+        if strip.disagreement is not None:
+            differences.append(_highest(strip.disagreement, edge))
     return Decimated(
-        np.concatenate([part[0] for part in parts]),
-        np.concatenate([part[1] for part in parts]),
+        np.concatenate(highest),
+        np.concatenate(codes),
         edge,
+        np.concatenate(differences) if differences else None,
     )
 
 

@@ -165,10 +165,10 @@ def false_colour(overview: xr.DataArray) -> Image:
     return Image(np.moveaxis(np.nan_to_num(stretched, nan=1.0), 0, -1), extent)
 
 
-def draw_probability(panel: Any, small: Decimated, whole: Extent) -> Any:
-    """Probability in its colours; returns the image for the colour bar."""
+def draw_probability(panel: Any, packed: NDArray[np.uint8], whole: Extent) -> Any:
+    """Packed probability in its colours; returns the image for the colour bar."""
     return panel.imshow(
-        unpack_probability(small.probability),
+        unpack_probability(packed),
         extent=whole.edges,
         cmap="magma_r",
         vmin=0,

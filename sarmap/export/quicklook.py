@@ -1,7 +1,8 @@
 """One picture of a map: radar before and after, the landslides on it, and their probability.
 
 Left the whole map in false colour (the pass before the event is red, the one after it cyan), in the
-middle its probability, right a close look at the busiest square, with and without the outlines.
+middle its probability (and, for a map fused from several orbits, their disagreement), right a close
+look at the busiest square, with and without the outlines.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 from sarmap.export.encoding import threshold_level
@@ -112,7 +116,7 @@ def write_quicklook(
     if file.suffix.lower() != ".png":
         raise RequestError(f"{file.name} must end in .png.")
     check_file(file, overwrite=overwrite)
-    reader = open_reader(source)
+    reader = open_reader(source, "disagreement")
     if overview is None and composite is not None:
         overview = composite_overview(composite, max_size)
     outlines = _outlines(source, polygons, threshold)
@@ -161,6 +165,8 @@ def _draw(picture: _Picture) -> Any:
     if picture.radar is not None:
         _radar(panels["radar"], picture.radar, picture)
     _probability(figure, panels, picture)
+    if picture.small.disagreement is not None:
+        _disagreement(panels["disagreement"], picture, picture.small.disagreement)
     if picture.radar is not None and picture.square is not None:
         _close_look(panels, picture.radar, picture, picture.square)
     _legends(panels, picture)
@@ -181,7 +187,12 @@ def _layout(picture: _Picture) -> tuple[Any, dict[str, Any]]:
     scale = min(9.0 / whole.height, 7.5 / whole.width)
     width, height = max(whole.width * scale, 3.0), max(whole.height * scale, 3.0)
     left, gap, bottom, top = 0.85, 0.45, 1.75, 1.15
-    names = ["probability"] if picture.radar is None else ["radar", "probability"]
+    shown = {
+        "radar": picture.radar is not None,
+        "disagreement": picture.small.disagreement is not None,
+        "probability": True,
+    }
+    names = [name for name, wanted in shown.items() if wanted]
     places = {
         name: (left + number * (width + gap), bottom, width, height)
         for number, name in enumerate(names)
@@ -207,7 +218,8 @@ def _layout(picture: _Picture) -> tuple[Any, dict[str, Any]]:
 def _radar(panel: Any, radar: Image, picture: _Picture) -> None:
     draw_image(panel, radar, smooth=True)
     draw_image(panel, picture.unseen)
-    draw_outlines(panel, picture.polygons, YELLOW, 0.5)
+    draw_outlines(panel, picture.polygons, YELLOW, 0.4)
+    panel.set_title("radar before and after, landslides outlined", fontsize=9)
     if picture.square is not None:
         mark_square(panel, picture.square)
     furnish(panel, picture.whole, epsg=_epsg(picture.reader), ticks="both")
@@ -215,18 +227,28 @@ def _radar(panel: Any, radar: Image, picture: _Picture) -> None:
 
 def _probability(figure: Any, panels: Mapping[str, Any], picture: _Picture) -> None:
     panel = panels["probability"]
-    image = draw_probability(panel, picture.small, picture.whole)
+    image = draw_probability(panel, picture.small.probability, picture.whole)
     draw_image(panel, picture.unseen)
+    panel.set_title("landslide probability", fontsize=9)
     alone = picture.radar is None
     if alone:
         draw_outlines(panel, picture.polygons, BLUE, 0.8)
     elif picture.square is not None:
         mark_square(panel, picture.square)
-    furnish(panel, picture.whole, epsg=_epsg(picture.reader), ticks="both" if alone else "x")
+    leftmost = alone and "disagreement" not in panels
+    furnish(panel, picture.whole, epsg=_epsg(picture.reader), ticks="both" if leftmost else "x")
     bar = figure.colorbar(image, cax=panels["scale"], ticks=[0, 0.25, 0.5, 0.75, 1])
     bar.ax.axhline(picture.threshold, color="white", linewidth=1.5)
-    bar.set_label("landslide probability", fontsize=9)
+    bar.set_label("probability", fontsize=9)
     bar.ax.tick_params(labelsize=8)
+
+
+def _disagreement(panel: Any, picture: _Picture, packed: NDArray[np.uint8]) -> None:
+    draw_probability(panel, packed, picture.whole)
+    draw_image(panel, picture.unseen)
+    panel.set_title("disagreement: highest less lowest of the orbits", fontsize=9)
+    ticks = "both" if picture.radar is None else "x"
+    furnish(panel, picture.whole, epsg=_epsg(picture.reader), ticks=ticks)
 
 
 def _close_look(panels: Mapping[str, Any], radar: Image, picture: _Picture, square: Extent) -> None:

@@ -41,8 +41,10 @@ class Strip:
     """Steps of 0.004, 255 where nothing was seen."""
     observation: NDArray[np.uint8]
     """Observation codes."""
-    slope: NDArray[np.uint8] | None
-    """Steps of 0.4 degrees, 255 where unknown; None where the map has no slope."""
+    slope: NDArray[np.uint8] | None = None
+    """Steps of 0.4 degrees, 255 where unknown; None where the map has none, or it was not asked."""
+    disagreement: NDArray[np.uint8] | None = None
+    """Steps of 0.004, 255 where unknown; None where the map has none, or it was not asked."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ class MapReader:
     """Rows, columns, transform and CRS."""
     attrs: Mapping[str, Any]
     """The map's attributes."""
-    has_slope: bool
-    """True where the map keeps the slope."""
+    kept: frozenset[str]
+    """Layers that are read, of those asked for."""
     block_rows: int
     """Rows of one stored block: strips of this height are read once."""
     _layers: Mapping[str, Any]
@@ -76,7 +78,7 @@ class MapReader:
         window = (slice(top, bottom), slice(None))
         if self._packed:
             read = {name: np.asarray(layer[window]) for name, layer in self._layers.items()}
-            return Strip(top, read["probability"], read["observation"], read.get("slope"))
+            return Strip(top, **read)
         from dask.base import compute
 
         names = list(self._layers)
@@ -84,8 +86,15 @@ class MapReader:
         probability, observation = seen_only(
             pack_probability(values["probability"]), values["observation"]
         )
-        slope = pack_slope(values["slope"]) if "slope" in values else None
-        return Strip(top, probability, observation, slope)
+        return Strip(
+            top,
+            probability,
+            observation,
+            slope=pack_slope(values["slope"]) if "slope" in values else None,
+            disagreement=(
+                pack_probability(values["disagreement"]) if "disagreement" in values else None
+            ),
+        )
 
     def strips(self, rows: int | None = None) -> Iterator[Strip]:
         """The whole map from top to bottom, `rows` at a time (None: bounded memory)."""
@@ -100,30 +109,33 @@ class MapReader:
         return max(wanted // self.block_rows, 1) * self.block_rows
 
 
-def open_reader(source: xr.Dataset | str | Path) -> MapReader:
+def open_reader(source: xr.Dataset | str | Path, *layers: str) -> MapReader:
     """Reader of a stored map (path or URL, fastest) or of a Dataset, lazy or not.
+
+    Besides probability and observation it reads `layers` ('slope', 'disagreement'), where the map
+    has them.
 
     Raises
     ------
     RequestError
         No finished map is there, or the dataset is not a map.
     """
+    wanted = ("probability", "observation", *layers)
     if isinstance(source, xr.Dataset):
         for name in ("probability", "observation"):
             if name not in source:
                 raise RequestError(f"A map needs the variable {name!r}.")
-        names = [n for n in ("probability", "observation", "slope") if n in source]
-        layers = {name: source[name].data for name in names}
+        data = {name: source[name].data for name in wanted if name in source}
         blocks = source["probability"].chunks
         rows = blocks[0][0] if blocks else source.sizes["y"]
-        return _reader(source, layers, rows, packed=False)
+        return _reader(source, data, rows, packed=False)
     import zarr
 
     dataset = open_map(source)
     group = zarr.open_group(store_at(source, read_only=True), mode="r")
-    layers = {n: group[n] for n in ("probability", "observation", "slope") if n in dataset}
-    array = layers["probability"]
-    return _reader(dataset, layers, (array.shards or array.chunks)[0], packed=True)
+    arrays: dict[str, Any] = {name: group[name] for name in wanted if name in dataset}
+    array = arrays["probability"]
+    return _reader(dataset, arrays, (array.shards or array.chunks)[0], packed=True)
 
 
 def _reader(
@@ -132,7 +144,7 @@ def _reader(
     return MapReader(
         grid=geobox_of(dataset),
         attrs=dataset.attrs,
-        has_slope="slope" in layers,
+        kept=frozenset(layers),
         block_rows=max(int(rows), 1),
         _layers=layers,
         _packed=packed,

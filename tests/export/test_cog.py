@@ -86,7 +86,7 @@ def test_other_layers(tmp_path):
         np.testing.assert_array_equal(image.read(1), dataset["observation"])
     with rasterio.open(write_cog(dataset, tmp_path / "s.tif", variable="slope")) as image:
         np.testing.assert_allclose(image.read(1) * image.scales[0], dataset["slope"], atol=0.21)
-    with pytest.raises(RequestError, match="probability or observation"):
+    with pytest.raises(RequestError, match="not in the map"):
         write_cog(dataset.drop_vars("slope"), tmp_path / "x.tif", variable="slope")
 
 

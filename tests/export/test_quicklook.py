@@ -101,6 +101,16 @@ def test_only_a_simulated_map_is_marked_in_red(tmp_path):
     assert red[1] > 200
 
 
+def test_a_map_of_two_orbits_shows_where_they_disagree(tmp_path):
+    dataset = make_map()
+    one, _ = pixels(write_quicklook(dataset, tmp_path / "one.png"))
+    dataset["disagreement"] = dataset["probability"] * 0 + 1
+    store = write_zarr(dataset.chunk(100), tmp_path / "map.zarr")
+    two, _ = pixels(write_quicklook(store, tmp_path / "two.png"))
+    assert two.shape[1] > 1.5 * one.shape[1]
+    assert near(two, (0, 0, 4)) > 10 * near(one, (0, 0, 4))  # the end of the colour scale
+
+
 def test_given_polygons_are_the_ones_drawn(tmp_path):
     dataset = make_map()
     none = polygonise(dataset, min_area=1e9)
