@@ -38,9 +38,7 @@ def parameters_by_hand(bands: int, filters: int, depth: int, gated: bool) -> int
 )
 def test_every_parameter_is_accounted_for(bands, filters, depth, variant):
     model = build_attention_unet(bands, filters=filters, depth=depth, variant=variant)
-    assert model.count_params() == parameters_by_hand(
-        bands, filters, depth, variant == "attention"
-    )
+    assert model.count_params() == parameters_by_hand(bands, filters, depth, variant == "attention")
 
 
 def test_the_papers_size_is_8_3_million_parameters_and_1_56_gflop_a_tile():
