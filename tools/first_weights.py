@@ -97,7 +97,11 @@ def main() -> None:
     arguments = _arguments()
     logging.basicConfig(level="INFO", format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("httpx").setLevel("WARNING")
-    events = {seed: _read(arguments.work / f"event-{seed}", seed, arguments.keep) for seed in SIZES}
+    made_by = simulator_hash()
+    events = {
+        seed: _read(arguments.work / f"event-{seed}-{made_by}", seed, arguments.keep)
+        for seed in SIZES
+    }
     wanted = arguments.only or (SEGMENTER[0], *CLASSIFIERS)
     effort = QUICK if arguments.quick else FULL
     for name in wanted:
@@ -119,7 +123,7 @@ def _arguments() -> argparse.Namespace:
 
 def _read(folder: Path, seed: int, keep: bool) -> xr.Dataset:
     """One event as composite (band, y, x) and mask (y, x), in memory."""
-    stored = folder.with_suffix(".nc")
+    stored = folder.with_name(folder.name + ".nc")
     if keep and stored.is_file():
         return xr.load_dataset(stored, engine="scipy")
     if not (keep and folder.is_dir()):
