@@ -100,7 +100,7 @@ def _record(name: str, files: dict[str, Path], projected: bool) -> dict[str, Any
         }
         for polarisation, file in sorted(files.items())
     }
-    properties = {
+    properties: dict[str, Any] = {
         "datetime": f"{start:%Y-%m-%dT%H:%M:%S}.000Z",
         "start_datetime": f"{start:%Y-%m-%dT%H:%M:%S}.000Z",
         "end_datetime": f"{start + dt.timedelta(seconds=3):%Y-%m-%dT%H:%M:%S}.000Z",
