@@ -74,7 +74,7 @@ def map_landslides(
         )
     finished = open_map(out)
     files = write_products(
-        finished,
+        out,
         targets,
         threshold=request.threshold,
         min_area=request.min_area,

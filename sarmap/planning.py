@@ -69,7 +69,7 @@ def make_plan(prepared: Prepared, assembly: Assembly) -> Plan:
 
 def count_tasks(dataset: xr.Dataset) -> int:
     """Dask tasks behind all variables of `dataset`, shared ones counted once."""
-    return len(dataset.__dask_graph__() or {})
+    return len(dict(dataset.__dask_graph__() or {}))
 
 
 def _read_bytes(prepared: Prepared) -> int:

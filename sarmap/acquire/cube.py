@@ -163,7 +163,7 @@ def _slice(item: pystac.Item, assets: Mapping[str, tuple[str, int, str]]) -> Sli
 
 def _band(pixels: da.Array, index: int, drop: int | tuple[int, ...]) -> da.Array:
     """One band of the loader's array, failures as NaN."""
-    band: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
+    band: da.Array = da.map_blocks(
         values_of,
         pixels,
         index=index,
@@ -177,7 +177,7 @@ def _band(pixels: da.Array, index: int, drop: int | tuple[int, ...]) -> da.Array
 
 def _observation(pixels: da.Array, drop: int | tuple[int, ...]) -> da.Array:
     """Observation codes of the loader's array."""
-    codes: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
+    codes: da.Array = da.map_blocks(
         codes_of,
         pixels,
         drop=drop,

@@ -83,7 +83,7 @@ def load(
     records, counts = _records(passes, bands, grid, check_grid(grid))
     reader = partial(SceneReader, signer=signer, positive=positive)
     slices = _stack(records, bands, grid, (counts, (len(bands),), chunk, chunk), reader)
-    mosaics: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
+    mosaics: da.Array = da.map_blocks(
         mosaic,
         slices,
         chunks=((1,) * len(passes), *slices.chunks[1:]),

@@ -112,7 +112,7 @@ def _dataset(maker: _Maker, grid: GeoBox, settings: CatalogSettings) -> xr.Datas
     chunks = _chunks(grid.shape, maker.chunk)
     variables: dict[str, Any] = {}
     for name, dtype in maker.layers.items():
-        layer: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
+        layer: da.Array = da.map_blocks(
             maker.block, name, dtype=dtype, chunks=chunks, meta=np.empty((0, 0), dtype)
         )
         variables[name] = (("y", "x"), layer, _ATTRS[name])

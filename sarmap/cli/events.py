@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -100,6 +101,7 @@ def demo(
     from sarmap.types import MapRequest
 
     started = time.perf_counter()
+    _keep_loopback_direct()
     event = _cached_event(cache, size)
     folder = Path(out)
     store = folder / "map.zarr"
@@ -125,6 +127,13 @@ def demo(
         click.echo("SIMULATED event: nothing here happened.")
         print_result(result, {"score": f"{scores} (against the simulated inventory)"})
     finish(result.read_failed)
+
+
+def _keep_loopback_direct() -> None:
+    """Servers on this machine are never asked through a proxy, whatever the environment says."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        os.environ[name] = ",".join([*hosts, "127.0.0.1", "localhost"])
 
 
 def _cached_event(cache: str | None, size: dict[str, int]) -> SimulatedEvent:

@@ -184,7 +184,7 @@ def _check_variables(
 
 def _lazy(data: Any) -> da.Array:
     """Data of a variable as a Dask array, whether it was loaded or not."""
-    array: da.Array = da.asarray(data)  # type: ignore[no-untyped-call]
+    array: da.Array = da.asarray(data)
     return array
 
 
@@ -207,7 +207,7 @@ def _stack(recipe: _Recipe, cube: xr.Dataset, planes: Mapping[str, da.Array]) ->
         operands += [array, "tyx"]
     for array in planes.values():
         operands += [array, "yx"]
-    stack: da.Array = da.blockwise(  # type: ignore[no-untyped-call]
+    stack: da.Array = da.blockwise(
         compose_block,
         "byx",
         *operands,
@@ -258,7 +258,7 @@ def _observation(
     if terrain is not None and "layover_shadow" in terrain and "radar" in names:
         operands += [_lazy(terrain["layover_shadow"].data), "yx"]
         names.append("layover_shadow")
-    codes: da.Array = da.blockwise(  # type: ignore[no-untyped-call]
+    codes: da.Array = da.blockwise(
         observe_block,
         "yx",
         *operands,

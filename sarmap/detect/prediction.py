@@ -149,10 +149,10 @@ def _layers(
     # only a plain 0 lets map_overlap leave blocks that borrow nothing uncut
     depth = {axis: at.depth if any(at.depth) else 0 for axis, at in ((1, rows), (2, columns))}
     own_only = {0: 0, 1: 0}
-    blocks = da.map_overlap(  # type: ignore[no-untyped-call]
+    blocks = da.map_overlap(
         answer_block,
-        values.rechunk((-1, *planned)),  # type: ignore[no-untyped-call]
-        codes.rechunk(planned),  # type: ignore[no-untyped-call]
+        values.rechunk((-1, *planned)),
+        codes.rechunk(planned),
         depth=[{0: 0, **depth}, own_only],
         boundary="none",
         trim=False,
@@ -189,7 +189,7 @@ def _as_given(blocks: da.Array, chunks: tuple[tuple[int, ...], ...]) -> da.Array
     )
     if not joined:
         return blocks
-    again: da.Array = blocks.rechunk((-1, *chunks[1:]))  # type: ignore[no-untyped-call]
+    again: da.Array = blocks.rechunk((-1, *chunks[1:]))
     return again
 
 

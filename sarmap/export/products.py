@@ -49,7 +49,7 @@ def product_files(names: Iterable[str], out: str) -> dict[str, str]:
 
 
 def write_products(
-    finished: xr.Dataset,
+    source: xr.Dataset | str | Path,
     files: Mapping[str, str],
     *,
     threshold: float = 0.5,
@@ -60,7 +60,7 @@ def write_products(
     """Write products of a finished map; landslides are outlined once for all of them.
 
     Args:
-        finished: as `open_map` gives it.
+        source: a finished map, or the path of its store (which the STAC item then names).
         files: product name -> file, as `product_files` gives them.
         threshold: probability (0-1) that makes a landslide.
         min_area: smallest polygon kept, square metres.
@@ -82,18 +82,18 @@ def write_products(
 
     done = {name: file for name, file in files.items() if name != "item"}
     if {"geopackage", "geoparquet", "quicklook"} & set(done):
-        outlines = polygonise(finished, threshold=threshold, min_area=min_area)
+        outlines = polygonise(source, threshold=threshold, min_area=min_area)
     for name in done.keys() & {"geopackage", "geoparquet"}:
         write_frame(
             outlines, Path(done[name]), layer="landslides", kind="Polygon", overwrite=overwrite
         )
     if "cog" in done:
-        write_cog(finished, done["cog"], overwrite=overwrite)
+        write_cog(source, done["cog"], overwrite=overwrite)
     if "points" in done:
-        write_points(finished, done["points"], threshold=threshold, overwrite=overwrite)
+        write_points(source, done["points"], threshold=threshold, overwrite=overwrite)
     if "quicklook" in done:
         write_quicklook(
-            finished,
+            source,
             done["quicklook"],
             overview=overview,
             polygons=outlines,
@@ -101,5 +101,5 @@ def write_products(
             overwrite=overwrite,
         )
     if "item" in files:  # last, as it names the others
-        done["item"] = write_item(finished, files["item"], assets=done, overwrite=overwrite)
+        done["item"] = write_item(source, files["item"], assets=done, overwrite=overwrite)
     return done
