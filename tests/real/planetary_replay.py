@@ -126,7 +126,10 @@ def backscatter(day: int, *, rows: int, columns: int) -> NDArray[np.float32]:
     """(y, x) float32 power over `BOUNDS` on a day (MMDD): smooth ground under speckle."""
     noise = np.random.default_rng(day).gamma(4.4, 1 / 4.4, (rows, columns))
     y, x = np.mgrid[:rows, :columns] / 40.0
-    return (0.18 * (1 + 0.3 * np.sin(x) * np.cos(y)) * noise).astype(np.float32)
+    power: NDArray[np.float32] = (0.18 * (1 + 0.3 * np.sin(x) * np.cos(y)) * noise).astype(
+        np.float32
+    )
+    return power
 
 
 def write_scene(record: Mapping[str, Any], asset: str, pixels: Any, folder: Path) -> None:
