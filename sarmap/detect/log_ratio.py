@@ -32,18 +32,19 @@ class LogRatio:
 
     >>> before_after_slope = np.float32([[[[0.1, 0.1, 30.0], [0.1, 0.5, 30.0], [0.1, 0.5, 0.0]]]])
     >>> LogRatio(smoothing=0)(before_after_slope).round(2)
-    array([[[0.01, 1.  , 0.01]]], dtype=float32)
+    array([[[0.05, 1.  , 0.01]]], dtype=float32)
     """
 
-    threshold_db: float = 2.5
-    """Absolute change of smoothed VV that scores one half, dB."""
+    threshold_db: float = 1.5
+    """Absolute change of smoothed VV that scores one half, dB; with `smoothing`, the best of a
+    grid on a simulated event (seed 14: F1 0.39, precision 0.43, recall 0.35)."""
     softness_db: float = 0.5
     """Width of that step, dB: the scale of a logistic."""
     slope_threshold: float = 10.0
     """Slope that scores one half, degrees."""
     slope_softness: float = 2.0
     """Width of that step, degrees: the scale of a logistic."""
-    smoothing: float = 1.5
+    smoothing: float = 2.5
     """Standard deviation of the Gaussian that averages power, pixels; 0: none."""
 
     name: ClassVar[str] = "log-ratio"

@@ -39,13 +39,13 @@ def speckled(mean: Pixels, seed: int, looks: float = 4.4) -> Pixels:
 def test_it_is_a_detector_without_weights() -> None:
     assert isinstance(LogRatio(), Detector)
     spec = describe(LogRatio())
-    assert (spec.name, spec.kind, spec.scaling, spec.halo) == ("log-ratio", "pixel", "power", 5)
+    assert (spec.name, spec.kind, spec.scaling, spec.halo) == ("log-ratio", "pixel", "power", 8)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_brighter_and_darker_count_alike_and_the_threshold_scores_one_half(sign: int) -> None:
     after = flat(0.1 * 10 ** (sign * 2.5 / 10))  # 2.5 dB up or down
-    found = score(flat(0.1), after, flat(90), LogRatio())
+    found = score(flat(0.1), after, flat(90), LogRatio(threshold_db=2.5))
     np.testing.assert_allclose(found, 0.5, atol=1e-5)
 
 
