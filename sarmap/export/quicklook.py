@@ -7,6 +7,7 @@ look at the busiest square, with and without the outlines.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -315,11 +316,17 @@ def _band_handles(shown: tuple[str, ...]) -> list[Any]:
     ]
 
 
+def _span(start: dt.datetime, end: dt.datetime) -> str:
+    """An instant, or both ends of an interval."""
+    texts = [f"{moment:%Y-%m-%d %H:%M}" for moment in (start, end)]
+    return texts[0] if texts[0] == texts[1] else " to ".join(texts)
+
+
 def _title(figure: Any, made: Provenance) -> None:
     """Headline, the lines of sources, and the owners' notice at the foot."""
     height = figure.get_size_inches()[1]
     word = "SIMULATED landslide map" if made.simulated else "Landslide map"
-    when = f", event of {made.event[0]:%Y-%m-%d %H:%M} UTC" if made.event else ""
+    when = f", event of {_span(*made.event)} UTC" if made.event else ""
     middle = {"ha": "center", "va": "center"}
     colour = WARNING if made.simulated else "black"
     headline = {"fontsize": 14, "fontweight": "bold", "color": colour}
