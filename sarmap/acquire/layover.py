@@ -114,7 +114,8 @@ def _sheared_hidden(
         start = pad + HALO - reach + whole
         row = padded[k]
         lines[k] = row[start : start + count] * (1 - part)
-        lines[k] += row[start + 1 : start + 1 + count] * part
+        if part:  # what weighs nothing must not spread NaN
+            lines[k] += row[start + 1 : start + 1 + count] * part
     masked = hidden(lines, spacing, incidence, origin=middle)
     out = np.empty((size, size), np.bool_)
     for k in range(size):

@@ -8,6 +8,7 @@ pixel's value does not depend on the array it is computed in.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,8 @@ def horn(heights: Field, spacing: float) -> tuple[Field, Field]:
 
     Returns
     -------
-    dz/dx and dz/dy (y - 2, x - 2), without unit: the outermost pixels lack neighbours.
+    dz/dx and dz/dy (y - 2, x - 2), without unit: the outermost pixels lack neighbours. NaN where a
+    pixel is, or a neighbour that its gradient weighs.
 
     >>> plane = np.float32([[0, 4, 8], [0, 4, 8], [0, 4, 8]])
     >>> [gradient.tolist() for gradient in horn(plane, 32.0)]
@@ -42,6 +44,8 @@ def horn(heights: Field, spacing: float) -> tuple[Field, Field]:
     scale = np.float32(1 / (8 * spacing))
     east = ((ne - nw) + 2 * (e - w) + (se - sw)) * scale
     north = ((nw - sw) + 2 * (n - s) + (ne - se)) * scale
+    unknown = np.isnan(z[1:-1, 1:-1])  # it weighs nothing, but there is no ground to be steep
+    east[unknown] = north[unknown] = np.nan
     return east, north
 
 
@@ -71,7 +75,8 @@ class Lattice:
     def cubic(self, values: Field, row: int, column: int) -> Field:
         """Interpolate coarse values, whose corner is coarse pixel (row, column).
 
-        A NaN among the sixteen values around a pixel makes it NaN.
+        A NaN makes a pixel NaN where it weighs something: a pixel on a coarse centre's row or
+        column takes that one alone, so equal lattices give the coarse values themselves.
         """
         across = _along(values, self.columns - column, axis=1)
         return _along(across, self.rows - row, axis=0)
@@ -84,11 +89,11 @@ class Lattice:
         return taken
 
     def any_near(self, mask: NDArray[np.bool_], row: int, column: int) -> NDArray[np.bool_]:
-        """True where any coarse value behind a pixel's slope is: six by six of them."""
-        base = np.floor(self.columns).astype(np.intp) - column
-        across = np.logical_or.reduce([mask[:, base + k] for k in range(-2, 4)])
-        base = np.floor(self.rows).astype(np.intp) - row
-        return np.asarray(np.logical_or.reduce([across[base + k] for k in range(-2, 4)]))
+        """True where any coarse value behind a pixel's slope is: Horn's nine around each tap."""
+        across = mask[:, :-2] | mask[:, 1:-1] | mask[:, 2:]
+        nine = across[:-2] | across[1:-1] | across[2:]
+        along = _any_along(nine, self.columns - (column + 1), axis=1)
+        return _any_along(along, self.rows - (row + 1), axis=0)
 
 
 def _reach(positions: NDArray[np.float64], halo: int) -> slice:
@@ -103,17 +108,44 @@ def _reach(positions: NDArray[np.float64], halo: int) -> slice:
 
 def _along(values: Field, positions: NDArray[np.float64], *, axis: int) -> Field:
     """Keys' cubic along one axis: four gathers, weighted and summed in order."""
-    base = np.floor(positions).astype(np.intp)
-    t = (positions - base).astype(np.float32)
-    shape = (-1, 1) if axis == 0 else (1, -1)
-    first, *others = (weight.reshape(shape) for weight in _keys(t))
-    out = np.take(values, base - 1, axis=axis)
-    out *= first
-    for offset, weight in enumerate(others):
-        term = np.take(values, base + offset, axis=axis)
-        term *= weight
-        out += term
+    first, *others = _taps(positions)
+    out = _weighted(values, *first, axis)
+    for index, weight in others:
+        out += _weighted(values, index, weight, axis)
     return out
+
+
+def _any_along(
+    mask: NDArray[np.bool_], positions: NDArray[np.float64], *, axis: int
+) -> NDArray[np.bool_]:
+    """True where the mask holds at a tap that weighs something, along one axis."""
+    found = [
+        np.take(mask, index, axis=axis) & _beside(weight != 0, axis)
+        for index, weight in _taps(positions)
+    ]
+    return np.asarray(np.logical_or.reduce(found))
+
+
+def _taps(positions: NDArray[np.float64]) -> list[tuple[NDArray[np.intp], Field]]:
+    """Index and weight of the four neighbours of each fractional position."""
+    base = np.floor(positions).astype(np.intp)
+    weights = _keys((positions - base).astype(np.float32))
+    return [(base + offset, weight) for offset, weight in zip(range(-1, 3), weights, strict=True)]
+
+
+def _weighted(values: Field, index: NDArray[np.intp], weight: Field, axis: int) -> Field:
+    """Values at `index` along an axis times their weights; no weight, no NaN."""
+    term = np.take(values, index, axis=axis)
+    term *= _beside(weight, axis)
+    idle = np.flatnonzero(weight == 0)
+    if idle.size:
+        term[(slice(None),) * axis + (idle,)] = 0
+    return term
+
+
+def _beside(line: NDArray[Any], axis: int) -> NDArray[Any]:
+    """Values along one axis, to be broadcast over the other of two."""
+    return line.reshape((-1, 1) if axis == 0 else (1, -1))
 
 
 def _keys(t: Field) -> tuple[Field, Field, Field, Field]:

@@ -84,6 +84,42 @@ def test_nan_spreads_no_further_than_the_kernel() -> None:
     assert reached.max() < 17.1
 
 
+def test_nan_does_not_spread_where_it_weighs_nothing() -> None:
+    coarse = np.arange(64, dtype=np.float32).reshape(8, 8)
+    coarse[3, 4] = np.nan
+    positions = np.arange(1.0, 6.0)
+    same = Lattice(positions, positions).cubic(coarse, 0, 0)
+    np.testing.assert_array_equal(same, coarse[1:6, 1:6])
+    between = Lattice(positions, positions + 0.5).cubic(coarse, 0, 0)
+    # A row of its own, and in it the four columns whose kernel reaches column 4.
+    assert np.argwhere(np.isnan(between)).tolist() == [[2, 1], [2, 2], [2, 3], [2, 4]]
+
+
+def test_there_is_no_slope_where_there_is_no_ground() -> None:
+    heights = np.zeros((7, 7), np.float32)
+    heights[3, 3] = np.nan
+    hole = np.zeros((5, 5), bool)
+    hole[1:4, 1:4] = True
+    slope = slope_degrees(*horn(heights, 30.0))
+    np.testing.assert_array_equal(np.isnan(slope), hole)
+
+
+@given(
+    ratio=st.sampled_from([1 / 3, 0.4, 1.0, 1.5]),
+    phase=st.sampled_from([0.0, 1 / 3, 0.5]),
+    seed=st.integers(0, 99),
+)
+def test_what_is_said_of_a_pixel_is_what_becomes_of_its_slope(
+    ratio: float, phase: float, seed: int
+) -> None:
+    heights = np.random.default_rng(seed).normal(0, 100, (30, 30)).astype(np.float32)
+    heights[np.random.default_rng(seed + 100).random((30, 30)) < 0.01] = np.nan
+    positions = 5 + phase + ratio * np.arange(12)
+    lattice = Lattice(positions, positions)
+    slope = lattice.cubic(slope_degrees(*horn(heights, 30.0)), 1, 1)
+    np.testing.assert_array_equal(lattice.any_near(np.isnan(heights), 0, 0), np.isnan(slope))
+
+
 def test_nearest_takes_the_pixel_a_centre_lies_in() -> None:
     mask = np.zeros((6, 6), bool)
     mask[2, 3] = True

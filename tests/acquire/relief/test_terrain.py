@@ -189,6 +189,30 @@ def test_voids_are_no_data_and_nothing_else(kit: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(terrain.slope.values[~void], math.degrees(math.atan(0.1)), atol=1e-2)
 
 
+def test_a_tile_on_the_grids_own_lattice_is_kept_to_its_last_pixel(
+    kit: Any, tmp_path: Path
+) -> None:
+    heights = np.random.default_rng(3).integers(0, 900, (60, 50)).astype(np.float32)
+    corner = Affine(30, 0, 580_020, 0, -30, 4_740_000)
+    kit.serve([kit.item(kit.tile(tmp_path / "own.tif", heights, corner, crs="EPSG:32654"))])
+    grid = kit.box(70, 62, 580_020 - 6 * 30, 4_740_000 + 5 * 30, step=30.0)
+    terrain = open_terrain(grid, catalog=kit.settings).compute()
+    expected = np.full((70, 62), np.nan, np.float32)
+    expected[5:65, 6:56] = heights
+    np.testing.assert_array_equal(terrain.dem.values, expected)
+    sloped = np.zeros((70, 62), bool)
+    sloped[6:64, 7:55] = True  # Horn needs all eight neighbours
+    np.testing.assert_array_equal(np.isfinite(terrain.slope.values), sloped)
+    np.testing.assert_array_equal(terrain.observation.values == OBSERVED, sloped)
+    for chunk in (7, 31):
+        cut = open_terrain(grid, catalog=kit.settings, chunk=chunk).compute()
+        np.testing.assert_array_equal(cut.dem.values, terrain.dem.values)
+        np.testing.assert_array_equal(cut.slope.values, terrain.slope.values)
+    part = open_terrain(kit.box(20, 20, 580_020, 4_740_000, step=30.0), catalog=kit.settings)
+    np.testing.assert_array_equal(part.dem.values, expected[5:25, 6:26])
+    np.testing.assert_array_equal(part.slope.values, terrain.slope.values[5:25, 6:26])
+
+
 def test_a_tile_that_cannot_be_read_is_read_failed(kit: Any, two_tiles: Any) -> None:
     Path(two_tiles[1].assets["data"].href).unlink()
     grid = kit.box(100, 200, LEFT, TOP - 900)
