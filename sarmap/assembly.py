@@ -84,6 +84,8 @@ def prepare(request: MapRequest) -> Prepared:
         post=max(post, request.post or 1),
         optical=needs_optical(spec.bands),
         bands=required_radar_bands(spec.bands),
+        before_days=request.before_days,
+        after_days=request.after_days,
     )
     chunk = request.chunk or DEFAULT_CHUNK
     return Prepared(request, catalog, detector, spec, passes, grid, chunk)

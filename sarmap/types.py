@@ -79,6 +79,8 @@ class CatalogSettings:
     it lacks the properties; None: the properties are required."""
     orbit_state_from_time: bool = False
     """Derive the orbit state from the local solar time where an item lacks the property."""
+    projection_from_file: bool = False
+    """Items say nothing of their projection: read it from the file's header, once per item."""
     dem_url: str | None = None
     """Root of the STAC API with the elevation tiles; None: the same API."""
     dem_collection: str | None = "cop-dem-glo-30"
@@ -180,6 +182,12 @@ class MapRequest(BaseModel):
     pre: int = Field(default=1, ge=1, description="passes before the event")
     post: int | None = Field(
         default=None, ge=1, description="passes after; None: as many as needed"
+    )
+    before_days: float | None = Field(
+        default=None, gt=0, description="days searched before the event; None: 60 or more"
+    )
+    after_days: float | None = Field(
+        default=None, gt=0, description="days searched after the event; None: 60 or more"
     )
     crs: str | int | None = Field(default=None, description="None: the UTM zone of the area")
     resolution: float = Field(default=10.0, gt=0, description="metres")

@@ -47,6 +47,8 @@ def search(as_json: bool, **flags: Any) -> None:
         orbit=request.orbit,
         pre=request.pre,
         post=request.post or 2,
+        before_days=request.before_days,
+        after_days=request.after_days,
     )
     if as_json:
         echo_json({"orbits": [passes_record(passes) for passes in found]})

@@ -28,6 +28,8 @@ _PLACE = [
     ),
     click.option("--pre", type=int, help="Passes before the event."),
     click.option("--post", type=int, help="Passes after the event. Default: as many as needed."),
+    click.option("--before-days", type=float, help="Days searched before. Default: 60 or more."),
+    click.option("--after-days", type=float, help="Days searched after. Default: 60 or more."),
 ]
 _MAP = [
     click.option("--detector", help="attention-unet, cnn, log-ratio, or a path to weights."),

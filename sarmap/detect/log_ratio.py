@@ -52,6 +52,8 @@ class LogRatio:
     scaling: ClassVar[Scaling] = "power"
     normalisation: ClassVar[str] = "none"
     kind: ClassVar[Kind] = "pixel"
+    engine: ClassVar[str] = "numpy"
+    precision: ClassVar[str] = "f32"
 
     @property
     def halo(self) -> int:

@@ -129,6 +129,7 @@ def load_detector(
     >>> detector.bands, detector.kind, detector.tile
     (('vv_pre', 'vv_post_1', 'vv_post_2', 'slope'), 'segment', 64)
     """
+    choice = choose_engine(engine, precision)
     if str(name_or_path) == LOG_RATIO:
         from sarmap.detect.log_ratio import LogRatio
 
@@ -137,7 +138,6 @@ def load_detector(
     path, source = _find(name_or_path)
     manifest = read_manifest(path)
     _check_digest(manifest, path.parent)
-    choice = choose_engine(engine, precision)
     return NetworkDetector(manifest, path.parent, source, choice.engine, choice.precision)
 
 
