@@ -46,7 +46,8 @@ PRESETS: Mapping[str, CatalogSettings] = {
         ),
     ),
     # CMR-STAC gives OPERA's items neither orbit nor platform: both stand in the granule's name
-    # (OPERA RTC-S1 product specification, JPL D-108758). Reading needs an Earthdata
+    # (OPERA RTC-S1 product specification, JPL D-108758); and no projection: each burst's file has
+    # its own UTM zone, and says so. Reading needs an Earthdata
     # login (GDAL reads ~/.netrc). The elevation comes from Planetary Computer.
     "opera-rtc-s1": CatalogSettings(
         name="opera-rtc-s1",
@@ -58,6 +59,7 @@ PRESETS: Mapping[str, CatalogSettings] = {
             r"_(?P<processed>\d{8}T\d{6}Z)_(?P<platform>S1[A-Z])_"
         ),
         orbit_state_from_time=True,
+        projection_from_file=True,
         dem_url=_PC_URL,
         optical_collection=None,
         signing="planetary-computer",

@@ -16,8 +16,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from sarmap.acquire.header import place_scenes
 from sarmap.acquire.loader import Slice, load
-from sarmap.acquire.signing import make_signer
+from sarmap.acquire.signing import Signer, make_signer
 from sarmap.acquire.source import item_source
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings, Observation, Pass, Passes
@@ -69,8 +70,11 @@ def open_cube(
     Raises
     ------
     RequestError
-        An unknown band; an item without the band's asset, without `proj:*` or in source form.
-        Nothing is read before this is known. A failing read never raises: it is marked read_failed.
+        An unknown band; an item without the band's asset, in source form, or without `proj:*` in a
+        catalogue that does not set `projection_from_file`. No pixel is read before this is known. A
+        failing read never raises: it is marked read_failed.
+    CatalogError
+        With `projection_from_file`, not one file could be opened.
     """
     if chunk < 1:
         raise RequestError(f"chunk={chunk} is no block edge: give at least 1 pixel.")
@@ -124,8 +128,8 @@ def _radar(
 ) -> dict[str, Any]:
     """Power per band and observation, by time."""
     assets = {band: (catalog.radar_assets[band], 1, f"radar_assets[{band!r}]") for band in bands}
-    scenes = [[_slice(item, assets) for item in one.items] for one in ordered]
     signer = make_signer(catalog)
+    scenes = _scenes([one.items for one in ordered], assets, catalog, signer)
     pixels = load(scenes, bands, grid, chunk=chunk, signer=signer, positive=True)
     variables: dict[str, Any] = {
         band: (("time", "y", "x"), _band(pixels, index, 1), _RADAR_ATTRS)
@@ -143,8 +147,8 @@ def _optical(passes: Passes, bands: Sequence[str], grid: GeoBox, chunk: int) -> 
             "with optical=True in a catalogue that has an optical_collection."
         )
     assets = {band: (*catalog.optical_assets[band], f"optical_assets[{band!r}]") for band in bands}
-    scenes = [[_slice(item, assets) for item in passes.optical]]
     signer = make_signer(catalog)
+    scenes = _scenes([passes.optical], assets, catalog, signer)
     pixels = load(scenes, bands, grid, chunk=chunk, signer=signer, positive=False)
     variables: dict[str, Any] = {
         band: (("y", "x"), _band(pixels, index, (0, 1)), _OPTICAL_ATTRS)
@@ -153,12 +157,27 @@ def _optical(passes: Passes, bands: Sequence[str], grid: GeoBox, chunk: int) -> 
     return variables | {"observation_optical": (("y", "x"), _observation(pixels, (0, 1)), _flags())}
 
 
-def _slice(item: pystac.Item, assets: Mapping[str, tuple[str, int, str]]) -> Slice:
-    """What to read of one scene: per band its asset, its band in the file, and who says so."""
-    return {
-        name: item_source(item, asset, band=band, setting=setting)
-        for name, (asset, band, setting) in assets.items()
-    }
+def _scenes(
+    passes: Sequence[Sequence[pystac.Item]],
+    assets: Mapping[str, tuple[str, int, str]],
+    catalog: CatalogSettings,
+    signer: Signer,
+) -> list[list[Slice]]:
+    """What to read of each scene: per band its asset, its band in the file, and who says so."""
+
+    def scene(item: pystac.Item) -> Slice:
+        return {
+            name: item_source(
+                item,
+                asset,
+                band=band,
+                setting=setting,
+                projection_from_file=catalog.projection_from_file,
+            )
+            for name, (asset, band, setting) in assets.items()
+        }
+
+    return place_scenes([[scene(item) for item in one] for one in passes], catalog, signer)
 
 
 def _band(pixels: da.Array, index: int, drop: int | tuple[int, ...]) -> da.Array:

@@ -25,8 +25,9 @@ from rasterio.enums import Resampling
 from rasterio.transform import array_bounds
 from rasterio.warp import transform_bounds
 
+from sarmap.acquire.header import place_scenes
 from sarmap.acquire.loader import check_grid
-from sarmap.acquire.reader import read_source
+from sarmap.acquire.reader import read_source, why_unread
 from sarmap.acquire.signing import Signer, make_signer
 from sarmap.acquire.source import Source, item_source
 from sarmap.acquire.warp import READ_FAILED, resample
@@ -235,14 +236,8 @@ def find_dem(grid: GeoBox, settings: CatalogSettings, *, margin: float) -> Dem:
         )
     place = _bbox(grid, margin)
     items = _search(settings, place)
-    setting = "dem_asset"
-    sources = [item_source(item, settings.dem_asset, setting=setting) for item in items]
-    for source in sources:
-        if source.transform is None:
-            raise RequestError(
-                f"Elevation {source.label}, has no proj:transform or proj:shape: its pixels cannot "
-                "be placed; choose an elevation collection whose items carry them."
-            )
+    signer = make_signer(settings)
+    sources = _sources(items, settings, signer)
     inside = _bbox(grid, 0.0)
     if not any(_meets(item.bbox, inside) for item in items):
         raise RequestError(
@@ -252,7 +247,37 @@ def find_dem(grid: GeoBox, settings: CatalogSettings, *, margin: float) -> Dem:
         )
     _say_gaps(inside, [item.bbox for item in items])
     groups = _groups(sources)
-    return Dem(groups, check_grid(grid), _resolution(groups[0][0]), make_signer(settings))
+    return Dem(groups, check_grid(grid), _resolution(groups[0][0]), signer)
+
+
+def _sources(
+    items: Sequence[pystac.Item], settings: CatalogSettings, signer: Signer
+) -> list[Source]:
+    """What to read of each tile, refused where its lattice is not known."""
+    stated = [
+        item_source(
+            item,
+            settings.dem_asset,
+            setting="dem_asset",
+            projection_from_file=settings.projection_from_file,
+        )
+        for item in items
+    ]
+    (tiles,) = place_scenes([[{"dem": source} for source in stated]], settings, signer)
+    sources = [tile["dem"] for tile in tiles]
+    for source in sources:
+        if not source.placed:
+            raise RequestError(
+                f"Elevation {source.label}, does not say where it lies, and its file could not be "
+                f"opened ({why_unread(source)}): check the network, or choose another "
+                "dem_collection."
+            )
+        if source.transform is None:
+            raise RequestError(
+                f"Elevation {source.label}, has no proj:transform or proj:shape: its pixels cannot "
+                "be placed; choose an elevation collection whose items carry them."
+            )
+    return sources
 
 
 def _bbox(grid: GeoBox, margin: float) -> tuple[float, float, float, float]:

@@ -33,7 +33,7 @@ from sarmap.acquire.source import Source
 from sarmap.acquire.warp import READ_FAILED, resample
 from sarmap.errors import RequestError, SarmapError
 
-__all__ = ["SceneReader", "read_source"]
+__all__ = ["SceneReader", "read_source", "why_unread"]
 
 Box = tuple[int, int, int, int]
 """Row start, row stop, column start, column stop."""
@@ -62,16 +62,24 @@ class _Failures:
     """Which files failed all tries a moment ago: those are tried once and logged quietly."""
 
     def __init__(self) -> None:
-        self._noted: dict[str, float] = {}
+        self._noted: dict[str, tuple[float, str]] = {}
 
-    def note(self, href: str) -> None:
-        self._noted[href] = time.monotonic()
+    def note(self, href: str, reason: str) -> None:
+        self._noted[href] = (time.monotonic(), reason)
 
     def recent(self, href: str) -> bool:
-        return time.monotonic() - self._noted.get(href, -math.inf) < PATIENCE
+        return time.monotonic() - self._noted.get(href, (-math.inf,))[0] < PATIENCE
+
+    def reason(self, href: str) -> str:
+        return self._noted[href][1] if href in self._noted else ""
 
 
 _failures = _Failures()
+
+
+def why_unread(source: Source) -> str:
+    """Why the last read of a source in this process failed; empty where none did."""
+    return _failures.reason(source.href)
 
 
 def read_source(
@@ -123,7 +131,7 @@ def read_source(
                 break
     level = logging.DEBUG if _failures.recent(source.href) else logging.WARNING
     logger.log(level, "Read of %s failed: %s", source.label, reason)
-    _failures.note(source.href)
+    _failures.note(source.href, reason)
     return None if gone else _salvage(source, window, signer, positive)
 
 

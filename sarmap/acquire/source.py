@@ -2,6 +2,7 @@
 
 Projection fields follow https://github.com/stac-extensions/projection: on the asset, else on the
 item, `proj:code` or the older `proj:epsg`. pystac 1.15 rewrites the one to the other on reading.
+Items without them are refused, unless the catalogue's files are to say it (`acquire.header`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from rasterio.errors import CRSError
 from rasterio.transform import array_bounds
 from rasterio.warp import transform_bounds
 
-from sarmap.acquire.scenes import refuse_source_form
+from sarmap.acquire.scenes import footprint_of, refuse_source_form
 from sarmap.acquire.signing import unsigned
 from sarmap.errors import RequestError
 
@@ -28,6 +29,8 @@ __all__ = ["Bounds", "Source", "item_source"]
 
 Bounds = tuple[float, float, float, float]
 """left, bottom, right, top."""
+
+_CRS_FIELDS = ("proj:code", "proj:epsg", "proj:wkt2")
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,9 @@ class Source:
     """Summand from stored to physical values."""
     transform: Affine | None = None
     """Pixel to CRS as the item says, where it does."""
+    placed: bool = True
+    """False: the item says nothing of its projection, and `crs` and `bounds` are its footprint's,
+    in degrees."""
 
     @property
     def label(self) -> str:
@@ -68,7 +74,14 @@ class Source:
         return there if all(map(math.isfinite, there)) else None
 
 
-def item_source(item: pystac.Item, asset_key: str, *, band: int = 1, setting: str) -> Source:
+def item_source(
+    item: pystac.Item,
+    asset_key: str,
+    *,
+    band: int = 1,
+    setting: str,
+    projection_from_file: bool = False,
+) -> Source:
     """What to read for one asset of an item.
 
     Parameters
@@ -81,6 +94,8 @@ def item_source(item: pystac.Item, asset_key: str, *, band: int = 1, setting: st
         One-based band in the asset's file.
     setting
         Catalogue setting that names the asset, for the message.
+    projection_from_file
+        True: an item that lacks `proj:*` is not refused, but left unplaced on its footprint.
 
     Raises
     ------
@@ -96,24 +111,41 @@ def item_source(item: pystac.Item, asset_key: str, *, band: int = 1, setting: st
         )
     fields = _projection_fields(item.properties, asset.extra_fields)
     details = _band_details(asset.extra_fields, band)
+    placed = _says_place(fields) or not projection_from_file
     return Source(
         item=item.id,
         asset=asset_key,
         href=unsigned(asset.href),
         band=band,
-        crs=_crs(fields, item.id, asset_key),
-        bounds=_bounds(fields, item.id, asset_key),
+        crs=_crs(fields, item.id, asset_key) if placed else "EPSG:4326",
+        bounds=_bounds(fields, item.id, asset_key) if placed else _footprint(item),
         nodata=_number(details.get("nodata")),
         scale=_number(details.get("scale")) or 1.0,
         offset=_number(details.get("offset")) or 0.0,
-        transform=_transform(fields),
+        transform=_transform(fields) if placed else None,
+        placed=placed,
     )
+
+
+def _says_place(fields: Mapping[str, Any]) -> bool:
+    """True where projection fields give both a CRS and an extent in it."""
+    crs = any(fields.get(name) for name in _CRS_FIELDS)
+    lattice = fields.get("proj:transform") and fields.get("proj:shape")
+    return bool(crs and (lattice or fields.get("proj:bbox")))
+
+
+def _footprint(item: pystac.Item) -> Bounds:
+    """Extent in degrees; west lies east of east across the antimeridian."""
+    if item.bbox:
+        half = len(item.bbox) // 2
+        return (item.bbox[0], item.bbox[1], item.bbox[half], item.bbox[half + 1])
+    west, south, east, north = footprint_of(item).bounds
+    return (west, south, east, north)
 
 
 def _projection_fields(item: Mapping[str, Any], asset: Mapping[str, Any]) -> dict[str, Any]:
     """The asset's projection fields over the item's; a CRS on the asset hides all of the item's."""
-    names = ("proj:code", "proj:epsg", "proj:wkt2")
-    hidden = names if any(asset.get(name) for name in names) else ()
+    hidden = _CRS_FIELDS if any(asset.get(name) for name in _CRS_FIELDS) else ()
     return {**{key: value for key, value in item.items() if key not in hidden}, **asset}
 
 
@@ -148,7 +180,8 @@ def _crs(fields: Mapping[str, Any], item: str, asset: str) -> str:
     if not name:
         raise RequestError(
             f"Item {item!r} has no proj:code (or proj:epsg) for asset {asset!r}: its pixels cannot "
-            "be placed; choose a catalogue whose items carry the STAC projection extension."
+            "be placed; choose a catalogue whose items carry the STAC projection extension, or set "
+            "projection_from_file in the catalogue's settings."
         )
     try:
         CRS.from_user_input(name)
@@ -177,5 +210,5 @@ def _bounds(fields: Mapping[str, Any], item: str, asset: str) -> Bounds:
     raise RequestError(
         f"Item {item!r} has neither proj:transform with proj:shape nor proj:bbox for asset "
         f"{asset!r}: its pixels cannot be placed; choose a catalogue whose items carry the STAC "
-        "projection extension."
+        "projection extension, or set projection_from_file in the catalogue's settings."
     )

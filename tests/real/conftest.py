@@ -53,7 +53,7 @@ def opera(opera_folder: Path, opera_records: ModuleType) -> Iterator[Any]:
     from sarmap.acquire.catalogs import PRESETS
     from sarmap.simulate.serve import serve_catalog
 
-    records = opera_records.records(opera_folder)
+    records = opera_records.records(opera_folder, projected=False)
     with serve_catalog(records, [opera_records.collection()], opera_folder) as server:
         # no elevation of this place is at hand
         yield replace(PRESETS["opera-rtc-s1"], url=server.url, dem_url=None, dem_collection=None)

@@ -36,7 +36,7 @@ def granules(folder: Path) -> dict[str, dict[str, Path]]:
     return dict(found)
 
 
-def records(folder: Path, *, projected: bool = True) -> list[dict[str, Any]]:
+def records(folder: Path, *, projected: bool = False) -> list[dict[str, Any]]:
     """One STAC item per granule; hrefs are file names."""
     return [_record(name, files, projected) for name, files in granules(folder).items()]
 

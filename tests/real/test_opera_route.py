@@ -1,7 +1,8 @@
 """OPERA RTC-S1 over California, where no landslide happened: what is read, and what is called one.
 
-The files are read twice: by the whole route, through a STAC API, HTTP and stackstac; and by plain
-rasterio. Pre-event pass 2021-11-25 (Sentinel-1B), after it 12-01 (1A) and 12-07 (1B).
+The files are read twice: by the whole route, through a STAC API whose records say nothing of their
+projection (as CMR-STAC's), HTTP and stackstac; and by plain rasterio. Pre-event pass 2021-11-25
+(Sentinel-1B), after it 12-01 (1A) and 12-07 (1B).
 """
 
 from __future__ import annotations
@@ -191,13 +192,23 @@ def test_where_a_patch_is_made_brighter_by_6_db_it_is_found(
     assert called[~patch].mean() < 0.05
 
 
-def test_a_record_without_projection_as_cmr_stac_gives_it_says_what_is_missing(
-    opera: Any, opera_records: ModuleType, opera_folder: Path, grid: Any
+def test_records_without_projection_map_as_a_mirrors_that_carry_it(
+    opera: Any, opera_records: ModuleType, opera_folder: Path, grid: Any, cube: xr.Dataset
 ) -> None:
     from sarmap.simulate.serve import serve_catalog
 
-    records = opera_records.records(opera_folder, projected=False)
-    with serve_catalog(records, [opera_records.collection()], opera_folder) as server:
-        passes = sarmap.search_passes(grid, EVENT, catalog=replace(opera, url=server.url))
-        with pytest.raises(RequestError, match=r"OPERA_L2_RTC-S1_T137-\S+ has no proj:code"):
-            sarmap.open_cube(passes, grid, bands=("vv",))
+    plain = opera_records.records(opera_folder)
+    assert not [key for record in plain for key in record["properties"] if "proj" in key]
+    mirror = opera_records.records(opera_folder, projected=True)
+    with serve_catalog(mirror, [opera_records.collection()], opera_folder) as server:
+        settings = replace(opera, url=server.url, projection_from_file=False)
+        passes = sarmap.search_passes(grid, EVENT, catalog=settings)
+        stated = sarmap.open_cube(passes, grid, bands=("vv", "vh")).compute()
+    for name in ("vv", "vh", "observation"):
+        np.testing.assert_array_equal(stated[name].values, cube[name].values)
+
+
+def test_without_leave_to_read_headers_such_records_are_refused(opera: Any, grid: Any) -> None:
+    passes = sarmap.search_passes(grid, EVENT, catalog=replace(opera, projection_from_file=False))
+    with pytest.raises(RequestError, match=r"OPERA_L2_RTC-S1_T137-\S+ has no proj:code"):
+        sarmap.open_cube(passes, grid, bands=("vv",))

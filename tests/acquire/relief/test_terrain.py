@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,18 @@ def test_two_tiles_are_one_surface(kit: Any, two_tiles: Any, tmp_path: Path) -> 
     whole = open_terrain(grid, catalog=kit.settings).compute()
     np.testing.assert_allclose(parted.dem.values, whole.dem.values, atol=2e-3)
     np.testing.assert_allclose(parted.slope.values, whole.slope.values, atol=2e-3)
+
+
+def test_tiles_that_do_not_say_where_they_lie_are_placed_by_their_files(
+    kit: Any, two_tiles: Any
+) -> None:
+    grid = kit.box(60, 60, LEFT, TOP - 900)
+    stated = open_terrain(grid, catalog=kit.settings).compute()
+    for item in two_tiles:
+        for key in [key for key in item.properties if key.startswith("proj:")]:
+            del item.properties[key]
+    found = open_terrain(grid, catalog=replace(kit.settings, projection_from_file=True)).compute()
+    np.testing.assert_array_equal(found.slope.values, stated.slope.values)
 
 
 @settings(
@@ -243,8 +256,6 @@ class TestRefused:
             open_terrain(kit.box(10, 10, LEFT, TOP), catalog=kit.settings)
 
     def test_no_collection(self, kit: Any) -> None:
-        from dataclasses import replace
-
         bare = replace(kit.settings, dem_collection=None)
         with pytest.raises(RequestError, match="dem_collection"):
             open_terrain(kit.box(10, 10, LEFT, TOP), catalog=bare)
@@ -261,6 +272,15 @@ class TestRefused:
                 del item.properties[key]
         with pytest.raises(RequestError, match="proj:code"):
             open_terrain(kit.box(10, 10, LEFT, TOP), catalog=kit.settings)
+
+    def test_no_projection_and_no_file(self, kit: Any, two_tiles: Any) -> None:
+        for item in two_tiles:
+            for key in [key for key in item.properties if key.startswith("proj:")]:
+                del item.properties[key]
+        Path(two_tiles[1].assets["data"].href).unlink()
+        settings = replace(kit.settings, projection_from_file=True)
+        with pytest.raises(RequestError, match=f"'{two_tiles[1].id}'.*could not be opened"):
+            open_terrain(kit.box(10, 10, LEFT, TOP), catalog=settings)
 
     def test_degrees(self, kit: Any) -> None:
         grid = GeoBox((10, 10), Affine(1e-4, 0, 142, 0, -1e-4, 42.8), "EPSG:4326")
