@@ -182,7 +182,7 @@ def provenance(prepared: Prepared, made: Plan, assembly: Assembly) -> dict[str, 
         "scenes": json.dumps(scenes),
         "detector": json.dumps(dict(made.detector)),
         "tiling": json.dumps({"overlap": prepared.request.overlap, "chunk": made.chunk}),
-        "attribution": prepared.catalog.attribution,
+        "attribution": assembly.dataset.attrs["attribution"],
         "simulated": int(any(passes.simulated for passes in prepared.passes)),
         "warnings": json.dumps(list(assembly.warnings)),
     }

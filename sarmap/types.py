@@ -99,6 +99,8 @@ class CatalogSettings:
     """Token endpoint of the signer; None: the signer's own."""
     attribution: str = ""
     """Notice the data's owners ask for."""
+    dem_attribution: str = ""
+    """Notice for elevation, added where any is read; empty: `attribution` speaks for it too."""
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ __all__ = ["PRESETS", "catalog_errors", "open_catalog", "resolve_catalog"]
 _PC_URL = "https://planetarycomputer.microsoft.com/api/stac/v1"
 _SENTINEL = "Contains modified Copernicus Sentinel data"
 _DEM = (
-    "elevation: Copernicus DEM GLO-30, produced using Copernicus WorldDEM-30 (c) DLR e.V. "
+    "Elevation: Copernicus DEM GLO-30, produced using Copernicus WorldDEM-30 (c) DLR e.V. "
     "2010-2014 and (c) Airbus Defence and Space GmbH 2014-2018, provided under COPERNICUS by the "
-    "European Union and ESA; all rights reserved"
+    "European Union and ESA; all rights reserved."
 )
 
 PRESETS: Mapping[str, CatalogSettings] = {
@@ -42,8 +42,9 @@ PRESETS: Mapping[str, CatalogSettings] = {
         signing="planetary-computer",
         attribution=(
             f"{_SENTINEL}; Sentinel-1 RTC by Catalyst for the Microsoft Planetary Computer "
-            f"(CC BY 4.0); {_DEM}."
+            "(CC BY 4.0)."
         ),
+        dem_attribution=_DEM,
     ),
     # CMR-STAC gives OPERA's items neither orbit nor platform: both stand in the granule's name
     # (OPERA RTC-S1 product specification, JPL D-108758); and no projection: each burst's file has
@@ -63,7 +64,8 @@ PRESETS: Mapping[str, CatalogSettings] = {
         dem_url=_PC_URL,
         optical_collection=None,
         signing="planetary-computer",
-        attribution=f"{_SENTINEL}; OPERA RTC-S1 by NASA JPL, distributed by ASF DAAC; {_DEM}.",
+        attribution=f"{_SENTINEL}; OPERA RTC-S1 by NASA JPL, distributed by ASF DAAC.",
+        dem_attribution=_DEM,
     ),
 }
 """Catalogues known by name."""

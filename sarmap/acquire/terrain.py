@@ -117,7 +117,7 @@ def _dataset(maker: _Maker, grid: GeoBox, settings: CatalogSettings) -> xr.Datas
         )
         variables[name] = (("y", "x"), layer, _ATTRS[name])
     attrs: dict[str, Any] = {
-        "attribution": settings.attribution,
+        "attribution": settings.dem_attribution or settings.attribution,
         "dem_tiles": json.dumps(maker.dem.tiles),
         "dem_resolution": maker.dem.resolution,
     }

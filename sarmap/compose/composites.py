@@ -38,7 +38,7 @@ __all__ = [
     "required_radar_bands",
 ]
 
-_PROVENANCE = ("simulated", "scenes", "attribution", "orbit_state", "relative_orbit")
+_PROVENANCE = ("simulated", "scenes", "orbit_state", "relative_orbit")
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,16 @@ def make_composite(
             "scaling": scaling,
             **named,
             **{key: cube.attrs[key] for key in _PROVENANCE if key in cube.attrs},
+            **_attribution(cube, terrain),
         },
     )
+
+
+def _attribution(*sources: xr.Dataset | None) -> dict[str, str]:
+    """The notices of all that a composite is made from, each once."""
+    known = [source.attrs.get("attribution") for source in sources if source is not None]
+    notices = dict.fromkeys(notice for notice in known if notice)
+    return {"attribution": " ".join(notices)} if any(one is not None for one in known) else {}
 
 
 def _check_orbit(spec: CompositeSpec, cube: xr.Dataset) -> None:

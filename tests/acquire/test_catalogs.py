@@ -23,13 +23,15 @@ class TestResolve:
         assert settings.dem_collection == "cop-dem-glo-30"
         assert settings.signing == "planetary-computer"
         assert "Copernicus Sentinel data" in settings.attribution
-        assert "Copernicus DEM" in settings.attribution
+        assert "Copernicus DEM" in settings.dem_attribution
+        assert "DEM" not in settings.attribution  # a map without elevation owes it no notice
 
     def test_opera_takes_elevation_from_elsewhere(self) -> None:
         settings = resolve_catalog("opera-rtc-s1")
         assert settings.radar_assets == {"vv": "0_VV", "vh": "0_VH"}
         assert settings.dem_url == PRESETS["planetary-computer"].url
         assert settings.optical_collection is None
+        assert settings.dem_attribution == PRESETS["planetary-computer"].dem_attribution
 
     def test_url_of_a_preset_is_that_preset(self) -> None:
         url = "https://planetarycomputer.microsoft.com/api/stac/v1/"

@@ -118,6 +118,10 @@ def test_attributes_say_what_it_is(cube: xr.Dataset, terrain: xr.Dataset) -> Non
         "simulated": 1,
     }
     assert "composite" not in make_composite(cube, None, ["vv_pre"]).attrs
+    terrain.attrs["attribution"] = "elevation"
+    assert make_composite(cube, terrain, ["vv_pre"]).attrs["attribution"] == "test elevation"
+    terrain.attrs["attribution"] = "test"
+    assert make_composite(cube, terrain, ["vv_pre"]).attrs["attribution"] == "test"
     assert "spatial_ref" in composite.coords
 
 

@@ -168,6 +168,8 @@ def test_where_nothing_happened_little_is_called_a_landslide(
     np.testing.assert_array_equal(np.isfinite(probability), seen)
     assert result.observation["observed"] == 30_000
     assert not result.read_failed
+    assert "OPERA RTC-S1" in stored.attrs["attribution"]
+    assert "DEM" not in stored.attrs["attribution"]  # none was read
     called = probability[seen] >= 0.5
     # 30,000 pixels of 900 m2 are 27 km2
     record_property("false_alarm_share", float(called.mean()))

@@ -195,6 +195,8 @@ def test_the_whole_map_runs_and_keeps_its_tokens_to_itself(
     result = run_map(settings, planetary_replay.place(), tmp_path, "attention-unet", chunk=64)
     assert not result.read_failed
     assert np.isfinite(xr.open_zarr(result.path)["probability"].values).mean() > 0.9
+    notice = result.dataset.attrs["attribution"]
+    assert [notice.count(owner) for owner in ("Catalyst", "Copernicus DEM")] == [1, 1]
     record_property("blob_requests", str(dict(storage.kinds)))
     record_property("tokens_issued", len(storage.tokens))
     assert not any(status < 400 for kind, status in storage.kinds if kind != "signed")

@@ -320,3 +320,9 @@ def test_it_is_lazy_and_travels(kit: Any, two_tiles: Any) -> None:
     np.testing.assert_array_equal(again.slope[:50, :50].values, terrain.slope[:50, :50].values)
     assert terrain.attrs["attribution"] == "test elevation"
     assert terrain.attrs["dem_resolution"] == 30.0
+
+
+def test_elevation_may_have_a_notice_of_its_own(kit: Any, two_tiles: Any) -> None:
+    settings = replace(kit.settings, dem_attribution="owners of the elevation")
+    terrain = open_terrain(kit.box(9, 9, LEFT, TOP), catalog=settings)
+    assert terrain.attrs["attribution"] == "owners of the elevation"
