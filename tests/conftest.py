@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is slow now and then; no test here is about time.
+settings.register_profile("sarmap", deadline=None)
+settings.load_profile("sarmap")
 
 ROOT = Path(__file__).resolve().parent.parent
 
