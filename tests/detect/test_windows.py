@@ -80,9 +80,7 @@ def test_tiles_of_a_block_are_all_that_touch_it(axis: TileAxis, data: st.DataObj
     start = data.draw(st.integers(0, axis.size - 1))
     stop = data.draw(st.integers(start + 1, axis.size))
     touching = [
-        k
-        for k in range(axis.count)
-        if axis.origin(k) < stop and axis.origin(k) + axis.tile > start
+        k for k in range(axis.count) if axis.origin(k) < stop and axis.origin(k) + axis.tile > start
     ]
     assert list(range(*axis.tiles(start, stop))) == touching
 
