@@ -6,10 +6,12 @@ hangs the rooms together in the order of the route: cube, terrain, composite, pr
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from sarmap.errors import RequestError
+from sarmap.errors import RequestError, SarmapError
 from sarmap.types import CatalogSettings, Detector, MapRequest, Passes
 
 if TYPE_CHECKING:
@@ -55,8 +57,10 @@ class Assembly:
     """What a reader of the map should know."""
 
 
-def prepare(request: MapRequest) -> Prepared:
+def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
     """Take every decision a map needs: catalogue, detector, passes, grid and block size.
+
+    With `warm` the network is made ready on a thread while the catalogue is asked.
 
     Raises:
         RequestError: the request cannot be served as given.
@@ -71,6 +75,8 @@ def prepare(request: MapRequest) -> Prepared:
 
     catalog = resolve_catalog(request.catalog)
     detector = _load(request)
+    if warm:
+        Thread(target=_warm, args=(detector,), daemon=True).start()
     spec = describe(detector)
     orbit = _orbit(request, spec)
     pre, post = required_passes(spec.bands)
@@ -99,6 +105,15 @@ def _load(request: MapRequest) -> Detector:
         own: Detector = request.detector
         return own
     return load_detector(request.detector, engine=request.engine, precision=request.precision)
+
+
+def _warm(detector: Detector) -> None:
+    """Make a shipped network ready; what goes wrong is raised again by the first block."""
+    from sarmap.detect.weights import NetworkDetector
+
+    if isinstance(detector, NetworkDetector):
+        with contextlib.suppress(SarmapError):
+            detector.prepare()
 
 
 def _orbit(request: MapRequest, spec: DetectorSpec) -> Any:

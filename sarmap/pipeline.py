@@ -56,7 +56,7 @@ def map_landslides(
     out = _out(request)
     targets = _targets(request, out)
     check_writable(out, overwrite=request.overwrite)
-    prepared = prepare(request)
+    prepared = prepare(request, warm=client is None)
     _check_products(prepared)
     assembly = assemble(prepared)
     made = make_plan(prepared, assembly)
