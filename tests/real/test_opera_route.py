@@ -178,9 +178,7 @@ def test_where_nothing_happened_little_is_called_a_landslide(
 
 
 @DETECTORS
-def test_where_a_patch_is_made_darker_by_6_db_it_is_found(
-    cube: xr.Dataset, detector: Any
-) -> None:
+def test_where_a_patch_is_made_darker_by_6_db_it_is_found(cube: xr.Dataset, detector: Any) -> None:
     """Few false alarms mean little from a detector that finds nothing: so it is given something."""
     patch = np.zeros((100, 100), bool)
     patch[40:70, 40:70] = True
