@@ -1,4 +1,4 @@
-"""The command line: `sarmap demo | simulate | search | plan | map | train | assess`."""
+"""The command line: `sarmap demo | simulate | search | plan | map | assess`."""
 
 from __future__ import annotations
 

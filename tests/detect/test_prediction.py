@@ -405,7 +405,8 @@ def test_window_centres_are_projected_coordinates_of_their_centre_pixels() -> No
 
 
 def test_coordinates_crs_and_provenance_are_kept() -> None:
-    rioxarray = pytest.importorskip("rioxarray")
+    import rioxarray
+
     assert rioxarray
     image = composite(np.ones((2, 20, 20), np.float32), (8, 8), scenes="[]", simulated=1)
     image = image.rio.write_crs(32654)

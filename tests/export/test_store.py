@@ -404,8 +404,8 @@ def test_a_disk_that_fills_up_is_reported_by_layer_and_place(tmp_path, monkeypat
 
 
 def test_an_object_store_takes_a_map_and_gives_it_back(monkeypatch):
-    moto = pytest.importorskip("moto.server", reason="needs moto's S3 server")
     import boto3
+    import moto.server as moto
 
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()

@@ -372,7 +372,8 @@ def test_blocks_without_a_scene_are_not_read(
 
 
 def test_a_cube_reads_on_a_distributed_worker(one_pass: Any, kit: Any, power: Any) -> None:
-    distributed = pytest.importorskip("distributed")
+    import distributed
+
     cube = open_cube(one_pass, kit.box(60, 60), bands=("vv",), chunk=32)
     with (
         distributed.LocalCluster(
