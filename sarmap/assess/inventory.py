@@ -21,7 +21,7 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
-__all__ = ["rasterise_inventory", "read_inventory"]
+__all__ = ["number_polygons", "rasterise_inventory", "read_inventory"]
 
 _VECTOR = {".shp", ".gpkg", ".geojson", ".fgb", ".kml", ".gml", ".parquet"}
 """Suffixes looked for inside a zip file."""
@@ -105,24 +105,44 @@ def rasterise_inventory(inventory: GeoDataFrame, geobox: Any) -> NDArray[np.uint
            [0, 1, 0],
            [0, 0, 0]], dtype=uint8)
     """
+    shapes, _ = _near(inventory, geobox)
+    return _burn([(shape, 1) for shape in shapes], geobox, "uint8")
+
+
+def number_polygons(inventory: GeoDataFrame, geobox: Any) -> NDArray[np.int32]:
+    """Number of the polygon that each pixel's centre lies in: its row plus 1, or 0.
+
+    Where polygons overlap, the later row's. Arguments as in `rasterise_inventory`.
+
+    Returns
+    -------
+    int32 array (y, x).
+    """
+    shapes, rows = _near(inventory, geobox)
+    return _burn(list(zip(shapes, rows + 1, strict=True)), geobox, "int32")
+
+
+def _near(inventory: GeoDataFrame, geobox: Any) -> tuple[Any, NDArray[np.intp]]:
+    """The polygons that touch a grid, in its reference system, and their rows in order."""
+    import shapely
+
+    placed = inventory.to_crs(geobox.crs.to_wkt())
+    box = geobox.extent.boundingbox
+    area = shapely.box(box.left, box.bottom, box.right, box.top)
+    rows = np.sort(placed.sindex.query(area, predicate="intersects"))
+    return placed.geometry.array[rows], rows
+
+
+def _burn(shapes: list[tuple[Any, Any]], geobox: Any, dtype: str) -> NDArray[Any]:
     from rasterio.features import rasterize
 
     shape = tuple(int(n) for n in geobox.shape)
-    placed = inventory.to_crs(geobox.crs.to_wkt())
-    box = geobox.extent.boundingbox
-    near = placed.geometry.array[placed.sindex.query(_box(box), predicate="intersects")]
-    if len(near) == 0:
-        return np.zeros(shape, np.uint8)
-    burnt: NDArray[np.uint8] = rasterize(
-        near, out_shape=shape, transform=geobox.transform, fill=0, default_value=1, dtype="uint8"
+    if not shapes:
+        return np.zeros(shape, dtype)
+    burnt: NDArray[Any] = rasterize(
+        shapes, out_shape=shape, transform=geobox.transform, fill=0, dtype=dtype
     )
     return burnt
-
-
-def _box(box: Any) -> Any:
-    import shapely
-
-    return shapely.box(box.left, box.bottom, box.right, box.top)
 
 
 def _read_zip(source: Path, layer: str | None) -> tuple[GeoDataFrame, str]:
