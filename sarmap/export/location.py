@@ -1,24 +1,36 @@
 """Where a result store is written: a folder or a URL, never half over something else.
 
-A new local result is written in place and marked ``writing`` until it is whole. Replacing a local
-result happens beside it: the old one stays until the new one is whole, then the two are renamed.
-An object store knows no renaming, so there the old result is deleted when the new one starts.
+A new local result is written in place and marked ``writing`` until it is whole. Replacing a
+finished local result happens beside it: the old one stays until the new one is whole, then the two
+are renamed. An object store knows no renaming, so there the old result is deleted when the new one
+starts. A run that ends early leaves what it has stored where it is, for another to continue, unless
+not one block was done.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import shutil
 import tempfile
 import urllib.parse
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sarmap.errors import OutputError, RequestError
+from sarmap.export.ledger import ROOM, STATUS, read_bytes
 
-__all__ = ["check_writable", "is_url", "storage_errors", "store_at", "writing_to"]
+__all__ = [
+    "begun_store",
+    "check_writable",
+    "is_url",
+    "storage_errors",
+    "store_at",
+    "writing_to",
+]
 
 _OBJECT_STORES = ("s3", "gs", "az", "abfs", "abfss")
 
@@ -68,58 +80,118 @@ def storage_errors() -> tuple[type[Exception], ...]:
     return (OSError, BaseError)
 
 
-def check_writable(out: str | Path, *, overwrite: bool = False) -> None:
+def check_writable(out: str | Path, *, overwrite: bool = False, resume: bool = False) -> None:
     """Refuse, before any work, a place that cannot take a result.
 
     Raises
     ------
     RequestError
-        Something is there and `overwrite` is not given, or it is not a Zarr store.
+        Something is there and may neither be replaced nor continued, or it is not a Zarr store.
     OutputError
         The folder, or the object store, does not accept files.
     """
+    state = _remote_state(out) if is_url(out) else _local_state(_local(out))
+    if not is_url(out) and _local_state(_beside(_local(out))) == "zarr" and state != "other":
+        state = "unfinished"
+    _refuse_existing(state, out, overwrite or resume)
+    if not is_url(out):
+        _probe(_local(out))
+
+
+def begun_store(out: str | Path) -> Any:
+    """The store that resuming would continue: one beside a finished result first; None: none."""
     if is_url(out):
-        _refuse_existing(_remote_state(out), out, overwrite)
-        return
+        return store_at(out)
     path = _local(out)
-    _refuse_existing(_local_state(path), out, overwrite)
-    _probe(path)
+    for place in (_beside(path), path):
+        if _local_state(place) in ("zarr", "unfinished"):
+            return store_at(place)
+    return None
 
 
 @contextmanager
-def writing_to(out: str | Path, *, overwrite: bool = False) -> Iterator[Any]:
-    """An empty Zarr store to write a result into; on success it is what stands at `out`.
+def writing_to(
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    continues: Callable[[Any], bool] | None = None,
+) -> Iterator[Any]:
+    """A Zarr store to write a result into; on success it is what stands at `out`.
+
+    Parameters
+    ----------
+    out
+        Local folder or URL.
+    overwrite
+        Replace what is there.
+    continues
+        Asked about each store that a run left behind, or finished, at this place: True to go on
+        in it. None: always start anew.
 
     Raises
     ------
     RequestError, OutputError
-        As `check_writable`.
+        As `check_writable`, and what `continues` raises.
     """
-    check_writable(out, overwrite=overwrite)
+    check_writable(out, overwrite=overwrite, resume=continues is not None)
     if is_url(out):
-        store = store_at(out)
-        _clear(store)
-        yield store
-        return
-    path = _local(out)
-    if _local_state(path) != "zarr":
-        yield store_at(path)
-        return
-    fresh = path.with_name(f".{path.name}.writing")
-    shutil.rmtree(fresh, ignore_errors=True)
+        place, store = None, store_at(out)
+        if continues is None or _remote_state(out) == "nothing" or not continues(store):
+            _clear(store)
+    else:
+        place = _workplace(_local(out), continues)
+        store = store_at(place)
     try:
-        yield store_at(fresh)
+        yield store
     except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
+        _forget_unbegun(store)
         raise
-    _swap(fresh, path)
+    if place is not None and place != _local(out):
+        _swap(place, _local(out))
+
+
+def _beside(path: Path) -> Path:
+    """Where the successor of a finished result is written."""
+    return path.with_name(f".{path.name}.writing")
+
+
+def _workplace(path: Path, continues: Callable[[Any], bool] | None) -> Path:
+    """The folder to work in: one to be continued, or one made empty."""
+    beside = _beside(path)
+    for place in (beside, path):
+        begun = _local_state(place) in ("zarr", "unfinished")
+        if begun and continues is not None and continues(store_at(place)):
+            return place
+    fresh = beside if _local_state(path) == "zarr" else path
+    try:
+        _discard(beside)
+        if fresh == path:
+            _discard(path)
+    except OSError as error:
+        raise OutputError(
+            f"The old {path.name} cannot be removed ({error.strerror}): check the permissions."
+        ) from error
+    return fresh
+
+
+def _forget_unbegun(store: Any) -> None:
+    """Remove a store in which not one block is done: there is nothing to continue."""
+    from zarr.core.sync import sync
+
+    async def begun() -> bool:
+        return bool([key async for key in store.list_dir(ROOM)])
+
+    with suppress(*storage_errors(), OutputError):
+        if not sync(begun()):
+            _clear(store)
 
 
 def _swap(fresh: Path, path: Path) -> None:
     old = path.with_name(f".{path.name}.replaced")
     shutil.rmtree(old, ignore_errors=True)
     try:
-        path.rename(old)
+        if path.exists():
+            path.rename(old)
         fresh.rename(path)
     except OSError as error:
         raise OutputError(
@@ -137,24 +209,35 @@ def _local(out: str | Path) -> Path:
 
 
 def _local_state(path: Path) -> str:
-    """'nothing', 'zarr' or 'other': what stands at a local path."""
+    """'nothing', 'zarr', 'unfinished' (a map of ours) or 'other': what stands at a local path."""
     if not path.exists() and not path.is_symlink():
         return "nothing"
     if path.is_dir():
         if any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
-            return "zarr"
-        return "other" if any(path.iterdir()) else "nothing"
+            record = path / "zarr.json"
+            begun = record.is_file() and _is_unfinished(record.read_bytes())
+            return "unfinished" if begun else "zarr"
+        # A run that was killed at once leaves a record that was never given its name.
+        return "other" if any(p.suffix != ".partial" for p in path.iterdir()) else "nothing"
     return "other"
 
 
+def _is_unfinished(record: bytes | None) -> bool:
+    """True for the record of a map of ours whose writing has not come to its end."""
+    with suppress(ValueError, KeyError, TypeError):
+        return bool(json.loads(record or b"{}")["attributes"][STATUS] == "writing")
+    return False
+
+
 def _remote_state(out: str | Path) -> str:
-    """'nothing', 'zarr' or 'other': what stands at a URL."""
+    """As `_local_state`, of what stands at a URL."""
     from zarr.core.sync import sync
 
     async def look(store: Any) -> str:
         for name in ("zarr.json", ".zgroup", ".zarray"):
             if await store.exists(name):
-                return "zarr"
+                unfinished = name == "zarr.json" and _is_unfinished(await read_bytes(store, name))
+                return "unfinished" if unfinished else "zarr"
         async for _ in store.list():
             return "other"
         return "nothing"
@@ -181,17 +264,38 @@ def _refuse_existing(state: str, out: str | Path, overwrite: bool) -> None:
             f"{_shown(out)} exists already: choose another `out`, or give overwrite=True "
             "(--overwrite)."
         )
+    if state == "unfinished" and not overwrite:
+        raise RequestError(
+            f"{_shown(out)} holds a map that is not finished: give resume=True (--resume) to "
+            "continue it, or overwrite=True (--overwrite) to start anew."
+        )
 
 
 def _clear(store: Any) -> None:
+    """Empty a store; its own record goes last, so that what is left of it is known for a map."""
     from zarr.core.sync import sync
 
+    async def clear() -> None:
+        keys = [key async for key in store.list() if key != "zarr.json"]
+        for start in range(0, len(keys), 100):
+            await asyncio.gather(*map(store.delete, keys[start : start + 100]))
+        await store.delete_dir("")
+
     try:
-        sync(store.delete_dir(""))
+        sync(clear())
     except Exception as error:
         raise OutputError(
             f"The old result cannot be deleted ({type(error).__name__}): check the permissions."
         ) from error
+
+
+def _discard(path: Path) -> None:
+    """Remove a local folder in one stroke: half of a store would be no store to anybody."""
+    old = path.with_name(f".{path.name.strip('.')}.replaced")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.rename(old)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _probe(path: Path) -> None:

@@ -1,0 +1,97 @@
+"""How far a map is, told by the ledger in its store: cheap, also where the store is far away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sarmap.errors import OutputError, RequestError
+from sarmap.export.ledger import (
+    BLOCKS,
+    MAP,
+    PARTLY,
+    PIXELS,
+    STATUS,
+    Ledger,
+    failed,
+    read_attributes,
+    total,
+)
+from sarmap.export.location import begun_store, storage_errors
+from sarmap.types import Observation
+
+__all__ = ["BlockProgress", "read_progress"]
+
+
+@dataclass(frozen=True)
+class BlockProgress:
+    """How far a map is, in blocks."""
+
+    status: Literal["nothing", "unfinished", "finished"]
+    """What stands at the place."""
+    total: int
+    """Blocks of the map; 0 where there is nothing."""
+    done: int
+    """Blocks that are stored, those with unread pixels among them."""
+    failed: int
+    """Stored blocks that hold pixels which could not be read, and are tried again by resuming."""
+    pixels: Mapping[str, int] = field(default_factory=dict)
+    """Pixels per observation meaning in the blocks that are done."""
+
+    @property
+    def left(self) -> int:
+        """Blocks not stored yet."""
+        return self.total - self.done
+
+    @property
+    def complete(self) -> bool:
+        """True where nothing is left to be done or tried again."""
+        return self.status == "finished" and self.failed == 0
+
+
+def read_progress(out: str | Path) -> BlockProgress:
+    """How many blocks of a map are done: one listing and two small reads, wherever it is.
+
+    A local map that is being replaced tells of the new one, which stands beside it until it is
+    whole.
+
+    Raises
+    ------
+    RequestError
+        Something else than a map of sarmap stands there.
+    OutputError
+        The object store does not answer.
+    """
+    store = begun_store(out)
+    try:
+        return _progress(store, Path(str(out)).name)
+    except storage_errors() as error:
+        raise OutputError(
+            f"{Path(str(out)).name} does not answer ({type(error).__name__}): check `out` and the "
+            "credentials in the environment."
+        ) from error
+
+
+def _progress(store: Any, shown: str) -> BlockProgress:
+    attributes = None if store is None else read_attributes(store)
+    if store is None or attributes is None:
+        return BlockProgress("nothing", 0, 0, 0)
+    if STATUS not in attributes:
+        raise RequestError(f"{shown} is a Zarr store, but not a map that sarmap wrote.")
+    finished = attributes[STATUS] == "complete"
+    rows, columns = json.loads(attributes.get(BLOCKS, "{}")).get(MAP, (0, 0))
+    pixels = json.loads(attributes.get(PIXELS, "{}"))
+    if finished and not pixels.get("read_failed", 0) + attributes.get(PARTLY, 0):
+        return BlockProgress("finished", rows * columns, rows * columns, 0, pixels)
+    done = Ledger(store).read().get(MAP, {})
+    sums = total(done.values())
+    return BlockProgress(
+        "finished" if finished else "unfinished",
+        rows * columns,
+        len(done),
+        sum(map(failed, done.values())),
+        {code.meaning: sums[code] for code in Observation},
+    )
