@@ -7,6 +7,7 @@ from __future__ import annotations
 
 __all__ = [
     "CatalogError",
+    "ClusterError",
     "OutputError",
     "RequestError",
     "SarmapError",
@@ -33,6 +34,10 @@ class WeightsError(RequestError):
 
 class CatalogError(SarmapError):
     """The STAC catalogue could not be reached or answered nonsense (exit code 1)."""
+
+
+class ClusterError(SarmapError):
+    """A Dask cluster cannot be reached, or its workers cannot make this map (exit code 1)."""
 
 
 class OutputError(SarmapError):

@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from sarmap.cli.options import json_option, request_from, request_options
+from sarmap.cli.options import (
+    cluster_options,
+    json_option,
+    opened_client,
+    request_from,
+    request_options,
+)
 from sarmap.cli.printing import (
     echo_json,
     passes_record,
@@ -80,6 +86,7 @@ def plan(as_json: bool, **flags: Any) -> None:
     "--out iburi.zarr --products all",
 )
 @request_options()
+@cluster_options
 @json_option
 def map_(as_json: bool, **flags: Any) -> None:
     """Map landslides: search, read, predict, write.
@@ -88,9 +95,8 @@ def map_(as_json: bool, **flags: Any) -> None:
     """
     from sarmap.pipeline import map_landslides
 
-    request = request_from(flags)
-    with progress_bar() as progress:
-        result = map_landslides(request, progress=progress)
+    with opened_client(flags) as client, progress_bar() as progress:
+        result = map_landslides(request_from(flags), client, progress=progress)
     if as_json:
         echo_json(result_record(result))
     else:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from sarmap.request_file import make_request, read_request_file
 from sarmap.types import MapRequest
 
-__all__ = ["json_option", "products_of", "request_from", "request_options"]
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = [
+    "cluster_options",
+    "json_option",
+    "opened_client",
+    "products_of",
+    "request_from",
+    "request_options",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,3 +98,47 @@ def products_of(words: str, detector: str) -> tuple[str, ...]:
     if words != "all":
         return tuple(word.strip() for word in words.split(",") if word.strip())
     return tuple(name for name in PRODUCTS if name != "points" or str(detector).startswith("cnn"))
+
+
+_CLUSTER = [
+    click.option(
+        "--cluster",
+        metavar="SPEC",
+        help="threads, local, local:N, tcp://host:port, tls://host:port or a .yaml file. "
+        "Default: threads.",
+    ),
+    click.option(
+        "--performance-report",
+        metavar="FILE",
+        type=click.Path(),
+        help="Keep Dask's account of the run in an HTML file.",
+    ),
+]
+
+
+def cluster_options(function: F) -> F:
+    """Add `--cluster` and `--performance-report` to a command; `opened_client` reads them."""
+    for option in reversed(_CLUSTER):
+        function = option(function)
+    return function
+
+
+@contextmanager
+def opened_client(flags: dict[str, Any]) -> Iterator[Client | None]:
+    """The client that the flags of `cluster_options` ask for, taken out of `flags`; None: threads.
+
+    Raises:
+        RequestError: the flags are wrong, or an optional package is missing.
+        ClusterError: the scheduler does not answer, or no worker came in time.
+    """
+    from sarmap.cluster.opening import open_client
+
+    spec, report = flags.pop("cluster", None), flags.pop("performance_report", None)
+    debug = bool((click.get_current_context().obj or {}).get("debug"))
+    with open_client(spec, performance_report=report, say=_note, quiet=not debug) as client:
+        yield client
+
+
+def _note(line: str) -> None:
+    """One line for the person at the terminal; standard output stays the command's own."""
+    click.echo(line, err=True)

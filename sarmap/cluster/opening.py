@@ -1,0 +1,108 @@
+"""One context manager for every kind of cluster: open a client, and close what was opened.
+
+Nothing but the command line opens clients; the package takes one (`map_landslides(client=...)`).
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sarmap.cluster.config import Address, Local, Threads, read_cluster
+from sarmap.errors import RequestError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["open_client"]
+
+Say = Callable[[str], None]
+
+
+@contextmanager
+def open_client(
+    spec: Any = None,
+    *,
+    performance_report: str | Path | None = None,
+    say: Say | None = None,
+    quiet: bool = True,
+) -> Iterator[Client | None]:
+    """A Dask client for what `--cluster` says, or None for threads of this process.
+
+    What was opened here is closed on the way out, whatever happens: a cluster that was started is
+    stopped, one that ran already is left running.
+
+    Args:
+        spec: as `sarmap.cluster.config.read_cluster` takes it, or what it gave.
+        performance_report: HTML file to keep Dask's account of the run in.
+        say: called with one line per thing a user should know, such as the dashboard's address.
+        quiet: keep Dask's own log lines out of the terminal.
+
+    Raises:
+        RequestError: the specification is wrong, or a package that it needs is not installed.
+        ClusterError: the scheduler does not answer, or no worker came in time.
+    """
+    cluster = read_cluster(spec) if spec is None or isinstance(spec, str | Path) else spec
+    if isinstance(cluster, Threads):
+        if performance_report is not None:
+            raise RequestError(
+                "A performance report needs a cluster: give --cluster too, such as local."
+            )
+        yield None
+        return
+    from sarmap.cluster.report import check_report, reporting
+
+    if performance_report is not None:
+        check_report(performance_report)
+    with ExitStack() as stack:
+        if quiet:
+            stack.enter_context(_quiet())
+        client = stack.enter_context(_opened(cluster, quiet))
+        _tell(client, say)
+        if performance_report is not None:
+            stack.enter_context(reporting(performance_report))
+        yield client
+
+
+def _opened(cluster: Any, quiet: bool) -> Any:
+    """The context manager that opens one kind of cluster."""
+    from sarmap.cluster import kinds
+
+    if isinstance(cluster, Local):
+        return kinds.local_client(cluster, quiet=quiet)
+    if isinstance(cluster, Address):
+        return kinds.scheduler_client(cluster)
+    return kinds.started_client(cluster)
+
+
+def _tell(client: Client, say: Say | None) -> None:
+    """The dashboard's address, where there is one."""
+    link = client.dashboard_link
+    if say is not None and link:
+        say(f"dashboard {link}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Dask's own notes and tracebacks stay out of the terminal: what matters is said in a sentence.
+
+    Levels and filters are put back.
+    """
+    import distributed  # noqa: F401  sets levels when first imported
+
+    names = ["asyncio", "distributed", "tornado.application"]
+    names += [name for name in logging.root.manager.loggerDict if name.startswith("distributed.")]
+    levels = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in levels:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"distributed(\.|$)")
+            yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
