@@ -36,6 +36,8 @@ Orbit = Literal["ascending", "descending", "both"]
 Scaling = Literal["amplitude", "power", "db"]
 Kind = Literal["segment", "window", "pixel"]
 Instant = str | dt.datetime | dt.date
+Chunk = int | tuple[tuple[int, ...], tuple[int, ...]]
+"""Block edge in pixels, or the lengths of all blocks along y and along x."""
 
 
 class Observation(IntEnum):

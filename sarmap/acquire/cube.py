@@ -17,11 +17,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.acquire.header import place_scenes
-from sarmap.acquire.loader import Slice, load
+from sarmap.acquire.loader import Slice, block_lengths, load
 from sarmap.acquire.signing import Signer, make_signer
 from sarmap.acquire.source import item_source
 from sarmap.errors import RequestError
-from sarmap.types import CatalogSettings, Observation, Pass, Passes
+from sarmap.types import CatalogSettings, Chunk, Observation, Pass, Passes
 
 if TYPE_CHECKING:
     import pystac
@@ -41,7 +41,7 @@ def open_cube(
     grid: GeoBox,
     *,
     bands: Sequence[str] = ("vv", "vh"),
-    chunk: int = 1024,
+    chunk: Chunk = 1024,
 ) -> xr.Dataset:
     """Radar passes (and optical scenes) on one grid, lazily.
 
@@ -55,7 +55,7 @@ def open_cube(
         Radar bands named in the catalogue's `radar_assets` ('vv', 'vh'), and any of 'red', 'green'
         and 'blue', which are mosaicked from the passes' optical scenes.
     chunk
-        Block edge in pixels. The values do not depend on it.
+        Block edge in pixels, or all blocks' lengths along y and x. The values do not depend on it.
 
     Returns
     -------
@@ -76,8 +76,7 @@ def open_cube(
     CatalogError
         With `projection_from_file`, not one file could be opened.
     """
-    if chunk < 1:
-        raise RequestError(f"chunk={chunk} is no block edge: give at least 1 pixel.")
+    block_lengths(grid.shape, chunk)
     radar, optical = _split(bands, passes)
     ordered: list[Pass] = list(passes)
     variables: dict[str, Any] = {}
@@ -124,7 +123,7 @@ def _radar(
     bands: Sequence[str],
     grid: GeoBox,
     catalog: CatalogSettings,
-    chunk: int,
+    chunk: Chunk,
 ) -> dict[str, Any]:
     """Power per band and observation, by time."""
     assets = {band: (catalog.radar_assets[band], 1, f"radar_assets[{band!r}]") for band in bands}
@@ -138,7 +137,7 @@ def _radar(
     return variables | {"observation": (("time", "y", "x"), _observation(pixels, 1), _flags())}
 
 
-def _optical(passes: Passes, bands: Sequence[str], grid: GeoBox, chunk: int) -> dict[str, Any]:
+def _optical(passes: Passes, bands: Sequence[str], grid: GeoBox, chunk: Chunk) -> dict[str, Any]:
     """Reflectance per band and its observation, one mosaic of all optical scenes."""
     catalog = passes.catalog
     if not passes.optical:

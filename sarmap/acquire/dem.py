@@ -164,6 +164,10 @@ def _warp_group(
     empty = np.full((CELL, CELL), np.nan, np.float32)
     if not all(map(math.isfinite, bounds)) or bounds[0] > bounds[2]:
         return empty
+    # only tiles under the cell: which others a map needs must not move the lattice by a rounding
+    group = [source for source in group if _under(source, bounds)]
+    if not group:
+        return empty
     lattice = group[0].transform
     assert lattice is not None
     left, top = ~lattice * (bounds[0], bounds[3])
@@ -179,6 +183,15 @@ def _warp_group(
     # Both lattices are about as fine: the plain kernel, not the one GDAL widens to average.
     plain = {"XSCALE": 1, "YSCALE": 1}
     return resample(joined, here, theirs, there, crs, (CELL, CELL), Resampling.cubic, **plain)
+
+
+def _under(source: Source, bounds: Sequence[float]) -> bool:
+    """True where a tile meets bounds (left, bottom, right, top) in its CRS, kernel included."""
+    size = abs(_affine(source).a)
+    left, bottom, right, top = source.bounds
+    reach = (KERNEL + 1) * size
+    across = left < bounds[2] + reach and right > bounds[0] - reach
+    return across and bottom < bounds[3] + reach and top > bounds[1] - reach
 
 
 def _paste(

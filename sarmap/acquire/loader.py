@@ -21,11 +21,12 @@ from sarmap.acquire.reader import SceneReader
 from sarmap.acquire.signing import Signer
 from sarmap.acquire.source import Bounds, Source
 from sarmap.errors import RequestError
+from sarmap.types import Chunk
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-__all__ = ["Slice", "check_grid", "load"]
+__all__ = ["Slice", "block_lengths", "check_grid", "load"]
 
 Slice = Mapping[str, Source]
 """Band name -> what to read, for one scene."""
@@ -48,12 +49,37 @@ def check_grid(grid: GeoBox) -> int:
     return int(epsg)
 
 
+def block_lengths(shape: Any, chunk: Chunk) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Block lengths along both axes of a grid.
+
+    Raises
+    ------
+    RequestError
+        The edge is below 1, or the lengths do not add up to the grid.
+
+    >>> block_lengths((5, 2), 2), block_lengths((5, 2), ((3, 2), (2,)))
+    (((2, 2, 1), (2,)), ((3, 2), (2,)))
+    """
+    rows, columns = (int(length) for length in tuple(shape))
+    if isinstance(chunk, int):
+        if chunk < 1:
+            raise RequestError(f"chunk={chunk} is no block edge: give at least 1 pixel.")
+        return _cut(rows, chunk), _cut(columns, chunk)
+    if (sum(chunk[0]), sum(chunk[1])) != (rows, columns) or min(*chunk[0], *chunk[1]) < 1:
+        raise RequestError(f"chunk={chunk} does not add up to the grid of {rows} x {columns} px.")
+    return chunk
+
+
+def _cut(length: int, edge: int) -> tuple[int, ...]:
+    return tuple(min(edge, length - start) for start in range(0, length, edge))
+
+
 def load(
     passes: Sequence[Sequence[Slice]],
     bands: Sequence[str],
     grid: GeoBox,
     *,
-    chunk: int,
+    chunk: Chunk,
     signer: Signer,
     positive: bool,
 ) -> da.Array:
@@ -69,7 +95,7 @@ def load(
     grid
         Where the pixels are wanted.
     chunk
-        Block edge, pixels.
+        Block edge, or all blocks' lengths along both axes, pixels.
     signer
         Applied to each href when it is read.
     positive
@@ -82,7 +108,9 @@ def load(
     """
     records, counts = _records(passes, bands, grid, check_grid(grid))
     reader = partial(SceneReader, signer=signer, positive=positive)
-    slices = _stack(records, bands, grid, (counts, (len(bands),), chunk, chunk), reader)
+    slices = _stack(
+        records, bands, grid, (counts, (len(bands),), *block_lengths(grid.shape, chunk)), reader
+    )
     mosaics: da.Array = da.map_blocks(
         mosaic,
         slices,

@@ -289,10 +289,16 @@ class SceneReader:
         return (box[0] + down, box[1] + down, box[2] + right, box[3] + right)
 
     def _read_cells(self, box: Box) -> NDArray[np.float32]:
-        """Resampled pixels, assembled from whole cells of the grid's lattice."""
+        """Resampled pixels, assembled from whole cells of the CRS's own lattice.
+
+        Cells begin at multiples of their edge from the CRS's origin, not from the grid's corner, so
+        that two grids that share pixels share their values.
+        """
         out = np.full((box[1] - box[0], box[3] - box[2]), np.nan, np.float32)
-        for row in range(box[0] - box[0] % CELL, box[1], CELL):
-            for column in range(box[2] - box[2] % CELL, box[3], CELL):
+        down = round(self.transform.f / self.transform.e)
+        along = round(self.transform.c / self.transform.a)
+        for row in range(box[0] - (box[0] + down) % CELL, box[1], CELL):
+            for column in range(box[2] - (box[2] + along) % CELL, box[3], CELL):
                 top, bottom = max(row, box[0]), min(row + CELL, box[1])
                 left, right = max(column, box[2]), min(column + CELL, box[3])
                 cell = self._read_cell(row, column)

@@ -23,10 +23,10 @@ from sarmap.acquire.cube import grid_coords
 from sarmap.acquire.dem import CELL, Dem, find_dem, from_cells
 from sarmap.acquire.geometry import LookModel, look_model
 from sarmap.acquire.layover import HALO, cell_hidden
-from sarmap.acquire.loader import check_grid
+from sarmap.acquire.loader import block_lengths, check_grid
 from sarmap.acquire.slope import Lattice, horn, slope_degrees
 from sarmap.errors import RequestError
-from sarmap.types import CatalogSettings, Observation, Passes
+from sarmap.types import CatalogSettings, Chunk, Observation, Passes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ def open_terrain(
     *,
     catalog: str | CatalogSettings | Mapping[str, Any],
     passes: Passes | None = None,
-    chunk: int = 1024,
+    chunk: Chunk = 1024,
 ) -> xr.Dataset:
     """Terrain under a grid, lazily.
 
@@ -72,7 +72,7 @@ def open_terrain(
     passes
         Radar passes whose geometry is wanted too.
     chunk
-        Block edge in pixels. The values do not depend on it.
+        Block edge in pixels, or all blocks' lengths along y and x. The values do not depend on it.
 
     Returns
     -------
@@ -98,22 +98,20 @@ def open_terrain(
             f"Slope needs a projected grid in metres, and this one is in {crs}: give crs= as a UTM "
             "zone, e.g. 'EPSG:32654'."
         )
-    if chunk < 1:
-        raise RequestError(f"chunk={chunk} is no block edge: give at least 1 pixel.")
+    chunks = block_lengths(grid.shape, chunk)
     # The halo of layover reaches one cell out, and 30 m is the usual cell's pixel.
-    dem = find_dem(grid, settings, margin=MARGIN_CELLS * CELL * 30.0 if passes else 500.0)
+    dem = find_dem(grid, settings, margin=MARGIN_CELLS * CELL * 30.0 + 500.0 if passes else 500.0)
     look = None if passes is None else look_model(passes)
-    maker = _Maker(dem, look, grid.affine, chunk)
+    maker = _Maker(dem, look, grid.affine, chunks)
     return _dataset(maker, grid, settings)
 
 
 def _dataset(maker: _Maker, grid: GeoBox, settings: CatalogSettings) -> xr.Dataset:
     """The layers of a maker as named variables; what nobody asks for is never made."""
-    chunks = _chunks(grid.shape, maker.chunk)
     variables: dict[str, Any] = {}
     for name, dtype in maker.layers.items():
         layer: da.Array = da.map_blocks(
-            maker.block, name, dtype=dtype, chunks=chunks, meta=np.empty((0, 0), dtype)
+            maker.block, name, dtype=dtype, chunks=maker.chunks, meta=np.empty((0, 0), dtype)
         )
         variables[name] = (("y", "x"), layer, _ATTRS[name])
     attrs: dict[str, Any] = {
@@ -126,18 +124,6 @@ def _dataset(maker: _Maker, grid: GeoBox, settings: CatalogSettings) -> xr.Datas
     return xr.Dataset(variables, coords=grid_coords(grid), attrs=attrs)
 
 
-def _chunks(shape: Any, chunk: int) -> tuple[tuple[int, ...], ...]:
-    """Block lengths along both axes.
-
-    >>> _chunks((5, 2), 2)
-    ((2, 2, 1), (2,))
-    """
-    return tuple(
-        tuple(min(chunk, length - start) for start in range(0, length, chunk))
-        for length in tuple(shape)
-    )
-
-
 @dataclass(frozen=True)
 class _Maker:
     """Makes one block of terrain; travels with each task."""
@@ -148,8 +134,8 @@ class _Maker:
     """The radar's geometry; None: not wanted."""
     transform: Affine
     """Pixel of the map's grid to its CRS."""
-    chunk: int
-    """Block edge, pixels."""
+    chunks: tuple[tuple[int, ...], tuple[int, ...]]
+    """Block lengths along y and x, pixels."""
 
     @property
     def layers(self) -> dict[str, Any]:
