@@ -14,6 +14,7 @@ import click
 from sarmap.cli.maps import finish
 from sarmap.cli.options import json_option
 from sarmap.cli.printing import echo_json, print_result, progress_bar, result_record
+from sarmap.cli.startup import import_libraries
 from sarmap.errors import RequestError
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def demo(
     The first run simulates the event (a few minutes) and keeps it; every run then asks a STAC API
     on this machine, reads COGs over HTTP, and ends with a map, a picture and a score.
     """
+    import_libraries()
     from sarmap.assess.scores import assess_map
     from sarmap.cli.options import products_of
     from sarmap.pipeline import map_landslides

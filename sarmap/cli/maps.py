@@ -24,6 +24,7 @@ from sarmap.cli.printing import (
     progress_bar,
     result_record,
 )
+from sarmap.cli.startup import import_libraries
 
 __all__ = ["finish", "map_", "plan", "search"]
 
@@ -93,6 +94,7 @@ def map_(as_json: bool, **flags: Any) -> None:
 
     FILE is an optional request in YAML or TOML; flags override it.
     """
+    import_libraries()
     from sarmap.pipeline import map_landslides
 
     with opened_client(flags) as client, progress_bar() as progress:

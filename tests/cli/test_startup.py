@@ -1,0 +1,45 @@
+"""The lean start of the command line: less is imported, and nothing is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+LEAN = "import sys; from sarmap.cli.startup import import_libraries; import_libraries();"
+
+
+def _run(code: str) -> list[str]:
+    """What a fresh interpreter prints after a lean start."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEAN + code], capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+def test_unused_libraries_stay_away() -> None:
+    unused = ("scipy", "aiohttp", "boto3", "botocore", "distributed", "tensorflow", "keras")
+    assert _run(f"print(*(name for name in {unused!r} if name in sys.modules))") == []
+    needed = ("xarray", "dask.array", "stackstac", "rasterio")
+    assert _run(f"print(*(name for name in {needed!r} if name in sys.modules))") == [*needed]
+
+
+def test_left_out_libraries_can_still_be_imported() -> None:
+    assert _run("import scipy.ndimage, boto3; print(scipy.ndimage.__name__, boto3.__name__)") == [
+        "scipy.ndimage",
+        "boto3",
+    ]
+
+
+def test_rasterio_finds_boto3_when_it_asks_for_credentials() -> None:
+    code = (
+        "from rasterio.session import AWSSession;"
+        "s = AWSSession(aws_access_key_id='a', aws_secret_access_key='b', region_name='eu-west-1');"
+        "print('boto3' in sys.modules, s.get_credential_options()['AWS_REGION'])"
+    )
+    assert _run(code) == ["True", "eu-west-1"]
+
+
+def test_a_second_start_changes_nothing() -> None:
+    assert _run("first = set(sys.modules); import_libraries(); print(first == set(sys.modules))")[
+        0
+    ] == str(True)
