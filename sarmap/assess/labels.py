@@ -1,4 +1,4 @@
-"""What is known of the ground: landslide polygons, and where nobody looked, as a mask of any window.
+"""What is known of the ground: landslide polygons, and where nobody looked, as masks of windows.
 
 Pixels are 1 (landslide), 0 (other land) or `NOT_LABELLED`: outside the surveyed area, or under the
 clouds of the images the inventory was drawn on. Those neither train nor score. Polygons are burnt
@@ -153,9 +153,7 @@ def read_labels(
     )
 
 
-def _read(
-    given: GeoDataFrame | str | Path, layer: str | None, crs: Any, what: str
-) -> GeoDataFrame:
+def _read(given: GeoDataFrame | str | Path, layer: str | None, crs: Any, what: str) -> GeoDataFrame:
     if isinstance(given, str | Path):
         return read_inventory(given, layer=layer, crs=crs)
     if given.crs is None and crs is None:

@@ -38,6 +38,7 @@ class Confusion:
     TRUE_POSITIVE = 1
     FALSE_POSITIVE = 2
     FALSE_NEGATIVE = 3
+    NOT_LABELLED = 254
     UNSEEN = 255
 
 

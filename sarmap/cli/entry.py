@@ -13,7 +13,7 @@ import click
 
 import sarmap
 from sarmap.cli.events import demo, simulate
-from sarmap.cli.learning import assess
+from sarmap.cli.assessing import assess
 from sarmap.cli.maps import map_, plan, search
 from sarmap.errors import SarmapError
 

@@ -1,0 +1,190 @@
+"""The map of right and wrong: each pixel's outcome as GeoTIFF, Zarr and picture.
+
+Colours are those of Okabe and Ito (Color Universal Design, 2008), which colour-blind readers tell
+apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarmap.assess.scores import Confusion
+from sarmap.assess.tally import Sink
+from sarmap.errors import OutputError, RequestError
+from sarmap.export.georeference import coordinate_attrs, spatial_ref_attrs
+from sarmap.export.provenance import Provenance
+
+__all__ = ["COLOURS", "MEANINGS", "outcome_image", "write_outcome_zarr", "writing_outcomes"]
+
+COLOURS = {
+    Confusion.TRUE_NEGATIVE: "#f7f7f7",
+    Confusion.TRUE_POSITIVE: "#009e73",
+    Confusion.FALSE_POSITIVE: "#d55e00",
+    Confusion.FALSE_NEGATIVE: "#0072b2",
+    Confusion.NOT_LABELLED: "#c9b9d6",
+    Confusion.UNSEEN: "#9e9e9e",
+}
+"""Colour of each outcome."""
+MEANINGS = {
+    Confusion.TRUE_NEGATIVE: "true_negative",
+    Confusion.TRUE_POSITIVE: "true_positive",
+    Confusion.FALSE_POSITIVE: "false_positive",
+    Confusion.FALSE_NEGATIVE: "false_negative",
+    Confusion.NOT_LABELLED: "not_labelled",
+    Confusion.UNSEEN: "not_seen",
+}
+"""Meaning of each outcome."""
+_TILE = 512
+
+
+@contextmanager
+def writing_outcomes(file: Path, grid: Any, made: Provenance) -> Iterator[Sink]:
+    """A sink of outcome rows, top to bottom, that becomes a cloud-optimised GeoTIFF at the end.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    import rasterio
+    import rasterio.errors
+    from rasterio.windows import Window
+
+    rows, columns = (int(n) for n in grid.shape)
+    plain = file.with_name(f"plain-{file.name}")
+    profile = {
+        "driver": "GTiff",
+        "dtype": "uint8",
+        "count": 1,
+        "height": rows,
+        "width": columns,
+        "crs": grid.crs.to_wkt(),
+        "transform": grid.transform,
+        "tiled": True,
+        "blockxsize": _TILE,
+        "blockysize": _TILE,
+        "compress": "lzw",
+        "bigtiff": "if_safer",
+    }
+    try:
+        with rasterio.Env(GDAL_CACHEMAX=256), rasterio.open(plain, "w", **profile) as image:
+
+            def sink(top: int, outcome: NDArray[np.uint8]) -> None:
+                image.write(outcome, 1, window=Window(0, top, columns, outcome.shape[0]))
+
+            yield sink
+            image.write_colormap(1, {code: _rgba(text) for code, text in COLOURS.items()})
+            image.set_band_description(1, "outcome")
+            image.update_tags(**_tags(made))
+        _lay_out(plain, file)
+    except rasterio.errors.RasterioError as error:
+        raise OutputError(
+            f"{file.name} cannot be written: GDAL found no way ({type(error).__name__}); is the "
+            "disk full?"
+        ) from error
+    finally:
+        plain.unlink(missing_ok=True)
+
+
+def _lay_out(plain: Path, file: Path) -> None:
+    import rasterio
+    import rasterio.shutil
+
+    options: dict[str, Any] = {
+        "compress": "deflate",
+        "blocksize": _TILE,
+        "overviews": "ignore_existing",
+        "overview_resampling": "NEAREST",
+        "bigtiff": "if_safer",
+    }
+    with rasterio.Env(GDAL_CACHEMAX=256):
+        rasterio.shutil.copy(plain, file, driver="COG", **options)
+
+
+def _rgba(colour: str) -> tuple[int, int, int, int]:
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return red, green, blue, 255
+
+
+def _tags(made: Provenance) -> dict[str, str]:
+    tags = {
+        "SIMULATED": "YES" if made.simulated else "NO",
+        "TIFFTAG_IMAGEDESCRIPTION": f"{'SIMULATED: ' if made.simulated else ''}a landslide map "
+        "against an inventory",
+        "TIFFTAG_COPYRIGHT": made.attribution,
+        "OUTCOMES": ", ".join(f"{code} {text}" for code, text in MEANINGS.items()),
+        "DETECTOR": made.detector,
+    }
+    return {key: text for key, text in tags.items() if text}
+
+
+def write_outcome_zarr(image: Path, out: Path, grid: Any, made: Provenance) -> None:
+    """The outcomes of a GeoTIFF as a Zarr v3 store, block by block.
+
+    Raises
+    ------
+    OutputError
+        The store cannot be written.
+    """
+    import dask
+    import rioxarray
+    import xarray as xr
+
+    opened = rioxarray.open_rasterio(image, chunks={"x": 1024, "y": 1024})
+    if not isinstance(opened, xr.DataArray):
+        raise OutputError(f"{image.name} did not open as one raster.")
+    outcome = opened.isel(band=0, drop=True)
+    outcome.attrs = {
+        "long_name": "outcome of the map against the inventory",
+        "flag_values": np.array(list(MEANINGS), np.uint8),
+        "flag_meanings": " ".join(MEANINGS.values()),
+        "grid_mapping": "spatial_ref",
+    }
+    dataset = xr.Dataset({"outcome": outcome}).assign_coords(
+        {axis: (axis, opened[axis].values, coordinate_attrs(grid, axis)) for axis in ("y", "x")}
+    )
+    dataset["spatial_ref"].attrs = spatial_ref_attrs(grid)
+    dataset.attrs = {
+        "Conventions": "CF-1.11",
+        "title": f"{'SIMULATED: ' if made.simulated else ''}a landslide map against an inventory",
+        "detector": made.detector,
+        "simulated": int(made.simulated),
+        "attribution": made.attribution,
+    }
+    try:
+        with dask.config.set(scheduler="threads"):
+            dataset.to_zarr(out, mode="w", zarr_format=3, consolidated=False)
+    except OSError as error:
+        raise OutputError(
+            f"{out.name} cannot be written ({error.strerror or type(error).__name__})."
+        ) from error
+
+
+def outcome_image(image: Path, max_size: int) -> NDArray[np.uint8]:
+    """The outcomes at picture size: every n-th pixel, so that shares of colours stay true.
+
+    Raises
+    ------
+    RequestError
+        The file is no outcome image.
+    """
+    import rasterio
+    import rasterio.errors
+    from rasterio.enums import Resampling
+
+    try:
+        with rasterio.open(image) as raster:
+            edge = max(-(-max(raster.shape) // max_size), 1)
+            shape = (max(raster.height // edge, 1), max(raster.width // edge, 1))
+            small: NDArray[np.uint8] = raster.read(
+                1, out_shape=shape, resampling=Resampling.nearest
+            )
+    except rasterio.errors.RasterioError as error:
+        raise RequestError(f"{image.name} is no outcome image.") from error
+    return small
