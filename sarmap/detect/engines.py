@@ -27,7 +27,15 @@ from numpy.typing import NDArray
 from sarmap.detect.manifest import Manifest
 from sarmap.errors import RequestError
 
-__all__ = ["Choice", "Engine", "choose_engine", "make_engine", "native_bf16", "usable_cores"]
+__all__ = [
+    "Choice",
+    "Engine",
+    "allow_cores",
+    "choose_engine",
+    "make_engine",
+    "native_bf16",
+    "usable_cores",
+]
 
 ENGINES = ("auto", "openvino", "tensorflow")
 PRECISIONS = ("auto", "f32", "bf16")
@@ -98,13 +106,25 @@ def native_bf16() -> bool:
     return not {"amx_bf16", "avx512_bf16"}.isdisjoint(flags)
 
 
+_ALLOWED: list[int] = []
+"""The last number given to `allow_cores`, if any."""
+
+
+def allow_cores(count: int) -> None:
+    """Keep engines that are made from now on in this process to so many threads.
+
+    Called on a cluster's workers, which share a machine (`sarmap.cluster.plugin`).
+    """
+    _ALLOWED[:] = [max(count, 1)]
+
+
 def usable_cores() -> int:
     """Cores the network may use in this process: its share, on a Dask worker its threads."""
     from dask.system import CPU_COUNT
 
     cores = int(CPU_COUNT)  # affinity and cgroup limits are in it
     affinity = getattr(os, "sched_getaffinity", None)
-    cores = min(cores, len(affinity(0))) if affinity else cores
+    cores = min([cores, *_ALLOWED, *([len(affinity(0))] if affinity else [])])
     if "distributed" in sys.modules:
         from distributed import get_worker
 

@@ -1,7 +1,8 @@
 """Detectors by name or path: weights found, checked against their manifest, and made callable.
 
-A loaded detector is a light handle. It pickles as a name or path, a SHA-256, an engine and a
-precision; each worker process loads the weights once, and refuses other weights than the map was
+A loaded detector is a light handle. It pickles as a name, path or URL, what the manifest says of
+the weights (their SHA-256 among it), an engine and a precision; unpickling reads nothing. Each
+worker process finds the weights once, at its first block, and refuses others than the map was
 started with.
 """
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from sarmap.detect.engines import Engine, choose_engine, make_engine
 from sarmap.detect.manifest import Manifest, digest, read_manifest
+from sarmap.detect.remote import fetch_manifest, fetch_weights, is_address
 from sarmap.errors import RequestError, WeightsError
 from sarmap.types import Detector
 
@@ -33,7 +35,7 @@ class NetworkDetector:
     """A network with its weights, ready to answer tiles (`sarmap.types.Detector`)."""
 
     def __init__(
-        self, manifest: Manifest, folder: Path, source: str, engine: str, precision: str
+        self, manifest: Manifest, folder: Path | None, source: str, engine: str, precision: str
     ) -> None:
         self.manifest = manifest
         self.name = manifest.name
@@ -73,8 +75,28 @@ class NetworkDetector:
         """Start the engine now rather than at the first call, and give it; later calls reuse it."""
         with self._lock:
             if self._engine is None:
-                self._engine = make_engine(self.manifest, self._folder, self.engine, self.precision)
+                folder = self._find_weights()
+                self._engine = make_engine(self.manifest, folder, self.engine, self.precision)
             return self._engine
+
+    def find_weights(self) -> None:
+        """Find (or fetch) and check the weights now rather than at the first call.
+
+        Raises
+        ------
+        WeightsError
+            This process cannot find them, or they are not those the map was started with.
+        RequestError
+            This processor lacks the precision that the map was started with.
+        """
+        with self._lock:
+            self._find_weights()
+
+    def _find_weights(self) -> Path:
+        if self._folder is None:
+            choose_engine(self.engine, self.precision)
+            self._folder = _same_weights(self._source, self.manifest)
+        return self._folder
 
     @property
     def provenance(self) -> dict[str, str | int | float]:
@@ -88,7 +110,8 @@ class NetworkDetector:
         }
 
     def __reduce__(self) -> tuple[Any, tuple[str, str, str, str]]:
-        return _reload, (self._source, self.sha256, self.engine, self.precision)
+        record = self.manifest.model_dump_json(exclude=_STAY_BEHIND, exclude_defaults=True)
+        return _reload, (self._source, record, self.engine, self.precision)
 
     def __dask_tokenize__(self) -> tuple[str, ...]:
         return (type(self).__name__, self.sha256, self.engine, self.precision)
@@ -108,8 +131,9 @@ def load_detector(
     Parameters
     ----------
     name_or_path
-        One of `detector_names`; or a manifest (``.json``), the weights file beside one, or a
-        folder that holds exactly one manifest.
+        One of `detector_names`; a manifest (``.json``), the weights file beside one, or a folder
+        that holds exactly one manifest; or the URL (``https://``, ``s3://`` ...) of a manifest or
+        weights file, which may end in ``#sha256=`` and the weights' hash.
     engine
         'auto' (OpenVINO), 'openvino' or 'tensorflow'.
     precision
@@ -135,6 +159,10 @@ def load_detector(
 
         detector: Any = LogRatio()
         return cast(Detector, detector)
+    if is_address(str(name_or_path)):
+        source = str(name_or_path)
+        manifest, folder = fetch_manifest(source)
+        return NetworkDetector(manifest, folder, source, choice.engine, choice.precision)
     path, source = _find(name_or_path)
     manifest = read_manifest(path)
     _check_digest(manifest, path.parent)
@@ -147,26 +175,45 @@ def detector_names() -> tuple[str, ...]:
     return tuple(sorted({*shipped, *ALIASES, LOG_RATIO}))
 
 
+_STAY_BEHIND = {"training", "scores", "licence", "card"}
+"""What of a manifest no worker needs."""
 _RELOAD = threading.Lock()
 
 
-def _reload(source: str, sha256: str, engine: str, precision: str) -> NetworkDetector:
-    """Unpickle a handle; all copies in one process share one detector."""
-    with _RELOAD:  # the cache alone would let two threads load at once
-        return _load_once(source, sha256, engine, precision)
+def _reload(source: str, record: str, engine: str, precision: str) -> NetworkDetector:
+    """Unpickle a handle; all copies in one process share one detector.
+
+    Dask's scheduler unpickles graphs too, and needs no weights: nothing is read here.
+    """
+    with _RELOAD:  # the cache alone would let two threads make one each
+        return _reload_once(source, record, engine, precision)
 
 
 @lru_cache(maxsize=8)
-def _load_once(source: str, sha256: str, engine: str, precision: str) -> NetworkDetector:
-    """Load what a handle names, and only the same weights."""
-    detector = load_detector(source, engine=engine, precision=precision)
-    assert isinstance(detector, NetworkDetector)
-    if detector.sha256 != sha256:
+def _reload_once(source: str, record: str, engine: str, precision: str) -> NetworkDetector:
+    manifest = Manifest.model_validate_json(record)
+    return NetworkDetector(manifest, None, source, engine, precision)
+
+
+def _same_weights(source: str, asked: Manifest) -> Path:
+    """The folder of the weights that a handle names, and only of the same weights."""
+    if is_address(source):
+        return fetch_weights(source, asked)
+    try:
+        path, _ = _find(source)
+    except WeightsError as error:
         raise WeightsError(
-            f"Weights {detector.name} on this worker are not those the map was started with "
-            f"({detector.sha256[:12]}, not {sha256[:12]}): install the same ones on every worker."
+            f"Weights {asked.name} are not on this worker: give their URL instead of a path "
+            "(https:// or s3://), or install them on every worker."
+        ) from error
+    found = read_manifest(path)
+    if found.sha256 != asked.sha256:
+        raise WeightsError(
+            f"Weights {asked.name} on this worker are not those the map was started with "
+            f"({found.sha256[:12]}, not {asked.sha256[:12]}): install the same on every worker."
         )
-    return detector
+    _check_digest(found, path.parent)
+    return path.parent
 
 
 def _find(name_or_path: str | Path) -> tuple[Path, str]:
