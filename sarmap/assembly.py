@@ -12,7 +12,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError, SarmapError
-from sarmap.types import CatalogSettings, Detector, MapRequest, Passes
+from sarmap.types import CatalogSettings, Chunk, Detector, MapRequest, Passes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from sarmap.detect.protocol import DetectorSpec
 
-__all__ = ["Assembly", "Prepared", "assemble", "prepare"]
+__all__ = ["Assembly", "Margins", "Prepared", "assemble", "blocks_of", "prepare"]
 
 DEFAULT_CHUNK = 1024
+Margins = tuple[tuple[int, int], tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,14 @@ class Prepared:
     """The result grid."""
     chunk: int
     """Block edge, pixels."""
+    margins: Margins = ((0, 0), (0, 0))
+    """Pixels (above, below), (left, right) of the grid that are read too, so that nothing is
+    mirrored at its border."""
+    looks: tuple[Passes, ...] = ()
+    """Per entry of `passes` those whose scenes tell the radar's geometry; empty: the same."""
+    layered: bool = False
+    """Lay orbits over one another, each pixel from the first that saw it, instead of fusing them
+    (with orbit='both': those of one direction, before the directions are fused)."""
 
 
 @dataclass(frozen=True)
@@ -146,34 +155,114 @@ def assemble(prepared: Prepared) -> Assembly:
     """
     from sarmap.detect.fusion import fuse
 
-    parts = [_assemble_orbit(prepared, passes) for passes in prepared.passes]
+    looks = prepared.looks or prepared.passes
+    parts = [
+        _assemble_orbit(prepared, passes, look)
+        for passes, look in zip(prepared.passes, looks, strict=True)
+    ]
     warnings = tuple(dict.fromkeys(w for part in parts for w in part.warnings))
-    dataset = parts[0].dataset if len(parts) == 1 else fuse([part.dataset for part in parts])
-    if len(parts) > 1 and "slope" in parts[0].dataset:
-        dataset["slope"] = parts[0].dataset["slope"]
+    maps = [part.dataset for part in parts]
+    if prepared.layered:
+        maps = _lay_over(prepared, maps)
+    dataset = maps[0] if len(maps) == 1 else fuse(maps)
+    if len(maps) > 1:
+        if "slope" in maps[0]:
+            dataset["slope"] = maps[0]["slope"]
+        for one in maps if prepared.layered else ():
+            dataset[f"orbit_{one.attrs['orbit_state']}"] = one["orbit"]
     return Assembly(dataset, parts[0].composite, warnings)
 
 
-def _assemble_orbit(prepared: Prepared, passes: Passes) -> Assembly:
-    """Cube, terrain, composite and prediction of one orbit."""
+def _lay_over(prepared: Prepared, maps: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Maps laid over one another: all of them, or with orbit='both' those of each direction."""
+    from sarmap.detect.layering import lay_over
+
+    apart = prepared.request.orbit == "both"
+    kinds = [passes.orbit_state if apart else "" for passes in prepared.passes]
+    return [
+        lay_over(
+            [one for one, kind in zip(maps, kinds, strict=True) if kind == wanted],
+            [
+                passes.relative_orbit
+                for passes, kind in zip(prepared.passes, kinds, strict=True)
+                if kind == wanted
+            ],
+        )
+        for wanted in dict.fromkeys(kinds)
+    ]
+
+
+def _read_grid(prepared: Prepared) -> tuple[GeoBox, Chunk]:
+    """The grid that is read, context and all, and its blocks: cropped, they are whole blocks."""
+    from affine import Affine
+    from odc.geo.geobox import GeoBox
+
+    (above, below), (left, right) = prepared.margins
+    grid, chunk = prepared.grid, prepared.chunk
+    if not any((above, below, left, right)):
+        return grid, chunk
+    height, width = (int(length) for length in grid.shape)
+    corner = grid.affine * Affine.translation(-left, -above)
+    wide = GeoBox((above + height + below, left + width + right), corner, grid.crs)
+    return wide, (blocks_of(height, chunk, (above, below)), blocks_of(width, chunk, (left, right)))
+
+
+def blocks_of(length: int, chunk: int, margin: tuple[int, int]) -> tuple[int, ...]:
+    """Block lengths of an axis with its context.
+
+    >>> blocks_of(2500, 1024, (16, 48))
+    (1040, 1024, 500)
+    """
+    blocks = [min(chunk, length - start) for start in range(0, length, chunk)]
+    blocks[0] += margin[0]
+    blocks[-1] += margin[1]
+    return tuple(blocks)
+
+
+def _cropped(data: Any, prepared: Prepared) -> Any:
+    """A Dataset or DataArray without its context; windows whose centre lies in it are left out."""
+    from sarmap.acquire.cube import grid_coords
+
+    grid = prepared.grid
+    if not any(map(any, prepared.margins)):
+        return data
+    own = {
+        dim: slice(before, before + int(length))
+        for dim, (before, _), length in zip(("y", "x"), prepared.margins, grid.shape, strict=True)
+    }
+    cropped = data.isel(own).assign_coords(grid_coords(grid))
+    box = grid.boundingbox
+    for dim, low, high in (("y", box.bottom, box.top), ("x", box.left, box.right)):
+        name = f"window_{dim}"
+        if name in cropped.dims:
+            inside = (cropped[name].values > low) & (cropped[name].values <= high)
+            cropped = cropped.isel({name: inside})
+    return cropped
+
+
+def _assemble_orbit(prepared: Prepared, passes: Passes, look: Passes) -> Assembly:
+    """Cube, terrain, composite and prediction of one orbit, on the map's own grid."""
     from sarmap.acquire.cube import open_cube
     from sarmap.compose.composites import make_composite, needs_optical, required_radar_bands
     from sarmap.detect.prediction import predict
 
-    spec, grid = prepared.spec, prepared.grid
+    spec = prepared.spec
+    grid, chunk = _read_grid(prepared)
     bands = required_radar_bands(spec.bands)
     if needs_optical(spec.bands):
         bands = (*bands, *(band for band in spec.bands if band in ("red", "green", "blue")))
-    cube = open_cube(passes, grid, bands=bands, chunk=prepared.chunk)
-    terrain, warnings = _terrain(prepared, passes)
+    cube = open_cube(passes, grid, bands=bands, chunk=chunk)
+    terrain, warnings = _terrain(prepared, look, grid, chunk)
     composite = make_composite(cube, terrain, spec.bands, scaling=spec.scaling)
     dataset = predict(composite, prepared.detector, overlap=prepared.request.overlap)
     if terrain is not None:
         dataset["slope"] = terrain["slope"]
-    return Assembly(dataset, composite, warnings)
+    return Assembly(_cropped(dataset, prepared), _cropped(composite, prepared), warnings)
 
 
-def _terrain(prepared: Prepared, passes: Passes) -> tuple[xr.Dataset | None, tuple[str, ...]]:
+def _terrain(
+    prepared: Prepared, look: Passes, grid: GeoBox, chunk: Chunk
+) -> tuple[xr.Dataset | None, tuple[str, ...]]:
     """Terrain with layover and shadow; its absence is an error only where the detector reads it."""
     from sarmap.acquire.terrain import open_terrain
     from sarmap.compose.composites import needs_terrain
@@ -183,9 +272,7 @@ def _terrain(prepared: Prepared, passes: Passes) -> tuple[xr.Dataset | None, tup
     if prepared.catalog.dem_collection is None and not needed:
         return None, (f"Catalogue {prepared.catalog.name!r} has no elevation: {blind}.",)
     try:
-        terrain = open_terrain(
-            prepared.grid, catalog=prepared.catalog, passes=passes, chunk=prepared.chunk
-        )
+        terrain = open_terrain(grid, catalog=prepared.catalog, passes=look, chunk=chunk)
     except RequestError as error:
         if needed:
             raise

@@ -32,6 +32,7 @@ def map_landslides(
     client: Client | None = None,
     *,
     progress: Progress | None = None,
+    prepared: Prepared | None = None,
 ) -> MapResult:
     """Map landslides from radar: search, read, predict and write, in blocks.
 
@@ -39,6 +40,8 @@ def map_landslides(
         request: what to map and how.
         client: a Dask client to run on; None runs on threads of this process.
         progress: called with the numbers of blocks done and of all blocks.
+        prepared: the decisions that the request leaves open, where they have been taken already, as
+            a scan does for all its units at once; None: they are taken now.
 
     Returns:
         The finished map; its dataset is opened lazily from the result store.
@@ -56,7 +59,7 @@ def map_landslides(
     out = _out(request)
     targets = _targets(request, out)
     check_writable(out, overwrite=request.overwrite)
-    prepared = prepare(request, warm=client is None)
+    prepared = prepared or prepare(request, warm=client is None)
     _check_products(prepared)
     assembly = assemble(prepared)
     made = make_plan(prepared, assembly)

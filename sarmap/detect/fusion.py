@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sarmap.errors import RequestError
 from sarmap.types import Observation
 
-__all__ = ["fuse"]
+__all__ = ["check_grids", "fuse", "merged_attributes", "observation_of", "unread_in"]
 
 _SEVERITY = np.zeros(len(Observation), np.uint8)
 _SEVERITY[Observation.LAYOVER_SHADOW] = 1
@@ -62,7 +62,7 @@ def fuse(predictions: Sequence[xr.Dataset]) -> xr.Dataset:
     maps = list(predictions)
     if not maps:
         raise RequestError("there is no map to fuse; give at least one")
-    _check_grids(maps)
+    check_grids(maps)
     # one orbit may have been cut into other blocks than another
     maps = cast(list[xr.Dataset], list(xr.unify_chunks(*maps)))
     probabilities = [one["probability"] for one in maps]
@@ -70,12 +70,12 @@ def fuse(predictions: Sequence[xr.Dataset]) -> xr.Dataset:
     fused = xr.Dataset(
         {
             "probability": _joined(_mean, probabilities, np.float32),
-            "observation": _joined(_observation, observations, np.uint8),
+            "observation": _joined(observation_of, observations, np.uint8),
             "disagreement": _joined(_span, probabilities, np.float32),
             "observed_by": _joined(_observed, observations, np.uint8),
-            "read_failed_in": _joined(_unread, observations, np.uint8),
+            "read_failed_in": _joined(unread_in, observations, np.uint8),
         },
-        attrs=_merged([one.attrs for one in maps]),
+        attrs=merged_attributes([one.attrs for one in maps]),
     )
     if all("window_probability" in one for one in maps):
         windows = [one["window_probability"] for one in maps]
@@ -84,7 +84,7 @@ def fuse(predictions: Sequence[xr.Dataset]) -> xr.Dataset:
     return fused
 
 
-def _check_grids(maps: Sequence[xr.Dataset]) -> None:
+def check_grids(maps: Sequence[xr.Dataset]) -> None:
     """Refuse maps that do not lie pixel on pixel."""
     first = maps[0]
     for number, other in enumerate(maps[1:], start=2):
@@ -139,7 +139,7 @@ def _span(*layers: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(count >= 2, greatest - least, np.float32(np.nan)).astype(np.float32)
 
 
-def _observation(*layers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def observation_of(*layers: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Observed where any is, else the most severe reason."""
     severity = _SEVERITY[layers[0]]
     seen = layers[0] == Observation.OBSERVED
@@ -153,7 +153,8 @@ def _observed(*layers: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return _count(layers, Observation.OBSERVED)
 
 
-def _unread(*layers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def unread_in(*layers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """How many layers could not be read."""
     return _count(layers, Observation.READ_FAILED)
 
 
@@ -165,7 +166,7 @@ def _count(layers: Iterable[NDArray[np.uint8]], code: Observation) -> NDArray[np
 # --- attributes ----------------------------------------------------------------------------------
 
 
-def _merged(many: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
+def merged_attributes(many: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
     """Attributes of all maps: `scenes` joined, equal ones kept, others as a JSON list."""
     merged: dict[str, Any] = {}
     for key in dict.fromkeys(key for attrs in many for key in attrs):

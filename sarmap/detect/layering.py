@@ -1,0 +1,111 @@
+"""Several orbits' maps of one place laid over one another: each pixel from the first that saw it.
+
+A region is wider than a swath. Where the best orbit ends, the next one goes on; no answer is mixed,
+and the layer `orbit` says whose each pixel is. (Two directions that see the same slope differently
+are another matter: `sarmap.detect.fusion`.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sarmap.detect.fusion import check_grids, merged_attributes, observation_of, unread_in
+from sarmap.errors import RequestError
+from sarmap.types import Observation
+
+__all__ = ["lay_over"]
+
+
+def lay_over(maps: Sequence[xr.Dataset], orbits: Sequence[int]) -> xr.Dataset:
+    """One map from the maps of several relative orbits on the same grid, lazily.
+
+    Args:
+        maps: results of `sarmap.predict`, the preferred first.
+        orbits: relative orbit (1-255) of each.
+
+    Returns:
+        ``probability`` and ``observation`` of the first orbit that observed the pixel; where none
+        did, NaN and the most severe of the reasons (read_failed, no_data, layover_shadow);
+        ``orbit`` (uint8): the relative orbit that was read, 0 where none saw the pixel; with
+        several maps ``read_failed_in`` (uint8): orbits that could not be read there; and
+        ``window_probability`` of the first that has one, where every map does.
+
+    Raises:
+        RequestError: no map at all, another number of orbits, or maps on different grids.
+
+    >>> def orbit(p, o):
+    ...     layers = {"probability": ("x", np.float32(p)), "observation": ("x", np.uint8(o))}
+    ...     return xr.Dataset(layers)
+    >>> one, two = orbit([0.2, np.nan, np.nan], [0, 1, 3]), orbit([0.9, 0.4, np.nan], [0, 0, 1])
+    >>> both = lay_over([one, two], [68, 141])
+    >>> both.probability.values, both.orbit.values, both.observation.values
+    (array([0.2, 0.4, nan], dtype=float32), array([ 68, 141,   0], dtype=uint8), \
+array([0, 0, 1], dtype=uint8))
+    """
+    if not maps or len(maps) != len(orbits):
+        raise RequestError(f"{len(maps)} maps cannot be laid over one another as {orbits}")
+    check_grids(maps)
+    maps = cast(list[xr.Dataset], list(xr.unify_chunks(*maps)))
+    seen = [one["observation"] for one in maps]
+    laid = maps[0].drop_vars("window_probability", errors="ignore")
+    if len(maps) > 1:
+        laid = laid.assign(
+            probability=_made(_first, [one["probability"] for one in maps], np.float32),
+            observation=_made(observation_of, seen, np.uint8),
+            read_failed_in=_made(unread_in, seen, np.uint8),
+        )
+        for name in ("probability", "observation"):
+            laid[name].attrs = dict(maps[0][name].attrs)
+        laid["read_failed_in"].attrs = {"long_name": "orbits that could not be read", "units": "1"}
+        laid.attrs = merged_attributes([one.attrs for one in maps])
+    laid["orbit"] = _made(_whose, seen, np.uint8, orbits=tuple(orbits))
+    laid["orbit"].attrs = {"long_name": "relative orbit the pixel was read from; 0: none"}
+    if all("window_probability" in one for one in maps):
+        windows = [one["window_probability"] for one in maps]
+        laid["window_probability"] = _made(_first, windows, np.float32)
+        laid["window_probability"].attrs = dict(windows[0].attrs)
+    return _named(laid, maps[0])
+
+
+def _named(laid: xr.Dataset, first: xr.Dataset) -> xr.Dataset:
+    """The CRS's name on every variable, as the first map has it."""
+    mapping = first["probability"].encoding.get("grid_mapping")
+    for variable in laid.data_vars.values():
+        if mapping:
+            variable.encoding["grid_mapping"] = mapping
+    return laid
+
+
+def _made(
+    function: Any, layers: Sequence[xr.DataArray], dtype: type, **arguments: Any
+) -> xr.DataArray:
+    made: xr.DataArray = xr.apply_ufunc(
+        function,
+        *layers,
+        kwargs=arguments,
+        join="override",
+        dask="parallelized",
+        output_dtypes=[dtype],
+    )
+    return made
+
+
+def _first(*layers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The first value that is not NaN."""
+    out = layers[0]
+    for layer in layers[1:]:
+        out = np.where(np.isnan(out), layer, out)
+    return out
+
+
+def _whose(*layers: NDArray[np.uint8], orbits: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Relative orbit of the first layer that observed the pixel, 0 for none."""
+    out = np.zeros(layers[0].shape, np.uint8)
+    for layer, orbit in zip(reversed(layers), reversed(orbits), strict=True):
+        out[layer == Observation.OBSERVED] = orbit
+    return out

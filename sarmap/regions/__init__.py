@@ -1,0 +1,1 @@
+"""A region of any size: work units on fixed lattices, one resumable map each, one collection."""
