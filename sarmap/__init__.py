@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from sarmap.acquire.grid import make_grid as make_grid
     from sarmap.acquire.search import search_passes as search_passes
     from sarmap.acquire.terrain import open_terrain as open_terrain
+    from sarmap.assess.assessment import assess_map as assess_map
+    from sarmap.assess.calibration import apply_calibration as apply_calibration
+    from sarmap.assess.scores import score_map as score_map
     from sarmap.compose.composites import make_composite as make_composite
     from sarmap.detect.fusion import fuse as fuse
     from sarmap.detect.prediction import predict as predict
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from sarmap.export.item import write_item as write_item
     from sarmap.export.polygons import write_polygons as write_polygons
     from sarmap.export.store import write_zarr as write_zarr
+    from sarmap.learn.train import TrainingResult as TrainingResult
+    from sarmap.learn.train import train as train
     from sarmap.pipeline import map_landslides as map_landslides
     from sarmap.planning import plan as plan
     from sarmap.types import CatalogSettings as CatalogSettings
@@ -43,6 +48,9 @@ _HOME = {
     "Pass": "sarmap.types",
     "Passes": "sarmap.types",
     "Plan": "sarmap.types",
+    "TrainingResult": "sarmap.learn.train",
+    "apply_calibration": "sarmap.assess.calibration",
+    "assess_map": "sarmap.assess.assessment",
     "fuse": "sarmap.detect.fusion",
     "load_detector": "sarmap.detect.weights",
     "make_composite": "sarmap.compose.composites",
@@ -52,7 +60,9 @@ _HOME = {
     "open_terrain": "sarmap.acquire.terrain",
     "plan": "sarmap.planning",
     "predict": "sarmap.detect.prediction",
+    "score_map": "sarmap.assess.scores",
     "search_passes": "sarmap.acquire.search",
+    "train": "sarmap.learn.train",
     "write_cog": "sarmap.export.cog",
     "write_item": "sarmap.export.item",
     "write_polygons": "sarmap.export.polygons",

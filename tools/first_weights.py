@@ -31,6 +31,8 @@ import sarmap
 from sarmap.assess.inventory import rasterise_inventory, read_inventory
 from sarmap.detect.manifest import save_weights
 from sarmap.detect.networks import build_network, get_arrays
+from sarmap.learn.fitting import Recipe
+from sarmap.learn.in_memory import train_classifier, train_segmenter
 from sarmap.learn.samples import (
     Clips,
     band_statistics,
@@ -39,7 +41,6 @@ from sarmap.learn.samples import (
     join,
     standardised,
 )
-from sarmap.learn.train import Recipe, train_classifier, train_segmenter
 from sarmap.simulate.event import open_event, simulate_event
 from sarmap.simulate.fingerprint import simulator_hash
 from sarmap.simulate.serve import serve_event

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import click
 
 import sarmap
-from sarmap.cli.events import demo, simulate
 from sarmap.cli.assessing import assess
+from sarmap.cli.events import demo, simulate
+from sarmap.cli.learning import train
 from sarmap.cli.maps import map_, plan, search
 from sarmap.errors import SarmapError
 
@@ -34,7 +35,7 @@ def group(context: click.Context, debug: bool) -> None:
     context.obj = {"debug": debug}
 
 
-for command in (demo, simulate, search, plan, map_, assess):
+for command in (demo, simulate, search, plan, map_, train, assess):
     group.add_command(command)
 
 

@@ -1,167 +1,418 @@
-"""Training of the papers' networks from samples in memory, with Keras on TensorFlow or JAX."""
+"""From a configuration to trained weights with their card: samples, training, scores, files."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import hashlib
+import json
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator
 from numpy.typing import NDArray
 
-from sarmap.learn.augment import flip, warp
-from sarmap.learn.losses import dice_loss
-from sarmap.learn.samples import Clips, Patches
+import sarmap
+from sarmap.detect.manifest import read_manifest, save_weights
+from sarmap.detect.protocol import FixedStatistics
+from sarmap.errors import OutputError, RequestError
+from sarmap.learn.card import make_card
+from sarmap.learn.config import TrainingConfig, read_config
+from sarmap.learn.curves import plot_curves
+from sarmap.learn.fitting import Report, fit, write_curves
+from sarmap.learn.losses import make_loss
+from sarmap.learn.scenes import open_scenes
+from sarmap.learn.scoring import PartScore, answers_of, score_parts
+from sarmap.learn.sources import Stored, band_means
+from sarmap.learn.splits import PARTS
+from sarmap.learn.store import SampleStore, Scene, samples_for, write_samples
 
-__all__ = ["Recipe", "train_classifier", "train_segmenter"]
+__all__ = ["TrainingResult", "settle", "train"]
 
-Batch = tuple[NDArray[Any], NDArray[Any]]
-Augment = Callable[[Generator, NDArray[Any], NDArray[Any]], Batch]
-log = logging.getLogger(__name__)
+Progress = Callable[[int, int], None]
+Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a network is trained; the defaults are paper 2's best."""
+class TrainingResult:
+    """Trained weights: where they are and what they score."""
 
-    epochs: int = 20
-    """Most passes over the samples."""
-    batch: int = 16
-    """Samples per step."""
-    learning_rate: float = 0.001
-    """Adam's first rate; it falls to zero along a cosine over the epochs."""
-    augment: bool = True
-    """Random flips, and for clips rotation, zoom and translation."""
-    patience: int = 6
-    """Epochs without a better validation loss after which training stops."""
-    seed: int = 0
-    """Seed of weights, order, dropout and augmentation."""
+    manifest: Path
+    """Manifest beside the weights; `sarmap.load_detector` takes it, or its folder."""
+    card: Path
+    """Model card, Markdown."""
+    history: Sequence[Mapping[str, float]]
+    """Per epoch: epoch, loss, val_loss, learning_rate, seconds."""
+    scores: Mapping[str, Mapping[str, Any]]
+    """Part -> scores with intervals and its split."""
+    reused: bool = False
+    """Whether the same training had been finished before."""
 
-    def record(self) -> dict[str, Any]:
-        """As plain values, for a manifest."""
-        return asdict(self)
-
-
-def train_segmenter(
-    model: Any, training: Patches, validation: Patches, recipe: Recipe
-) -> dict[str, list[float]]:
-    """Train a U-Net on patches with Dice loss and Adam (paper 2); the best epoch's weights stay.
-
-    Parameters
-    ----------
-    model
-        As built by `sarmap.detect.networks.build_network`; trained in place.
-    training, validation
-        Patches; validation ones are never augmented.
-    recipe
-        How.
-
-    Returns
-    -------
-    dict
-        Per epoch: 'loss' and 'val_loss'.
-    """
-
-    def augmented(rng: Generator, images: NDArray[Any], labels: NDArray[Any]) -> Batch:
-        images, labels = flip(rng, images, labels)
-        return images, labels
-
-    return _fit(model, training, validation, recipe, dice_loss(), augmented)
+    @property
+    def folder(self) -> Path:
+        """Folder of the weights."""
+        return self.manifest.parent
 
 
-def train_classifier(
-    model: Any, training: Clips, validation: Clips, recipe: Recipe
-) -> dict[str, list[float]]:
-    """Train a CNN on clips with sparse categorical cross-entropy and Adam (paper 1).
+def train(
+    config: TrainingConfig | Mapping[str, Any] | str | Path,
+    *,
+    scenes: Sequence[Scene] | None = None,
+    samples: str | Path | None = None,
+    client: Any = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    report: Report | None = None,
+) -> TrainingResult:
+    """Train a network and store its weights, manifest, card and curves.
+
+    A run that was killed goes on where it stopped, at the last finished window of the samples or
+    epoch; one that was finished is not repeated.
 
     Parameters
     ----------
-    model
-        As built by `sarmap.detect.networks.build_network`; trained in place.
-    training, validation
-        Clips, already normalised.
-    recipe
-        How.
+    config
+        What to make; names and values, or a YAML or TOML file, as well.
+    scenes
+        Lazy composites and labels to use instead of opening the configuration's events.
+    samples
+        Zarr of the samples; None: ``samples.zarr`` in the output folder.
+    client
+        Dask client to read composites on; None: threads.
+    overwrite
+        Replace another training in the output folder.
+    progress
+        Called with windows of samples done and in all.
+    report
+        Called after each epoch with its losses.
 
     Returns
     -------
-    dict
-        Per epoch: 'loss' and 'val_loss'.
+    TrainingResult
+
+    Raises
+    ------
+    RequestError
+        The configuration, an event or its labels cannot be used.
+    OutputError
+        The output folder cannot be written.
     """
+    config = read_config(config)
+    folder = Path(config.out).expanduser()
+    finished = _prepare(folder, config, overwrite)
+    if finished is not None:
+        return finished
+    store = _samples(
+        config, scenes, samples or folder / "samples.zarr", client, overwrite, progress
+    )
+    how = config.samples
+    codes = store.parts(
+        how.split, seed=config.seed, test=how.test, validation=how.validation, block=how.block
+    )
+    return settle(config, store, codes, report=report)
 
-    def augmented(rng: Generator, images: NDArray[Any], labels: NDArray[Any]) -> Batch:
-        (images,) = flip(rng, images)
-        return warp(rng, images), labels
 
-    return _fit(model, training, validation, recipe, "sparse_categorical_crossentropy", augmented)
+def _samples(
+    config: TrainingConfig,
+    scenes: Sequence[Scene] | None,
+    out: str | Path,
+    client: Any,
+    overwrite: bool,
+    progress: Progress | None,
+) -> SampleStore:
+    """The samples, written, finished or reused."""
+
+    def written(of: Sequence[Scene]) -> SampleStore:
+        return write_samples(
+            of,
+            out,
+            config.rule,
+            normalisation=config.normalised,
+            overwrite=overwrite,
+            client=client,
+            progress=progress,
+        )
+
+    if scenes is not None:
+        return written(scenes)
+    asked = _asked(config)
+    known = samples_for(out, asked)
+    if known is not None:  # no catalogue need be asked again
+        return known
+    with open_scenes(config.events, config.bands, config.scaling) as opened:
+        store = written(opened)
+    store.remember(asked)
+    return store
 
 
-def _fit(
-    model: Any,
-    training: Patches | Clips,
-    validation: Patches | Clips,
-    recipe: Recipe,
-    loss: Any,
-    augmented: Augment,
-) -> dict[str, list[float]]:
+def _asked(config: TrainingConfig) -> str:
+    """Hash of all in the configuration, and of the files it names, that decides the samples."""
+    files = ("inventory", "surveyed", "clouds", "land_cover")
+    stamps = []
+    for event in config.events:
+        named = [getattr(event, name) for name in files]
+        named += [f"{event.simulated}/event.json"] if event.simulated else []
+        paths = [Path(one).expanduser() for one in named if one]
+        stamps += [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in paths if p.exists()]
+    told = [
+        [event.model_dump(mode="json", exclude={"area", "catalog"}) for event in config.events],
+        [[str(event.area), str(event.catalog)] for event in config.events],
+        [*config.bands, config.scaling, config.normalised, str(config.rule)],
+        stamps,
+    ]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def settle(
+    config: TrainingConfig,
+    store: SampleStore,
+    codes: NDArray[np.uint8],
+    *,
+    initial: Arrays | None = None,
+    normalisation: Any = None,
+    fine_tuned_from: Mapping[str, Any] | None = None,
+    report: Report | None = None,
+) -> TrainingResult:
+    """Train on samples that are there, store the weights, and score what was stored.
+
+    Parameters
+    ----------
+    config
+        What to make.
+    store, codes
+        The samples, and the part of each.
+    initial
+        Arrays to start from; None: fresh ones.
+    normalisation
+        Fixed statistics to use; None: the configuration's, of the training samples.
+    fine_tuned_from
+        Name and hash of the weights that `initial` are.
+    report
+        Called after each epoch.
+    """
+    from sarmap.detect.networks import build_network, get_arrays, set_arrays
+
+    folder = Path(config.out).expanduser()
+    work = folder / "training"
+    started = time.time()
+    training, validation = (np.flatnonzero(codes == PARTS.index(p)) for p in PARTS[:2])
+    statistics = normalisation or _statistics(config, store, training)
+    tiles = _normalisation(statistics)
+    precision = _precision(config)
+    with _policy(precision):
+        model = _seeded(config, len(store.bands))
+    if initial is not None:
+        set_arrays(model, initial)
+    history = fit(
+        model,
+        Stored(store, training, tiles),
+        Stored(store, validation, tiles),
+        config.recipe,
+        make_loss(config.loss_name, **config.loss_settings),
+        keep_in=work,
+        report=report,
+    )
+    arrays = get_arrays(model)
+    plain = build_network(config.network, len(store.bands), config.network_arguments)
+    set_arrays(plain, {name: array.astype(np.float16) for name, array in arrays.items()})
+    scored = score_parts(answers_of(plain), store, codes, config.samples.split, tiles)
+    fields = _fields(config, store, statistics) | {
+        "training": _training_record(config, store, len(training), history, precision, started)
+        | ({"fine_tuned_from": dict(fine_tuned_from)} if fine_tuned_from else {}),
+    }
+    return _store(config, folder, arrays, fields, store, scored, history)
+
+
+# --- the pieces ----------------------------------------------------------------------------------
+
+
+def _statistics(config: TrainingConfig, store: SampleStore, training: NDArray[np.int64]) -> Any:
+    if config.normalised != "fixed":
+        return config.normalised
+    return band_means(store, training)
+
+
+def _normalisation(statistics: Any) -> Any:
+    """Statistics as prediction and samples are normalised with."""
+    if isinstance(statistics, str):
+        return statistics
+    return FixedStatistics(*(tuple(pair) for pair in zip(*statistics.values(), strict=True)))
+
+
+def _seeded(config: TrainingConfig, bands: int) -> Any:
     import keras
 
-    steps = -(-len(training.labels) // recipe.batch)
-    rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps * recipe.epochs)
-    # XLA would compile for longer than a small training takes
-    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss, jit_compile=False)
-    history = model.fit(
-        _dataset(training, recipe, augmented if recipe.augment else _unchanged),
-        validation_data=_dataset(validation, recipe, None),
-        epochs=recipe.epochs,
-        callbacks=[
-            keras.callbacks.EarlyStopping(patience=recipe.patience, restore_best_weights=True),
-            keras.callbacks.TerminateOnNaN(),
-            keras.callbacks.LambdaCallback(on_epoch_end=_report),
-        ],
-        verbose=0,
-    )
-    return {name: [float(v) for v in values] for name, values in history.history.items()}
+    from sarmap.detect.networks import build_network
+
+    keras.utils.set_random_seed(config.seed)
+    return build_network(config.network, bands, config.network_arguments)
 
 
-def _unchanged(rng: Generator, images: NDArray[Any], labels: NDArray[Any]) -> Batch:
-    return images, labels
+def _precision(config: TrainingConfig) -> str:
+    """'f32', or 'bf16' where the processor (or a graphics card) multiplies it natively."""
+    from sarmap.detect.engines import native_bf16
+
+    has = native_bf16() or _card_has_bf16()
+    if config.precision == "bf16" and not has:
+        raise RequestError("This machine has no native bf16: use precision 'f32', or 'auto'.")
+    return "bf16" if has and config.precision != "f32" else "f32"
 
 
-def _report(epoch: int, logs: dict[str, float]) -> None:
-    log.info(
-        "epoch %d: %s",
-        epoch + 1,
-        ", ".join(f"{name} {value:.4f}" for name, value in sorted(logs.items())),
-    )
+def _card_has_bf16() -> bool:
+    import tensorflow as tf
+
+    cards = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(card) for card in cards]
+    return any(one.get("compute_capability", (0, 0)) >= (8, 0) for one in details)
 
 
-def _dataset(
-    samples: Patches | Clips,
-    recipe: Recipe,
-    augmented: Augment | None,
-) -> Any:
-    """Batches for `fit`: augmented and shuffled anew each epoch, or plain and in order."""
+@contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    """Layers made inside compute in bf16 and keep their weights in float32, where asked for."""
     import keras
 
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.rng = np.random.default_rng(recipe.seed)
-            self.on_epoch_end()
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bf16" else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
-        def __len__(self) -> int:
-            return -(-len(samples.labels) // recipe.batch)
 
-        def __getitem__(self, index: int) -> Batch:
-            part = self.order[index * recipe.batch : (index + 1) * recipe.batch]
-            images, labels = samples.images[part], samples.labels[part]
-            return augmented(self.rng, images, labels) if augmented else (images, labels)
+def _fields(config: TrainingConfig, store: SampleStore, statistics: Any) -> dict[str, Any]:
+    """What the manifest says, without training and scores."""
+    named = config.composite_name
+    window = config.kind == "window"
+    return {
+        "name": config.name,
+        "network": config.network,
+        "arguments": config.network_arguments,
+        "bands": store.bands,
+        "composite": named if isinstance(named, str) else None,
+        "scaling": store.scaling,
+        "normalisation": statistics,
+        "kind": config.kind,
+        "tile": config.edge,
+        "stride": 2 if window else config.edge,
+        "network_size": config.network_arguments.get("size", 32) if window else None,
+        "simulated": bool(store.attrs["simulated"]),
+        "licence": config.licence,
+    }
 
-        def on_epoch_end(self) -> None:
-            count = len(samples.labels)
-            self.order = self.rng.permutation(count) if augmented else np.arange(count)
 
-    return Batches()
+def _training_record(
+    config: TrainingConfig,
+    store: SampleStore,
+    samples: int,
+    history: Sequence[Mapping[str, float]],
+    precision: str,
+    started: float,
+) -> dict[str, Any]:
+    """How the weights were made, for the manifest: no path and no address."""
+    names = ("name", "role", "simulated", "landslides", "repaired", "shape", "crs")
+    return {
+        "events": [{name: one[name] for name in names} for one in store.events],
+        "samples": samples,
+        "sample_settings": config.samples.model_dump(),
+        "loss": config.loss_name,
+        "loss_settings": config.loss_settings,
+        "recipe": config.recipe.record(),
+        "epochs": len(history),
+        "best_validation_loss": round(min(one["val_loss"] for one in history), 5),
+        "minutes": round(sum(one["seconds"] for one in history) / 60, 2),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(started, time.time()))),
+        "precision": precision,
+        "versions": {
+            "sarmap": sarmap.__version__,
+            "python": platform.python_version(),
+            **_library_versions(),
+        },
+    }
+
+
+def _library_versions() -> dict[str, str]:
+    import keras
+    import tensorflow  # its distribution has several names
+
+    return {
+        "keras": str(keras.__version__),
+        "tensorflow": str(tensorflow.__version__),
+        "numpy": str(np.__version__),
+    }
+
+
+def _store(
+    config: TrainingConfig,
+    folder: Path,
+    arrays: Arrays,
+    fields: Mapping[str, Any],
+    store: SampleStore,
+    scored: Sequence[PartScore],
+    history: Sequence[Mapping[str, float]],
+) -> TrainingResult:
+    """Weights, manifest, card and curves; the manifest's last word is the result record."""
+    scores = {one.part: one.record() for one in scored}
+    kind = "simulated events only" if fields["simulated"] else "real events"
+    path = save_weights(
+        arrays,
+        folder,
+        **fields,
+        scores=scores,
+        card=f"Trained on {kind if _unmixed(store) else 'real and simulated events'}; "
+        f"read {config.name}.md before you use it.",
+    )
+    card = folder / f"{config.name}.md"
+    card.write_text(make_card(read_manifest(path), store.events, scores), encoding="utf-8")
+    rows = [dict(one) for one in history]
+    write_curves(rows, folder / "curves.csv")
+    plot_curves(rows, folder / "curves.png", config.name)
+    result = {"history": rows, "scores": scores}
+    (folder / "training" / "result.txt").write_text(json.dumps(result), encoding="utf-8")
+    return TrainingResult(path, card, rows, scores)
+
+
+def _unmixed(store: SampleStore) -> bool:
+    return len({bool(one["simulated"]) for one in store.events}) == 1
+
+
+# --- the output folder ---------------------------------------------------------------------------
+
+
+def _prepare(folder: Path, config: TrainingConfig, overwrite: bool) -> TrainingResult | None:
+    """Make or check the output folder; gives the result where this training is finished."""
+    work = folder / "training"
+    record = json.dumps(config.model_dump(mode="json", exclude={"grid"}), sort_keys=True)
+    known = work / "config.txt"
+    try:
+        if known.is_file() and known.read_text(encoding="utf-8") == record and not overwrite:
+            return _finished(folder, config)
+        stands = [name for name in (known, folder / f"{config.name}.json") if name.exists()]
+        if stands and not overwrite:
+            raise RequestError(
+                f"Folder {folder.name} holds another training: choose another out=, or give "
+                "overwrite=True (--overwrite)."
+            )
+        shutil.rmtree(work, ignore_errors=True)
+        for suffix in (".json", ".npz", ".md"):
+            (folder / f"{config.name}{suffix}").unlink(missing_ok=True)
+        work.mkdir(parents=True, exist_ok=True)
+        known.write_text(record, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"Folder {folder.name} cannot be written ({error.strerror}): choose another out=."
+        ) from error
+    return None
+
+
+def _finished(folder: Path, config: TrainingConfig) -> TrainingResult | None:
+    """The result of a training that was finished here before."""
+    said = folder / "training" / "result.txt"
+    manifest, card = (folder / f"{config.name}{suffix}" for suffix in (".json", ".md"))
+    if not (said.is_file() and manifest.is_file() and card.is_file()):
+        return None
+    result = json.loads(said.read_text(encoding="utf-8"))
+    return TrainingResult(manifest, card, result["history"], result["scores"], reused=True)

@@ -9,8 +9,9 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 
 from sarmap.detect.networks import build_network, get_arrays, set_arrays
+from sarmap.learn.fitting import Recipe
+from sarmap.learn.in_memory import train_classifier, train_segmenter
 from sarmap.learn.samples import Clips, Patches, split
-from sarmap.learn.train import Recipe, train_classifier, train_segmenter
 
 
 def patches(count: int) -> Patches:
@@ -90,4 +91,12 @@ def test_arrays_go_out_and_in_unchanged(segmenter):
 def test_a_recipe_says_all_of_itself_in_plain_values():
     record = Recipe(epochs=3).record()
     assert record["epochs"] == 3
-    assert set(record) == {"epochs", "batch", "learning_rate", "augment", "patience", "seed"}
+    assert set(record) == {
+        "epochs",
+        "batch",
+        "learning_rate",
+        "augment",
+        "patience",
+        "seed",
+        "schedule",
+    }

@@ -1,0 +1,200 @@
+"""The model card: what weights were made from, what they score, and what they must not be used for.
+
+After Mitchell et al. 2019 (Model Cards for Model Reporting, doi:10.1145/3287560.3287596), in
+Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sarmap.detect.manifest import Manifest
+
+__all__ = ["make_card", "score_table"]
+
+_SPLITS = {
+    "random": "random (the papers'; neighbours of training samples, so too good)",
+    "blocks": "spatial blocks",
+    "events": "whole event held out",
+}
+
+
+def make_card(
+    manifest: Manifest,
+    events: Sequence[Mapping[str, Any]],
+    scores: Mapping[str, Mapping[str, Any]],
+) -> str:
+    """The card of some weights, in Markdown.
+
+    Parameters
+    ----------
+    manifest
+        What was stored.
+    events
+        Records of the events, as the sample store keeps them.
+    scores
+        Part -> `sarmap.learn.scoring.PartScore.record`.
+    """
+    parts = [
+        f"# {manifest.name}",
+        _summary(manifest),
+        "## Trained on",
+        _events(events),
+        _training(manifest),
+        "## Scores",
+        _unit(manifest),
+        score_table(scores),
+        "## Land covers that cause false alarms",
+        _false_alarms(manifest, scores),
+        "## It must not be used",
+        _not_for(manifest),
+        f"Weights `{manifest.weights}`, sha256 `{manifest.sha256}`. Licence: {manifest.licence}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def score_table(scores: Mapping[str, Mapping[str, Any]]) -> str:
+    """Scores by part as a Markdown table, percent with 95 % intervals.
+
+    >>> one = {"split": "blocks", "samples": 9, "f1": 0.5, "intervals": {"f1": [0.4, 0.61]}}
+    >>> print(score_table({"test": one}).splitlines()[-1][:51])
+    | test | spatial blocks | 9 | - | - | - | 50.0 (40.
+    """
+    names = ("accuracy", "precision", "recall", "f1", "iou")
+    lines = [
+        "| part | split | samples | accuracy % | precision % | recall % | F1 % | IoU % |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for part, record in scores.items():
+        cells = [_percent(record.get(name), record["intervals"].get(name)) for name in names]
+        split = _SPLITS[record["split"]]
+        lines.append(f"| {part} | {split} | {record['samples']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _percent(value: float | None, interval: Sequence[float | None] | None) -> str:
+    """A share in percent with its interval, as far as they are known."""
+    if value is None:
+        return "-"
+    ends = interval or [None, None]
+    if ends[0] is None or ends[1] is None:
+        return f"{100 * value:.1f}"
+    return f"{100 * value:.1f} ({100 * ends[0]:.1f} to {100 * ends[1]:.1f})"
+
+
+def _summary(manifest: Manifest) -> str:
+    made_up = (
+        "**Trained on SIMULATED events"
+        + ("" if _all_simulated(manifest) else " among others")
+        + ": no landslide in those is real.** "
+        if manifest.simulated
+        else ""
+    )
+    what = "each pixel" if manifest.kind == "segment" else f"a window of {manifest.tile} px"
+    return (
+        f"{made_up}Network `{manifest.network}` {dict(manifest.arguments)}; answers for {what} of "
+        f"composite {manifest.composite or 'of its own'}: {', '.join(manifest.bands)} "
+        f"({manifest.scaling}, normalised: {_normalised(manifest)})."
+    )
+
+
+def _all_simulated(manifest: Manifest) -> bool:
+    return all(one["simulated"] for one in manifest.training["events"])
+
+
+def _normalised(manifest: Manifest) -> str:
+    given = manifest.normalisation
+    return given if isinstance(given, str) else "fixed statistics per band"
+
+
+def _events(events: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        "| event | real or simulated | role | landslides | outlines repaired | extent, px | CRS |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for one in events:
+        lines.append(
+            f"| {one['name']} | {'simulated' if one['simulated'] else 'real'} | {one['role']} | "
+            f"{one['landslides']} | {one['repaired']} | {one['shape'][0]} x {one['shape'][1]} | "
+            f"{one['crs']} |"
+        )
+    return "\n".join(lines)
+
+
+def _training(manifest: Manifest) -> str:
+    of = manifest.training
+    recipe = of["recipe"]
+    start = f" from {of['fine_tuned_from']['name']}" if of.get("fine_tuned_from") else ""
+    return (
+        f"{of['samples']} training samples, loss {of['loss']}, Adam at {recipe['learning_rate']:g} "
+        f"({recipe['schedule']}), batch {recipe['batch']}, "
+        f"{'with' if recipe['augment'] else 'without'} augmentation, {of['epochs']} epochs{start} "
+        f"in {of['minutes']} minutes, best validation loss {of['best_validation_loss']}. "
+        f"Seed {recipe['seed']}; {of['precision']}; "
+        + ", ".join(f"{name} {version}" for name, version in of["versions"].items())
+        + "."
+    )
+
+
+def _unit(manifest: Manifest) -> str:
+    counted = (
+        "Pixels are counted"
+        if manifest.kind == "segment"
+        else "Clips are counted, as many of other land as of landslides unless said otherwise"
+    )
+    kept = manifest.training["sample_settings"].get("keep")
+    only = (
+        " Only patches with at least one landslide pixel were kept, as in the paper: on a whole "
+        "map, with much more other land, precision is lower."
+        if manifest.kind == "segment" and kept == "slide"
+        else ""
+    )
+    return (
+        f"{counted}, at probability 0.5, with the numbers as stored (float16); in brackets the 95 "
+        "% interval of a block bootstrap over squares of 256 px, where there are at least ten."
+        + only
+    )
+
+
+def _false_alarms(manifest: Manifest, scores: Mapping[str, Mapping[str, Any]]) -> str:
+    known = {part: record["false_alarms"] for part, record in scores.items()}
+    known = {part: covers for part, covers in known.items() if covers}
+    if not known:
+        return "Not known: no event gave its land cover (`land_cover` in the configuration)."
+    part = "test" if "test" in known else list(known)[-1]
+    unit = "pixels" if manifest.kind == "segment" else "clips"
+    rows = sorted(known[part].items(), key=lambda pair: -(pair[1]["share"] or 0))
+    lines = [
+        f"On part *{part}*; share of the {unit} of a land cover that are no landslide and were "
+        "called one:",
+        "",
+        "| land cover | called landslide | of | share % |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, one in rows:
+        lines.append(f"| {name} | {one['called']} | {one['of']} | {100 * one['share']:.2f} |")
+    return "\n".join(lines)
+
+
+def _not_for(manifest: Manifest) -> str:
+    points = [
+        "as the only ground for a decision about people's safety: it finds candidates to be "
+        "looked at",
+        "to declare a place free of landslides: what the radar cannot see (layover, shadow, "
+        "missing data) is marked, and small slides are missed",
+        "on other bands, another scaling, resolution or sensor than those above",
+        "to read a probability as a share of certainty, unless it was calibrated on a place like "
+        "the one that is mapped",
+    ]
+    if manifest.simulated:
+        points.insert(
+            0,
+            "on a real event as if it had been tried on one: part or all of its training data was "
+            "simulated, and its scores there say nothing certain about real ground",
+        )
+    else:
+        points.insert(
+            0, "on terrain, vegetation or a season unlike those of its training events untested"
+        )
+    return "\n".join(f"- {point}" for point in points)

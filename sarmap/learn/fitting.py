@@ -1,0 +1,295 @@
+"""The training loop: epochs of batches, the best weights kept, every epoch survivable.
+
+Order, augmentation and dropout of an epoch hang on the seed and the epoch's number alone, so a run
+that was killed and taken up again trains on the same batches as one that was not.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from sarmap.errors import RequestError, SarmapError
+from sarmap.learn.augment import flip, warp
+from sarmap.learn.losses import Loss
+
+__all__ = ["Recipe", "Report", "Source", "epoch_batches", "fit"]
+
+Batch = tuple[NDArray[Any], NDArray[Any]]
+Report = Callable[[dict[str, float]], None]
+"""Called after each epoch with what the curves hold of it."""
+log = logging.getLogger(__name__)
+
+_JUDGED = 64
+"""Validation samples judged at once."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; the defaults are paper 2's best."""
+
+    epochs: int = 20
+    """Most passes over the samples."""
+    batch: int = 16
+    """Samples per step."""
+    learning_rate: float = 0.001
+    """Adam's rate: the first, where it falls along a cosine."""
+    augment: bool = True
+    """Random flips, and for clips rotation, zoom and translation."""
+    patience: int = 6
+    """Epochs without a better validation loss after which training stops."""
+    seed: int = 0
+    """Seed of weights, order, dropout and augmentation."""
+    schedule: str = "cosine"
+    """'cosine': the rate falls to zero over the epochs; 'constant': the papers'."""
+
+    def record(self) -> dict[str, Any]:
+        """As plain values, for a manifest."""
+        return asdict(self)
+
+
+class Source(Protocol):
+    """Samples that can be asked for by number, normalised as the network takes them."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def order(self, rng: Generator) -> Iterator[NDArray[np.int64]]:
+        """All numbers once, shuffled, in runs that fit into memory."""
+        ...
+
+    def read(self, numbers: NDArray[np.int64]) -> Batch:
+        """Images [n, y, x, band] and their masks or labels."""
+        ...
+
+
+@dataclass
+class _State:
+    """What a run must remember from one epoch to the next."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: float = math.inf
+    best_arrays: list[NDArray[Any]] = field(default_factory=list)
+    waited: int = 0
+
+
+def fit(
+    model: Any,
+    training: Source,
+    validation: Source,
+    recipe: Recipe,
+    loss: Loss,
+    *,
+    keep_in: Path | None = None,
+    report: Report | None = None,
+) -> list[dict[str, float]]:
+    """Train with Adam until the validation loss stops falling; the best epoch's weights stay.
+
+    Parameters
+    ----------
+    model
+        As built by `sarmap.detect.networks.build_network`; trained in place.
+    training, validation
+        Samples; validation ones are neither shuffled nor augmented.
+    recipe
+        How.
+    loss
+        From `sarmap.learn.losses`.
+    keep_in
+        Folder for a checkpoint after each epoch; a run that finds one goes on from it.
+    report
+        Called after each epoch.
+
+    Returns
+    -------
+    list of dict
+        Per epoch: 'epoch', 'loss', 'val_loss', 'learning_rate', 'seconds'.
+
+    Raises
+    ------
+    RequestError
+        The checkpoint is of another network or recipe.
+    SarmapError
+        The loss became infinite or no number.
+    """
+    import keras
+
+    steps = max(math.ceil(len(training) / recipe.batch), 1)
+    rate: Any = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps * recipe.epochs)
+    # XLA would compile for longer than a small training takes
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    state = _load(model, recipe, keep_in) or _State()
+    while len(state.history) < recipe.epochs and state.waited < recipe.patience:
+        _epoch(model, training, validation, recipe, state)
+        if keep_in is not None:
+            _save(model, recipe, state, keep_in)
+        if report:
+            report(state.history[-1])
+    for variable, value in zip(model.variables, state.best_arrays, strict=True):
+        variable.assign(value)
+    return state.history
+
+
+def _epoch(model: Any, training: Source, validation: Source, recipe: Recipe, state: _State) -> None:
+    started = time.perf_counter()
+    epoch = len(state.history)
+    steps = math.ceil(len(training) / recipe.batch)
+    fed = _tensors(model, lambda: epoch_batches(training, recipe, epoch), steps)
+    ran = model.fit(fed, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0)
+    loss = float(ran.history["loss"][0])
+    judging = _tensors(model, lambda: _in_order(validation), math.ceil(len(validation) / _JUDGED))
+    judged = float(model.evaluate(judging, verbose=0))
+    if not (math.isfinite(loss) and math.isfinite(judged)):
+        raise SarmapError(
+            f"Training diverged in epoch {epoch + 1} (loss {loss}, validation {judged}): use a "
+            "lower learning_rate. What was learnt before is kept in the checkpoint."
+        )
+    state.waited += 1
+    if judged < state.best:
+        state.best, state.waited = judged, 0
+        state.best_arrays = [np.asarray(v.value) for v in model.variables]
+    state.history.append(
+        {
+            "epoch": epoch + 1,
+            "loss": loss,
+            "val_loss": judged,
+            "learning_rate": float(np.asarray(model.optimizer.learning_rate)),
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+    )
+    log.info("epoch %d: loss %.4f, validation %.4f", epoch + 1, loss, judged)
+
+
+# --- batches -------------------------------------------------------------------------------------
+
+
+def epoch_batches(source: Source, recipe: Recipe, epoch: int) -> Iterator[Batch]:
+    """The batches of one epoch, shuffled and augmented by the seed and the epoch's number."""
+    rng = np.random.default_rng([recipe.seed, epoch, 1])
+    left: Batch | None = None
+    for numbers in source.order(rng):
+        images, labels = source.read(numbers)
+        if left is not None:
+            images, labels = (
+                np.concatenate(pair) for pair in zip(left, (images, labels), strict=True)
+            )
+        whole = len(images) // recipe.batch * recipe.batch
+        for start in range(0, whole, recipe.batch):
+            part = slice(start, start + recipe.batch)
+            yield _augmented(images[part], labels[part], recipe, rng)
+        left = (images[whole:], labels[whole:]) if whole < len(images) else None
+    if left is not None:
+        yield _augmented(*left, recipe, rng)
+
+
+def _augmented(images: NDArray[Any], labels: NDArray[Any], recipe: Recipe, rng: Generator) -> Batch:
+    """Flips of patches with their masks (paper 2); flips and warps of clips (paper 1)."""
+    if not recipe.augment:
+        return images, labels
+    if labels.ndim > 1:
+        images, labels = flip(rng, images, labels)
+        return images, labels
+    (images,) = flip(rng, images)
+    return warp(rng, images), labels
+
+
+def _in_order(source: Source) -> Iterator[Batch]:
+    for start in range(0, len(source), _JUDGED):
+        yield source.read(np.arange(start, min(start + _JUDGED, len(source))))
+
+
+def _tensors(model: Any, batches: Callable[[], Iterator[Batch]], count: int) -> Any:
+    """A `tf.data` pipeline over batches: the next ones are read while one is trained on."""
+    import tensorflow as tf
+
+    shape = model.input_shape[1:]
+    answers = len(model.output_shape) - 2
+    fed = tf.data.Dataset.from_generator(
+        batches,
+        output_signature=(
+            tf.TensorSpec((None, *shape), tf.float32),
+            tf.TensorSpec((None, *shape[:answers]), tf.uint8),
+        ),
+    )
+    return fed.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+
+
+# --- checkpoints ---------------------------------------------------------------------------------
+
+
+def _checkpoint(folder: Path) -> Path:
+    return folder / "checkpoint.npz"
+
+
+def _save(model: Any, recipe: Recipe, state: _State, folder: Path) -> None:
+    """One file with all there is to remember, put in place of the last in one step."""
+    arrays = {f"model-{i}": np.asarray(v.value) for i, v in enumerate(model.variables)}
+    arrays |= {f"adam-{i}": np.asarray(v.value) for i, v in enumerate(model.optimizer.variables)}
+    arrays |= {f"best-{i}": value for i, value in enumerate(state.best_arrays)}
+    said = {
+        "recipe": recipe.record(),
+        "history": state.history,
+        "best": state.best,
+        "waited": state.waited,
+    }
+    arrays["state"] = np.frombuffer(json.dumps(said).encode(), np.uint8)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / "checkpoint.npz.partial"
+    with partial.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(_checkpoint(folder))
+    write_curves(state.history, folder / "curves.csv")
+
+
+def _load(model: Any, recipe: Recipe, folder: Path | None) -> _State | None:
+    """The state a killed run left, put back into the model; None where there is none."""
+    if folder is None or not _checkpoint(folder).is_file():
+        return None
+    with np.load(_checkpoint(folder), allow_pickle=False) as stored:
+        said = json.loads(stored["state"].tobytes())
+        if said["recipe"] != recipe.record():
+            raise RequestError(
+                "The folder holds a checkpoint of another recipe: choose another out=, or give "
+                "overwrite=True (--overwrite)."
+            )
+        places = (("model", model.variables), ("adam", model.optimizer.variables))
+        for prefix, variables in places:
+            for number, variable in enumerate(variables):
+                name = f"{prefix}-{number}"
+                if name not in stored or stored[name].shape != tuple(variable.shape):
+                    raise RequestError(
+                        "The folder holds a checkpoint of another network: choose another out=, "
+                        "or give overwrite=True (--overwrite)."
+                    )
+                variable.assign(stored[name])
+        best = [stored[f"best-{i}"] for i in range(len(model.variables))]
+    log.info("taken up after epoch %d", len(said["history"]))
+    return _State(said["history"], said["best"], best, said["waited"])
+
+
+def write_curves(history: list[dict[str, float]], path: Path) -> None:
+    """The curves as CSV, one row per epoch."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    path.write_text(text.getvalue(), encoding="utf-8")

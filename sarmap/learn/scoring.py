@@ -1,0 +1,151 @@
+"""Scores of a network on parts of the samples, with intervals, and where its false alarms lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarmap.assess.intervals import Interval, score_intervals
+from sarmap.assess.labels import NOT_LABELLED
+from sarmap.assess.scores import Scores
+from sarmap.learn.sources import Stored
+from sarmap.learn.splits import PARTS, blocks_of
+from sarmap.learn.store import SampleStore
+
+__all__ = ["SQUARE", "PartScore", "answers_of", "count_outcomes", "score_parts"]
+
+SQUARE = 256
+"""Edge of the squares that intervals redraw, pixels: far beyond the correlation of speckle."""
+THRESHOLD = 0.5
+Answers = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class PartScore:
+    """Scores of one part of the samples."""
+
+    part: str
+    """'training', 'validation', 'test', or 'event NAME' for an event that was held out whole."""
+    split: str
+    """Split that made the part: 'random', 'blocks' or 'events'."""
+    samples: int
+    """Patches or clips."""
+    scores: Scores
+    """Counts of pixels (patches) or clips."""
+    intervals: Mapping[str, Interval]
+    """95 % intervals by score; NaN where too few squares were seen."""
+    false_alarms: Mapping[str, tuple[int, int]]
+    """Land cover -> pixels or clips called landslide, and all that are none."""
+
+    def record(self) -> dict[str, Any]:
+        """As plain values, for a manifest and for tables."""
+        names = ("accuracy", "precision", "recall", "f1", "iou")
+        counts = self.scores.record()
+        return {
+            "split": self.split,
+            "samples": self.samples,
+            "count": self.scores.pixels,
+            **{name: _rounded(counts[name]) for name in names},
+            "intervals": {
+                name: [_rounded(end) for end in self.intervals[name].record()] for name in names
+            },
+            "false_alarms": {
+                name: {"called": called, "of": of, "share": round(called / of, 5) if of else None}
+                for name, (called, of) in self.false_alarms.items()
+            },
+        }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def answers_of(model: Any) -> Answers:
+    """Probability of landslide from a Keras model of two classes, a batch at a time."""
+
+    def ask(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(model.predict_on_batch(images), np.float32)[..., 1]
+
+    return ask
+
+
+def score_parts(
+    ask: Answers, store: SampleStore, codes: NDArray[np.uint8], split: str, normalisation: Any
+) -> list[PartScore]:
+    """Scores of validation, test and each held-out event, where they hold samples.
+
+    Parameters
+    ----------
+    ask
+        Images [n, y, x, band] to probability [n, y, x] or [n].
+    store
+        The samples.
+    codes
+        Part of each sample, as `SampleStore.parts` gives it.
+    split
+        Its name.
+    normalisation
+        As the network takes its tiles.
+    """
+    chosen = {
+        "validation": np.flatnonzero(codes == PARTS.index("validation")),
+        "test": np.flatnonzero(codes == PARTS.index("test")),
+    }
+    held = codes == PARTS.index("held_out")
+    for number, event in enumerate(store.events):
+        chosen[f"event {event['name']}"] = np.flatnonzero(held & (store.event == number))
+    return [
+        _score(ask, store, which, part, "events" if part[:6] == "event " else split, normalisation)
+        for part, which in chosen.items()
+        if len(which)
+    ]
+
+
+def _score(
+    ask: Answers,
+    store: SampleStore,
+    which: NDArray[np.int64],
+    part: str,
+    split: str,
+    normalisation: Any,
+) -> PartScore:
+    counts, covers = count_outcomes(ask, store, which, normalisation)
+    squares = blocks_of(store.event[which], store.row[which], store.column[which], SQUARE)
+    _, square = np.unique(squares, return_inverse=True)
+    by_square = np.zeros((int(square.max()) + 1, 4), np.int64)
+    np.add.at(by_square, square, counts)
+    total = [int(n) for n in counts.sum(axis=0)]
+    names = store.cover_names()
+    found = {
+        "unknown" if code == NOT_LABELLED else names.get(code, f"class {code}"): pair
+        for code, pair in covers.items()
+    }
+    return PartScore(part, split, len(which), Scores(*total), score_intervals(by_square), found)
+
+
+def count_outcomes(
+    ask: Answers, store: SampleStore, which: NDArray[np.int64], normalisation: Any
+) -> tuple[NDArray[np.int64], dict[int, tuple[int, int]]]:
+    """TP, FP, FN, TN of each sample (n, 4); and, by land cover, false alarms and all other land."""
+    source = Stored(store, which, normalisation, memory=0)
+    counts = np.zeros((len(which), 4), np.int64)
+    covers = np.zeros((256, 2), np.int64)
+    for start in range(0, len(which), 64):
+        numbers = np.arange(start, min(start + 64, len(which)))
+        images, labels = source.read(numbers)
+        called = ask(images) >= THRESHOLD
+        truth, known = labels == 1, labels != NOT_LABELLED
+        outcomes = (called & truth, called & ~truth, ~called & truth, ~called & ~truth)
+        axes = tuple(range(1, labels.ndim))
+        for column, outcome in enumerate(outcomes):
+            counts[numbers, column] = (outcome & known).sum(axis=axes)
+        land = store.read_covers(which[numbers])
+        if land is not None:
+            for column, where in enumerate((outcomes[1] & known, ~truth & known)):
+                covers[:, column] += np.bincount(land[where].ravel(), minlength=256)
+    present = np.flatnonzero(covers[:, 1])
+    return counts, {int(c): (int(covers[c, 0]), int(covers[c, 1])) for c in present}
