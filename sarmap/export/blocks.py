@@ -1,25 +1,48 @@
-"""Dask wiring of the result store: each task packs one block and writes whole shards of it."""
+"""Dask wiring of the result store: each task packs one block and writes whole shards of it.
+
+Blocks come in families (see `sarmap.export.ledger`): all layers that share dims are cut alike and
+stored by one task per block, which then leaves the block's mark.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.errors import OutputError
 from sarmap.export.encoding import layer_of, pack_probability, pack_slope, seen_only
 from sarmap.export.layout import Layout
-from sarmap.export.location import storage_errors
+from sarmap.export.ledger import NOTHING, Counts, Ledger
+from sarmap.export.patience import PATIENCE, patiently
 from sarmap.types import Observation
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["compute_blocks", "store_layers"]
+__all__ = ["Family", "Sink", "layer_families", "marks"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Blocks of one kind, and the lazy array whose computation stores them."""
+
+    name: str
+    """As the ledger calls it."""
+    writers: Any
+    """Dask array (block row, block column, count); computing a block stores it and marks it."""
+    edges: tuple[tuple[int, ...], tuple[int, ...]]
+    """Where blocks begin along both axes, and the length of the axis at the end."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of blocks."""
+        return len(self.edges[0]) - 1, len(self.edges[1]) - 1
 
 
 @dataclass(frozen=True)
@@ -34,27 +57,49 @@ class Sink:
     """How each is packed."""
     shards: tuple[int, int]
     """Rows and columns of one block."""
+    ledger: Ledger | None = None
+    """Where the block's mark is left; None: nowhere."""
+    patience: float = PATIENCE
+    """Seconds for which a store that takes nothing is tried again."""
 
-    def write(self, blocks: Sequence[NDArray[Any]], block_id: tuple[int, ...]) -> NDArray[np.int64]:
-        """Pack and store one block of each variable; returns pixels per observation code."""
+    def write(self, blocks: Sequence[NDArray[Any]], block_id: tuple[int, ...]) -> Counts:
+        """Pack and store one block of each variable; returns what was counted in it."""
         packed = dict(zip(self.names, map(_pack, blocks, self.packings), strict=True))
         if "observation" in packed:
             packed["probability"], packed["observation"] = seen_only(
                 packed["probability"], packed["observation"]
             )
-        top, left = (int(i) * n for i, n in zip(block_id, self.shards, strict=False))
+        block = (int(block_id[0]), int(block_id[1]))
+        top, left = (index * edge for index, edge in zip(block, self.shards, strict=True))
         for name, array in zip(self.names, self.arrays, strict=True):
             rows, columns = packed[name].shape
-            try:
-                array[top : top + rows, left : left + columns] = packed[name]
-            except storage_errors() as error:
-                reason = getattr(error, "strerror", None) or type(error).__name__
-                raise OutputError(
-                    f"Layer {name!r} could not be written at row {top}, column {left} ({reason})."
-                ) from None
-        codes = packed.get("observation", np.empty(0, np.uint8))
-        counts = np.bincount(codes.ravel(), minlength=len(Observation))
-        return counts[: len(Observation)].astype(np.int64)
+            here = (slice(top, top + rows), slice(left, left + columns))
+            patiently(
+                partial(array.__setitem__, here, packed[name]),
+                f"Layer {name!r}, row {top}, column {left},",
+                self.patience,
+            )
+        counts = _count(packed)
+        if self.ledger is not None:
+            patiently(
+                partial(self.ledger.mark, self.names[0], block, counts),
+                f"The mark of block {block[0]}, {block[1]}",
+                self.patience,
+            )
+        return counts
+
+
+def _count(packed: Mapping[str, NDArray[Any]]) -> Counts:
+    """Pixels per observation code, and those that one of several orbits could not be read for."""
+    codes = packed.get("observation")
+    if codes is None:
+        return NOTHING
+    a, b, c, d = np.bincount(codes.ravel(), minlength=len(Observation))[: len(Observation)]
+    partly = 0
+    if "read_failed_in" in packed:
+        hidden = (packed["read_failed_in"] > 0) & (codes == Observation.OBSERVED)
+        partly = int(hidden.sum())
+    return int(a), int(b), int(c), int(d), partly
 
 
 def _pack(block: NDArray[Any], packing: str) -> NDArray[Any]:
@@ -63,49 +108,61 @@ def _pack(block: NDArray[Any], packing: str) -> NDArray[Any]:
     return pack_slope(block) if packing == "slope" else np.asarray(block)
 
 
-def store_layers(dataset: xr.Dataset, group: Any, layouts: Mapping[str, Layout]) -> list[Any]:
-    """Dask arrays (block rows, block columns, code) whose computation writes the map."""
-    families: dict[tuple[Any, ...], list[str]] = {}
+def layer_families(
+    dataset: xr.Dataset, layouts: Mapping[str, Layout], group: Any, ledger: Ledger, patience: float
+) -> list[Family]:
+    """One family of blocks for all layers that share dims; the map's own comes first."""
+    by_dims: dict[tuple[Any, ...], list[str]] = {}
     for name in layouts:
-        families.setdefault(dataset[name].dims, []).append(name)
-    return [_store_family(dataset, group, names, layouts) for names in families.values()]
+        by_dims.setdefault(dataset[name].dims, []).append(name)
+    return [
+        _layer_family(dataset, names, layouts[names[0]].shards, group, ledger, patience)
+        for names in by_dims.values()
+    ]
 
 
-def _store_family(
-    dataset: xr.Dataset, group: Any, names: Sequence[str], layouts: Mapping[str, Layout]
-) -> Any:
-    import dask.array as da
-
-    shards = layouts[names[0]].shards
+def _layer_family(
+    dataset: xr.Dataset,
+    names: Sequence[str],
+    shards: tuple[int, int],
+    group: Any,
+    ledger: Ledger,
+    patience: float,
+) -> Family:
     blocks = [_aligned(dataset[name].data, shards) for name in names]
     sink = Sink(
         tuple(names),
         tuple(group[name] for name in names),
         tuple(layer_of(name, dataset[name].dtype).packing for name in names),
         shards,
+        ledger,
+        patience,
     )
-    grid = blocks[0].numblocks
+    rows, columns = (tuple(accumulate(sizes, initial=0)) for sizes in blocks[0].chunks)
+    return Family(names[0], marks(_write_block, blocks, names[0], sink=sink), (rows, columns))
+
+
+def marks(function: Any, blocks: Sequence[Any], name: str, **how: Any) -> Any:
+    """Lazy array (block row, block column, count) of what `function` counts in each block."""
+    import dask.array as da
+
+    rows, columns = blocks[0].numblocks[-2:]
     return da.map_blocks(
-        _write_block,
+        function,
         *blocks,
-        sink=sink,
         dtype=np.int64,
+        drop_axis=list(range(blocks[0].ndim - 2)),
         new_axis=2,
-        chunks=((1,) * grid[0], (1,) * grid[1], (len(Observation),)),
+        chunks=((1,) * rows, (1,) * columns, (len(NOTHING),)),
         # Without it dask would call the writer once with empty arrays, to learn the type.
         meta=np.empty((0, 0, 0), np.int64),
-        name=f"store-{names[0]}-{_fresh()}",
+        name=f"store-{name}-{uuid.uuid4().hex}",
+        **how,
     )
-
-
-def _fresh() -> str:
-    import uuid
-
-    return uuid.uuid4().hex
 
 
 def _write_block(*blocks: NDArray[Any], sink: Sink, block_id: tuple[int, ...]) -> NDArray[np.int64]:
-    return sink.write(blocks, block_id)[None, None]
+    return np.array([[sink.write(blocks, block_id)]], np.int64)
 
 
 def _aligned(data: Any, shards: tuple[int, int]) -> Any:
@@ -115,67 +172,3 @@ def _aligned(data: Any, shards: tuple[int, int]) -> Any:
     if not isinstance(data, da.Array):
         return da.from_array(np.asarray(data), chunks=shards)
     return data.rechunk(shards)
-
-
-def compute_blocks(
-    tasks: Sequence[Any], extra: Any, progress: Callable[[int, int], None] | None
-) -> tuple[NDArray[np.int64], Any]:
-    """Run all writers, and `extra` with them; returns pixels per observation code, and `extra`."""
-    wanted = [*tasks, *([] if extra is None else [extra])]
-    done = _compute(wanted, tasks, progress)
-    counts = sum(part.sum(axis=(0, 1)) for part in done[: len(tasks)])
-    return counts, None if extra is None else done[-1]
-
-
-def _compute(
-    wanted: Sequence[Any], tasks: Sequence[Any], progress: Callable[[int, int], None] | None
-) -> Any:
-    from dask.base import compute
-    from dask.core import flatten
-
-    if progress is None:
-        return compute(*wanted)
-    keys = {key for task in tasks for key in flatten(task.__dask_keys__())}
-    client = _active_client()
-    if client is not None:
-        return _follow_cluster(client, wanted, keys, progress)
-    with _counting(keys, progress):
-        return compute(*wanted)
-
-
-def _active_client() -> Any:
-    """The distributed client that dask would compute on, or None."""
-    from dask.base import get_scheduler
-
-    return getattr(get_scheduler(), "__self__", None)
-
-
-def _counting(keys: set[Any], progress: Callable[[int, int], None]) -> Any:
-    """Dask callback that tells of finished writers of a local scheduler."""
-    from dask.callbacks import Callback
-
-    lock, done = threading.Lock(), 0
-
-    def posttask(key: Any, *_: Any) -> None:
-        nonlocal done
-        if key in keys:
-            with lock:
-                done += 1
-                progress(done, len(keys))
-
-    return Callback(posttask=posttask)
-
-
-def _follow_cluster(
-    client: Any, wanted: Sequence[Any], keys: set[Any], progress: Callable[[int, int], None]
-) -> Any:
-    """Compute on a cluster, telling of every block as its future finishes."""
-    from dask.base import compute, persist
-    from distributed import as_completed, futures_of
-
-    held = persist(*wanted)
-    blocks = [future for future in futures_of(held) if future.key in keys]
-    for done, future in enumerate(as_completed(blocks), start=1):
-        future.result()
-        progress(done, len(keys))
-    return compute(*held)

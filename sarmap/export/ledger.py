@@ -32,10 +32,12 @@ __all__ = [
     "Counts",
     "Ledger",
     "failed",
+    "get_bytes",
     "mark_name",
     "read_attributes",
     "read_bytes",
     "total",
+    "write_bytes",
 ]
 
 STATUS = "sarmap:status"
@@ -93,11 +95,11 @@ class Ledger:
 
     def mark(self, family: str, block: Block, counts: Counts) -> None:
         """Say that all of a block is stored; to be called when it is, by who stored it."""
-        _set(self.store, mark_name(family, block, counts), b"1")
+        write_bytes(self.store, mark_name(family, block, counts), b"1")
 
     def read(self) -> dict[str, dict[Block, Counts]]:
         """Family -> block -> what was counted in it, of every block that is done."""
-        page = _get(self.store, _PAGE)
+        page = get_bytes(self.store, _PAGE)
         kept: dict[str, dict[Block, Counts]] = {}
         for family, blocks in json.loads(page or b"{}").items():
             kept[family] = {_block(key): _counts(value) for key, value in blocks.items()}
@@ -117,7 +119,7 @@ class Ledger:
             family: {f"{row},{column}": counts for (row, column), counts in blocks.items()}
             for family, blocks in kept.items()
         }
-        _set(self.store, _PAGE, json.dumps(page).encode())
+        write_bytes(self.store, _PAGE, json.dumps(page, sort_keys=True).encode())
         _delete_dir(self.store, _MARKS)
 
     def remove(self) -> None:
@@ -137,7 +139,7 @@ def _counts(values: Iterable[Any]) -> Counts:
 
 def read_attributes(store: Any) -> dict[str, Any] | None:
     """Attributes of the group at a store's root; None where there is none."""
-    record = _get(store, "zarr.json")
+    record = get_bytes(store, "zarr.json")
     if record is None:
         return None
     attributes: dict[str, Any] = json.loads(record).get("attributes", {})
@@ -155,14 +157,16 @@ async def read_bytes(store: Any, key: str) -> bytes | None:
     return None if found is None else bytes(found.to_bytes())
 
 
-def _get(store: Any, key: str) -> bytes | None:
+def get_bytes(store: Any, key: str) -> bytes | None:
+    """`read_bytes`, waited for."""
     from zarr.core.sync import sync
 
     found: bytes | None = sync(read_bytes(store, key))
     return found
 
 
-def _set(store: Any, key: str, value: bytes) -> None:
+def write_bytes(store: Any, key: str, value: bytes) -> None:
+    """Put an object into a Zarr store, whole or not at all."""
     from zarr.core.buffer import default_buffer_prototype
     from zarr.core.sync import sync
 

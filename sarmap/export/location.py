@@ -3,8 +3,7 @@
 A new local result is written in place and marked ``writing`` until it is whole. Replacing a
 finished local result happens beside it: the old one stays until the new one is whole, then the two
 are renamed. An object store knows no renaming, so there the old result is deleted when the new one
-starts. A run that ends early leaves what it has stored where it is, for another to continue, unless
-not one block was done.
+starts. A run that ends early leaves what it has stored where it is, for another to continue.
 """
 
 from __future__ import annotations
@@ -26,9 +25,11 @@ from sarmap.export.ledger import ROOM, STATUS, read_bytes
 __all__ = [
     "begun_store",
     "check_writable",
+    "forget_unbegun",
     "is_url",
     "storage_errors",
     "store_at",
+    "sweep",
     "writing_to",
 ]
 
@@ -141,13 +142,15 @@ def writing_to(
     else:
         place = _workplace(_local(out), continues)
         store = store_at(place)
+    if place is None or place == _local(out):
+        yield store
+        return
     try:
         yield store
     except BaseException:
-        _forget_unbegun(store)
+        _forget(store)
         raise
-    if place is not None and place != _local(out):
-        _swap(place, _local(out))
+    _swap(place, _local(out))
 
 
 def _beside(path: Path) -> Path:
@@ -174,16 +177,35 @@ def _workplace(path: Path, continues: Callable[[Any], bool] | None) -> Path:
     return fresh
 
 
-def _forget_unbegun(store: Any) -> None:
-    """Remove a store in which not one block is done: there is nothing to continue."""
+def forget_unbegun(out: str | Path) -> None:
+    """Remove an unfinished map in which not one block is done: there is nothing to continue.
+
+    To be called only when no task of its run is left. A store that does not answer stays.
+    """
+    with suppress(*storage_errors(), OutputError):
+        store = begun_store(out)
+        if store is not None:
+            _forget(store)
+
+
+def _forget(store: Any) -> None:
     from zarr.core.sync import sync
 
     async def begun() -> bool:
-        return bool([key async for key in store.list_dir(ROOM)])
+        record = await read_bytes(store, "zarr.json")
+        return not _is_unfinished(record) or bool([key async for key in store.list_dir(ROOM)])
 
-    with suppress(*storage_errors(), OutputError):
-        if not sync(begun()):
-            _clear(store)
+    if not sync(begun()):
+        _clear(store)
+
+
+def sweep(store: Any) -> None:
+    """Remove what a killed run wrote to a local store without giving it its name."""
+    from zarr.storage import LocalStore
+
+    if isinstance(store, LocalStore):
+        for file in store.root.rglob("*.partial"):
+            file.unlink(missing_ok=True)
 
 
 def _swap(fresh: Path, path: Path) -> None:
@@ -205,7 +227,7 @@ def _local(out: str | Path) -> Path:
     text = str(out)
     if text.startswith("file://"):
         text = urllib.parse.unquote(urllib.parse.urlsplit(text).path)
-    return Path(text).expanduser()
+    return Path(text).expanduser().absolute()
 
 
 def _local_state(path: Path) -> str:

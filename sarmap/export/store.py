@@ -10,6 +10,11 @@ Never half a map for a whole one
     The attribute ``sarmap:status`` is ``writing`` until the last pixel is stored, then
     ``complete``; `open_map` refuses anything else. A pixel that was never stored reads as
     *no data*, not as a low probability: fill values mean 'not seen'.
+Continued where it was left
+    ``.sarmap/`` holds the ledger of blocks that are done (`sarmap.export.ledger`) until the map is
+    whole; ``sarmap:identity`` says what decided its pixels, and a run with `resume` continues only
+    what it would have made itself. Blocks with unread pixels stay in the ledger of a finished map,
+    and are tried again by resuming.
 One owner per object
     Blocks are aligned to shards, and one task writes whole shards, so nothing is lost to two
     tasks in one object, and the store is the same to the byte in whatever order tasks run.
@@ -31,24 +36,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sarmap.errors import OutputError, RequestError
-from sarmap.export.blocks import compute_blocks, store_layers
-from sarmap.export.encoding import layer_of
-from sarmap.export.georeference import coordinate_attrs, geobox_of, spatial_ref_attrs
-from sarmap.export.layout import Layout, plan_layout
-from sarmap.export.location import check_writable, storage_errors, store_at, writing_to
-from sarmap.export.provenance import public_attributes, read_provenance
+from sarmap.errors import RequestError
+from sarmap.export.filling import store_map, tidy
+from sarmap.export.ledger import PIXELS, STATUS
+from sarmap.export.location import check_writable, storage_errors, store_at
+from sarmap.export.patience import PATIENCE
+from sarmap.export.provenance import read_provenance
+from sarmap.export.waves import ALONE, Reach
 from sarmap.types import Observation
 
 if TYPE_CHECKING:
     import xarray as xr
-    from odc.geo.geobox import GeoBox
 
 __all__ = ["check_writable", "count_observations", "is_simulated", "open_map", "write_zarr"]
-
-STATUS = "sarmap:status"
-PIXELS = "sarmap:pixels"
-_WINDOW_AXES = {"window_y": "y", "window_x": "x"}
 
 
 def write_zarr(
@@ -61,6 +61,10 @@ def write_zarr(
     shard: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     alongside: xr.DataArray | None = None,
+    resume: bool = False,
+    identity: Mapping[str, Any] | None = None,
+    reach: Reach = ALONE,
+    patience: float = PATIENCE,
 ) -> str:
     """Compute a map and write it, all layers in one pass, on whatever Dask scheduler is active.
 
@@ -85,7 +89,20 @@ def write_zarr(
     progress
         Called with the blocks done and all blocks, as blocks finish.
     alongside
-        A lazy DataArray, such as an overview for a picture, to load in place in the same pass.
+        A lazy DataArray (band, y, x), such as an overview for a picture, to load in place in the
+        same pass.
+    resume
+        Continue a map that an earlier run with the same dataset left here, unfinished or with
+        unread pixels: only what is missing, and what an unread pixel may show in, is computed.
+        Where nothing is, start; where all is done, do nothing. With `overwrite`, too, what cannot
+        be continued is replaced.
+    identity
+        What decides the pixels (scenes, weights, ...), as JSON values; a map with another identity
+        is not continued. Grid, layers and blocks belong to it anyway.
+    reach
+        How far an unread pixel may show in the answers around it.
+    patience
+        Seconds for which a store that takes nothing (full, unreachable) is tried again.
 
     Returns
     -------
@@ -94,9 +111,10 @@ def write_zarr(
     Raises
     ------
     RequestError
-        `out` exists and may not be replaced, or the dataset is not a map.
+        `out` exists and may not be replaced or continued, or the dataset is not a map.
     OutputError
-        `out` cannot be written: found before anything is computed, unless a disk fills up.
+        `out` cannot be written: found before anything is computed, unless a disk fills up. What is
+        stored by then can be continued.
 
     Examples
     --------
@@ -118,22 +136,22 @@ def write_zarr(
     >>> stored.probability.values.round(3)
     array([[0.1, 0.7, nan]])
     """
-    grid = geobox_of(dataset)
-    _check_layers(dataset)
-    layouts = plan_layout(dataset, chunk=chunk, shard=shard)
-    described = {**dataset.attrs, **(attrs or {})}
-    late = {key: value for key, value in described.items() if callable(value)}
-    known = {key: value for key, value in described.items() if key not in late}
-    with writing_to(out, overwrite=overwrite) as store:
-        group = _create(store, dataset, grid, layouts, public_attributes(known))
-        tasks = store_layers(dataset, group, layouts)
-        extra = None if alongside is None else alongside.data
-        counts, loaded = compute_blocks(tasks, extra, progress)
-        if alongside is not None:
-            alongside.data = loaded
-        final = {key: value() for key, value in late.items()}
-        _complete(store, group, counts, public_attributes(final))
-    return str(out)
+    stored = store_map(
+        dataset,
+        out,
+        attrs=attrs,
+        overwrite=overwrite,
+        chunk=chunk,
+        shard=shard,
+        progress=progress,
+        alongside=alongside,
+        resume=resume,
+        identity=identity,
+        reach=reach,
+        patience=patience,
+    )
+    tidy(out)
+    return stored.path
 
 
 def open_map(path: str | Path) -> xr.Dataset:
@@ -159,8 +177,8 @@ def open_map(path: str | Path) -> xr.Dataset:
         raise RequestError(f"{shown} is a Zarr store, but not a map that sarmap wrote.")
     if status != "complete":
         raise RequestError(
-            f"{shown} is an unfinished map (its writing was interrupted): make it again with "
-            "overwrite=True (--overwrite)."
+            f"{shown} is an unfinished map (its writing was interrupted): continue it with "
+            "resume=True (--resume), or make it again with overwrite=True (--overwrite)."
         )
     return _lazy(dataset)
 
@@ -203,109 +221,6 @@ def _count_block(block: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int
     return np.bincount(block.ravel(), minlength=4)[None, :4]
 
 
-def _check_layers(dataset: xr.Dataset) -> None:
-    for name in ("probability", "observation"):
-        if name not in dataset or dataset[name].dims != ("y", "x"):
-            raise RequestError(f"A map needs the variable {name!r} with dims (y, x).")
-    for key, variable in dataset.data_vars.items():
-        if variable.dims not in (("y", "x"), ("window_y", "window_x")):
-            raise RequestError(
-                f"Variable {key!r} has dims {variable.dims}; a map keeps only (y, x) and "
-                "(window_y, window_x): drop it."
-            )
-
-
-def _create(
-    store: Any,
-    dataset: xr.Dataset,
-    grid: GeoBox,
-    layouts: Mapping[str, Layout],
-    attributes: Mapping[str, Any],
-) -> Any:
-    """Empty arrays, coordinates and attributes, marked as being written."""
-    import zarr
-
-    simulated = "SIMULATED " if read_provenance(attributes).simulated else ""
-    described = {
-        "Conventions": "CF-1.11",
-        "title": f"{simulated}landslide probability",
-        "sarmap:version": _version(),
-        **attributes,
-        STATUS: "writing",
-    }
-    try:
-        group = zarr.create_group(store, zarr_format=3, attributes=described)
-        for name in ("y", "x", *_WINDOW_AXES):
-            if name in dataset.sizes:
-                _create_coordinate(group, name, dataset, grid)
-        group.create_array(
-            "spatial_ref", shape=(), dtype="int64", attributes=spatial_ref_attrs(grid)
-        )
-        for name, layout in layouts.items():
-            _create_layer(group, name, dataset[name], layout)
-        _consolidate(store)
-    except storage_errors() as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise OutputError(
-            f"The result cannot be written ({reason}): choose another `out`."
-        ) from error
-    return group
-
-
-def _create_coordinate(group: Any, name: str, dataset: xr.Dataset, grid: GeoBox) -> None:
-    attrs = coordinate_attrs(grid, _WINDOW_AXES.get(name, name))
-    if name in _WINDOW_AXES:
-        attrs["long_name"] = f"{_WINDOW_AXES[name]} of window centre"
-    values = np.asarray(dataset[name].values, np.float64)
-    array = group.create_array(
-        name,
-        shape=values.shape,
-        dtype="float64",
-        chunks=values.shape,
-        dimension_names=[name],
-        fill_value=np.nan,
-        attributes=attrs,
-    )
-    array[...] = values
-
-
-def _create_layer(group: Any, name: str, variable: xr.DataArray, layout: Layout) -> None:
-    from zarr.codecs import ZstdCodec
-
-    layer = layer_of(name, variable.dtype)
-    described = (
-        {**public_attributes(variable.attrs), **layer.attrs}
-        if layer.packing == "none"
-        else layer.attrs
-    )
-    group.create_array(
-        name,
-        shape=variable.shape,
-        dtype=layer.dtype,
-        chunks=layout.chunks,
-        shards=layout.shards,
-        compressors=[ZstdCodec(level=1)],
-        fill_value=layer.fill,
-        dimension_names=list(variable.dims),
-        attributes={**described, "grid_mapping": "spatial_ref", "coordinates": "spatial_ref"},
-    )
-
-
-def _complete(store: Any, group: Any, counts: Any, attributes: Mapping[str, Any]) -> None:
-    pixels = {code.meaning: int(counts[code]) for code in Observation}
-    group.update_attributes({**attributes, PIXELS: json.dumps(pixels), STATUS: "complete"})
-    _consolidate(store)
-
-
-def _consolidate(store: Any) -> None:
-    """One metadata record for the whole store: plain `open_zarr` warns where there is none."""
-    import zarr
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Consolidated metadata")
-        zarr.consolidate_metadata(store, zarr_format=3)
-
-
 def _lazy(dataset: xr.Dataset) -> xr.Dataset:
     """One block per shard; probabilities as float32, which decoding made float64."""
     blocks: dict[Any, int] = {}
@@ -316,9 +231,3 @@ def _lazy(dataset: xr.Dataset) -> xr.Dataset:
     lazy = dataset.chunk(blocks)
     decoded = [name for name, one in lazy.data_vars.items() if one.dtype == np.float64]
     return lazy.assign({name: lazy[name].astype(np.float32) for name in decoded})
-
-
-def _version() -> str:
-    import sarmap
-
-    return sarmap.__version__

@@ -1,0 +1,170 @@
+"""The Zarr arrays of a result store: made empty, opened again, and declared finished."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sarmap.export.encoding import layer_of
+from sarmap.export.georeference import coordinate_attrs, spatial_ref_attrs
+from sarmap.export.layout import Layout
+from sarmap.export.ledger import (
+    BLOCKS,
+    MAP,
+    PARTLY,
+    PIXELS,
+    STATUS,
+    Block,
+    Counts,
+    Ledger,
+    failed,
+    total,
+)
+from sarmap.export.location import sweep
+from sarmap.export.patience import patiently
+from sarmap.export.provenance import public_attributes, read_provenance
+from sarmap.types import Observation
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+
+__all__ = ["complete", "create", "reopen"]
+
+SESSIONS = "sarmap:sessions"
+"""Attribute: runs that it took, one where none was interrupted."""
+_WINDOW_AXES = {"window_y": "y", "window_x": "x"}
+
+
+def create(
+    store: Any,
+    dataset: xr.Dataset,
+    grid: GeoBox,
+    layouts: Mapping[str, Layout],
+    attributes: Mapping[str, Any],
+    patience: float,
+) -> Any:
+    """Empty arrays, coordinates and attributes, marked as being written."""
+    import zarr
+
+    simulated = "SIMULATED " if read_provenance(attributes).simulated else ""
+    described = {
+        "Conventions": "CF-1.11",
+        "title": f"{simulated}landslide probability",
+        "sarmap:version": _version(),
+        **attributes,
+        STATUS: "writing",
+        SESSIONS: 1,
+    }
+
+    def make() -> Any:
+        group = zarr.create_group(store, zarr_format=3, attributes=described, overwrite=True)
+        for name in ("y", "x", *_WINDOW_AXES):
+            if name in dataset.sizes:
+                _create_coordinate(group, name, dataset, grid)
+        group.create_array(
+            "spatial_ref", shape=(), dtype="int64", attributes=spatial_ref_attrs(grid)
+        )
+        for name, layout in layouts.items():
+            _create_layer(group, name, dataset[name], layout)
+        # Last: a store without this record was never fit to be continued.
+        group.update_attributes({BLOCKS: json.dumps({MAP: _block_shape(dataset, layouts)})})
+        _consolidate(store)
+        return group
+
+    return patiently(make, "The result", patience)
+
+
+def _block_shape(dataset: xr.Dataset, layouts: Mapping[str, Layout]) -> list[int]:
+    """Rows and columns of the map's own blocks."""
+    sizes = zip(dataset["probability"].shape, layouts["probability"].shards, strict=True)
+    return [-(-size // edge) for size, edge in sizes]
+
+
+def reopen(store: Any, begun: Mapping[str, Any], patience: float) -> Any:
+    """The group of a map that is to be continued, marked as being written again."""
+    import zarr
+
+    def open_again() -> Any:
+        sweep(store)
+        group = zarr.open_group(store, mode="r+", use_consolidated=False)
+        group.update_attributes({STATUS: "writing", SESSIONS: begun.get(SESSIONS, 1) + 1})
+        _consolidate(store)
+        return zarr.open_group(store, mode="r+", use_consolidated=False)
+
+    return patiently(open_again, "The map's record", patience)
+
+
+def _create_coordinate(group: Any, name: str, dataset: xr.Dataset, grid: GeoBox) -> None:
+    attrs = coordinate_attrs(grid, _WINDOW_AXES.get(name, name))
+    if name in _WINDOW_AXES:
+        attrs["long_name"] = f"{_WINDOW_AXES[name]} of window centre"
+    values = np.asarray(dataset[name].values, np.float64)
+    array = group.create_array(
+        name,
+        shape=values.shape,
+        dtype="float64",
+        chunks=values.shape,
+        dimension_names=[name],
+        fill_value=np.nan,
+        attributes=attrs,
+    )
+    array[...] = values
+
+
+def _create_layer(group: Any, name: str, variable: xr.DataArray, layout: Layout) -> None:
+    from zarr.codecs import ZstdCodec
+
+    layer = layer_of(name, variable.dtype)
+    described = (
+        {**public_attributes(variable.attrs), **layer.attrs}
+        if layer.packing == "none"
+        else layer.attrs
+    )
+    group.create_array(
+        name,
+        shape=variable.shape,
+        dtype=layer.dtype,
+        chunks=layout.chunks,
+        shards=layout.shards,
+        compressors=[ZstdCodec(level=1)],
+        fill_value=layer.fill,
+        dimension_names=list(variable.dims),
+        attributes={**described, "grid_mapping": "spatial_ref", "coordinates": "spatial_ref"},
+    )
+
+
+def complete(
+    store: Any,
+    group: Any,
+    done: Mapping[str, Mapping[Block, Counts]],
+    attributes: Mapping[str, Any],
+) -> None:
+    """Say what was counted, and in one last stroke that the map is finished."""
+    counts = total(done[MAP].values())
+    pixels = {code.meaning: counts[code] for code in Observation}
+    group.update_attributes({**attributes, PIXELS: json.dumps(pixels), PARTLY: counts[4]})
+    whole = _consolidate(store)
+    if any(map(failed, done[MAP].values())):
+        Ledger(store).start(done)
+    whole.update_attributes({STATUS: "complete"})
+
+
+def _consolidate(store: Any) -> Any:
+    """One metadata record for the whole store: plain `open_zarr` warns where there is none."""
+    import zarr
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        warnings.filterwarnings("ignore", message="Object at .sarmap")  # the ledger, no array
+        return zarr.consolidate_metadata(store, zarr_format=3)
+
+
+def _version() -> str:
+    import sarmap
+
+    return sarmap.__version__

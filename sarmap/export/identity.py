@@ -1,0 +1,91 @@
+"""What decides a map's pixels, kept in its store: a run continues only what it would have made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sarmap.errors import RequestError
+from sarmap.export.layout import Layout
+from sarmap.export.provenance import public_attributes
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+
+__all__ = ["IDENTITY", "check_identity", "make_identity"]
+
+IDENTITY = "sarmap:identity"
+_LONGEST = 60
+"""Characters of a value shown in a sentence."""
+
+
+def make_identity(
+    given: Mapping[str, Any], dataset: xr.Dataset, grid: GeoBox, layouts: Mapping[str, Layout]
+) -> dict[str, Any]:
+    """What the caller says decides the pixels, and how they are laid out, as plain JSON values."""
+    affine = [float(value) for value in tuple(grid.affine)[:6]]
+    laid_out = {
+        "grid": [list(map(int, grid.shape)), str(grid.crs), affine],
+        "layers": {str(name): str(one.dtype) for name, one in sorted(dataset.data_vars.items())},
+        "blocks": {name: [list(at.chunks), list(at.shards)] for name, at in layouts.items()},
+    }
+    public = public_attributes({"identity": {**given, **laid_out}})["identity"]
+    identity: dict[str, Any] = json.loads(public)
+    return identity
+
+
+def check_identity(begun: Mapping[str, Any], wanted: Mapping[str, Any], shown: str) -> None:
+    """Refuse to continue a map that was begun as another one.
+
+    Raises
+    ------
+    RequestError
+        Something differs; the sentence names it.
+
+    Examples
+    --------
+    >>> check_identity({"overlap": 0}, {"overlap": 32}, "map.zarr")
+    Traceback (most recent call last):
+    sarmap.errors.RequestError: map.zarr was made with overlap 0, and this request has overlap 32: \
+ask for the same to continue it, choose another `out`, or start anew with overwrite=True \
+(--overwrite).
+    """
+    different = [name for name in {**wanted, **begun} if begun.get(name) != wanted.get(name)]
+    if not different:
+        return
+    name = different[0]
+    old, new = _tell_apart(begun.get(name), wanted.get(name))
+    also = f" ({', '.join(different[1:])} differ, too)" if different[1:] else ""
+    raise RequestError(
+        f"{shown} was made with {name} {old}, and this request has {name} {new}{also}: ask for the "
+        "same to continue it, choose another `out`, or start anew with overwrite=True "
+        "(--overwrite)."
+    )
+
+
+def _tell_apart(old: Any, new: Any) -> tuple[str, str]:
+    """Two values in few words; of lists and records only what the other has not."""
+    if isinstance(old, list) and isinstance(new, list):
+        only_old = [value for value in old if value not in new]
+        only_new = [value for value in new if value not in old]
+        old, new = (only_old, only_new) if only_old or only_new else (old, new)
+    if isinstance(old, dict) and isinstance(new, dict):
+        old, new = (
+            {k: v for k, v in one.items() if other.get(k) != v}
+            for one, other in ((old, new), (new, old))
+        )
+    return _short(old), _short(new)
+
+
+def _short(value: Any) -> str:
+    if value is None or value in ([], {}):
+        return "none"
+    if isinstance(value, list):
+        text = ", ".join(map(str, value))
+    elif isinstance(value, dict):
+        text = ", ".join(f"{key} {one}" for key, one in value.items())
+    else:
+        text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -1,0 +1,79 @@
+"""Storage that does not answer for a while: tried again, ever more slowly, but not for ever."""
+
+from __future__ import annotations
+
+import errno
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sarmap.errors import OutputError
+from sarmap.export.location import storage_errors
+
+__all__ = ["PATIENCE", "patiently"]
+
+T = TypeVar("T")
+
+PATIENCE = 60.0
+"""Seconds for which a store that takes nothing is tried again."""
+_FIRST_WAIT = 0.25
+_LONGEST_WAIT = 8.0
+_LASTING = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EINVAL}
+    | {errno.ENAMETOOLONG, errno.ELOOP}
+)
+_LASTING_REMOTE = frozenset(
+    {"PermissionDeniedError", "UnauthenticatedError", "NotSupportedError", "InvalidPathError"}
+    | {"NotFoundError", "NotImplementedError", "UnknownConfigurationKeyError"}
+)
+
+
+def patiently(action: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
+    """Do what writes to a store, again and again until it succeeds or patience ends.
+
+    A full disk, a busy or absent server may be well again in a moment; a refusal stays one, and is
+    not tried twice.
+
+    Parameters
+    ----------
+    action
+        What to do; it may be done several times.
+    what
+        Subject of the sentence for a failure: "Layer 'observation'".
+    patience
+        Seconds after which no new try begins.
+
+    Raises
+    ------
+    OutputError
+        It never succeeded.
+
+    Examples
+    --------
+    >>> answers = iter([OSError(28, "No space left on device"), None])
+    >>> def write():
+    ...     if (error := next(answers)) is not None:
+    ...         raise error
+    ...     return "written"
+    >>> patiently(write, "Layer 'slope'")
+    'written'
+    """
+    end, wait = time.monotonic() + patience, _FIRST_WAIT
+    while True:
+        try:
+            return action()
+        except storage_errors() as error:
+            rest = end - time.monotonic()
+            if rest <= 0 or _lasting(error):
+                reason = getattr(error, "strerror", None) or type(error).__name__
+                raise OutputError(f"{what} could not be written ({reason}).") from None
+        time.sleep(min(wait * (0.5 + random.random()), max(rest, 0.01)))
+        wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def _lasting(error: Exception) -> bool:
+    """True for a refusal that waiting does not change."""
+    if isinstance(error, OSError):
+        return error.errno in _LASTING
+    return type(error).__name__ in _LASTING_REMOTE
