@@ -20,12 +20,19 @@ from sarmap.acquire.instants import parse_event, utc_now
 from sarmap.acquire.items import first_item, require_collection, search_items, understands
 from sarmap.acquire.optical import clearest
 from sarmap.acquire.pairing import Choice, Track, choose, group_passes, tracks_of
-from sarmap.acquire.scenes import is_simulated, read_item, read_scene, refuse_source_form
+from sarmap.acquire.scenes import Scene, is_simulated, read_item, read_scene, refuse_source_form
 from sarmap.acquire.shortfall import NoSceneError, OutsideCoverageError, Sought, shortfall
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings, Passes
 
-__all__ = ["describe", "pass_rows", "search_orbits", "search_passes"]
+__all__ = [
+    "describe",
+    "pass_rows",
+    "search_optical",
+    "search_orbits",
+    "search_passes",
+    "search_scenes",
+]
 
 DAYS = 60.0
 """Days searched on either side of the event, at least."""
@@ -114,6 +121,49 @@ def search_orbits(
     choices = _choices(client, sought, pre, post)
     images = _optical(client, sought) if optical else ()
     return tuple(_passes(choice, sought, images) for choice in choices)
+
+
+def search_scenes(
+    area: Any,
+    event: Any,
+    *,
+    catalog: Catalog = "planetary-computer",
+    orbit: Orbit | None = None,
+    pre: int = 1,
+    post: int = 1,
+    bands: tuple[str, ...] = ("vv",),
+    before_days: float | None = None,
+    after_days: float | None = None,
+) -> tuple[list[Scene], Sought]:
+    """All scenes before and after an event, of every track, not paired; none is no error.
+
+    For who decides over a wider place than one map: see `sarmap.regions.tracks`.
+
+    Arguments are those of `search_passes`.
+
+    Returns:
+        The scenes that hold all bands, and what was sought, for messages.
+
+    Raises:
+        RequestError: the request is wrong.
+        CatalogError: the catalogue cannot be reached.
+    """
+    _check(orbit, pre, post)
+    settings = resolve_catalog(catalog)
+    instants = parse_event(event)
+    window = _window(instants, pre, post, before_days, after_days)
+    sought = Sought(parse_area(area), settings, instants, window, orbit, tuple(bands))
+    return _scenes(open_catalog(settings), sought, {})
+
+
+def search_optical(sought: Sought) -> tuple[pystac.Item, ...]:
+    """The clearest Sentinel-2 scenes after the event.
+
+    Raises:
+        RequestError: the catalogue has no optical collection, or no scene of the place.
+        CatalogError: the catalogue cannot be reached.
+    """
+    return _optical(open_catalog(sought.settings), sought)
 
 
 def pass_rows(passes: Passes) -> list[dict[str, Any]]:
@@ -207,18 +257,26 @@ def _tracks(
     client: pystac_client.Client, sought: Sought, equals: Mapping[str, str]
 ) -> tuple[list[Track], Sought]:
     """Tracks over the place, and what was sought with the scenes that had to be left out."""
-    settings, area = sought.settings, sought.area
+    scenes, found = _scenes(client, sought, equals)
+    if not scenes and not found.lacking and not equals:
+        raise _nothing(client, sought)
+    return tracks_of(group_passes(scenes, sought.area.geometry)), found
+
+
+def _scenes(
+    client: pystac_client.Client, sought: Sought, equals: Mapping[str, str]
+) -> tuple[list[Scene], Sought]:
+    """Scenes with all bands, and what was sought with those that had to be left out."""
+    settings = sought.settings
     records = search_items(
-        client, settings, settings.radar_collection, area.bbox, sought.window, equals=equals
+        client, settings, settings.radar_collection, sought.area.bbox, sought.window, equals=equals
     )
     scenes = [read_scene(record, settings) for record in records]
-    if not scenes and not equals:
-        raise _nothing(client, sought)
     keys = [_asset_key(settings, band) for band in sought.bands]
     usable = [scene for scene in scenes if all(key in scene.item.assets for key in keys)]
     kept = {scene.item.id for scene in usable}
     lacking = tuple(scene.item.id for scene in scenes if scene.item.id not in kept)
-    return tracks_of(group_passes(usable, area.geometry)), replace(sought, lacking=lacking)
+    return usable, replace(sought, lacking=lacking)
 
 
 def _asset_key(settings: CatalogSettings, band: str) -> str:

@@ -216,9 +216,10 @@ def zones_of(region: Region, crs: str | int | None = None) -> list[Zone]:
     """
     if crs is not None:
         from sarmap.acquire.grid import make_grid
+        from sarmap.acquire.loader import check_grid
 
         centre = shapely.box(*region.geometry.representative_point().buffer(1e-3).bounds)
-        epsg = int(make_grid(centre, crs=crs, resolution=100).crs.epsg)
+        epsg = check_grid(make_grid(centre, crs=crs, resolution=100))
         return [Zone(f"epsg{epsg}", epsg, region.geometry)]
     _, south, _, north = region.geometry.bounds
     if north > NORTH_END or south < SOUTH_END:
