@@ -65,7 +65,7 @@ def map_landslides(
     made = make_plan(prepared, assembly)
     refuse_too_large(made)
     overview = _overview(assembly) if "quicklook" in targets else None
-    with _scheduler(client):
+    with _scheduler(client, prepared, out):
         write_zarr(
             assembly.dataset,
             out,
@@ -145,12 +145,19 @@ def _overview(assembly: Assembly) -> xr.DataArray:
 
 
 @contextlib.contextmanager
-def _scheduler(client: Client | None) -> Iterator[None]:
-    """Run on `client`, or on threads of this process: more than cores, since reads wait."""
+def _scheduler(client: Client | None, prepared: Prepared, out: str) -> Iterator[None]:
+    """Run on `client`'s workers, checked first, or on threads here: more than cores, as reads wait.
+
+    Raises:
+        ClusterError: a worker does not fit: which, and why.
+        RequestError: the detector or the result cannot be shared with workers.
+    """
     import dask
 
     if client is not None:
-        with client.as_current():
+        from sarmap.cluster.workers import ready_workers
+
+        with ready_workers(client, prepared.detector, out), client.as_current():
             yield
         return
     with (

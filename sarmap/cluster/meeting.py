@@ -1,0 +1,126 @@
+"""Do all workers see the place that the result goes to? A token beside it tells.
+
+A worker with a disk of its own would write a map's blocks into a folder that only it has, and
+report them stored. So the client leaves a token beside the result, and every worker, also one that
+joins later, must find that very token before it takes part.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sarmap.errors import ClusterError, RequestError
+
+__all__ = ["MeetingPlace", "meeting_place"]
+
+_ATTEMPTS, _PAUSE = 4, 0.5
+"""Shared file systems may show a new file a moment later."""
+
+
+@dataclass(frozen=True)
+class MeetingPlace:
+    """Where the token lies and what it says; travels to workers."""
+
+    folder: str
+    """Folder or URL that the result lies in."""
+    name: str
+    """Of the token, in that folder."""
+    token: str
+    """What it says."""
+    shown: str
+    """The result, as an error may name it."""
+
+    def trouble(self) -> str | None:
+        """Why this process cannot write the result, as the end of a sentence; None: it can."""
+        reason = "does not see"
+        for attempt in range(_ATTEMPTS):
+            try:
+                if _read(self) == self.token:
+                    return None
+            except Exception as error:  # any store's own; told by its kind
+                reason = f"cannot reach ({type(error).__name__})"
+            if attempt + 1 < _ATTEMPTS:
+                time.sleep(_PAUSE)
+        return (
+            f"{reason} the place of {self.shown}: give an `out` that all workers see, such as "
+            "s3://bucket/map.zarr with its endpoint and credentials in every worker's environment, "
+            "or a folder that they share"
+        )
+
+
+@contextmanager
+def meeting_place(out: str) -> Iterator[MeetingPlace]:
+    """A token beside a result for as long as the `with` block lasts.
+
+    Raises:
+        ClusterError: the token cannot be written.
+        RequestError: the result would lie in the memory of one process.
+    """
+    if out.startswith("memory://"):
+        raise RequestError(
+            "out=memory:// is the memory of one process, which a cluster's workers do not share: "
+            "give a folder or an s3:// address."
+        )
+    place = _place(out)
+    try:
+        _write(place)
+    except Exception as error:
+        raise ClusterError(
+            f"A token for the workers cannot be written beside {place.shown} "
+            f"({type(error).__name__}): choose another `out`."
+        ) from error
+    try:
+        yield place
+    finally:
+        with suppress(Exception):  # a token left behind does no harm
+            _remove(place)
+
+
+def _place(out: str) -> MeetingPlace:
+    """Beside the result, so that nothing of it is touched; inside where it is a bucket's root."""
+    from urllib.parse import urlsplit
+
+    from sarmap.export.location import is_url, store_at
+
+    token = uuid.uuid4().hex
+    if not is_url(out):
+        path = store_at(out).root
+        return MeetingPlace(str(path.parent), f".{path.name}.workers", token, path.name)
+    parts = urlsplit(out.rstrip("/"))
+    root = f"{parts.scheme}://{parts.netloc}"
+    folder, _, name = parts.path.rpartition("/")
+    shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+    return MeetingPlace(root + folder, f"{name}.workers", token, shown)
+
+
+def _store(place: MeetingPlace) -> Any:
+    from sarmap.export.location import store_at
+
+    return store_at(place.folder)
+
+
+def _write(place: MeetingPlace) -> None:
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.core.sync import sync
+
+    buffer = default_buffer_prototype().buffer.from_bytes(place.token.encode())
+    sync(_store(place).set(place.name, buffer))
+
+
+def _read(place: MeetingPlace) -> str | None:
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.core.sync import sync
+
+    found = sync(_store(place).get(place.name, default_buffer_prototype()))
+    return None if found is None else found.to_bytes().decode(errors="replace")
+
+
+def _remove(place: MeetingPlace) -> None:
+    from zarr.core.sync import sync
+
+    sync(_store(place).delete(place.name))

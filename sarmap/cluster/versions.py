@@ -1,0 +1,93 @@
+"""Do the workers run what the client runs? If not: which worker, which package, both versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sarmap.errors import ClusterError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["check_versions", "difference", "needed_packages", "own_versions"]
+
+SHARED = ("python", "sarmap", "dask", "distributed", "numpy", "xarray", "zarr")
+"""What decides a map's bytes, or must agree for tasks to travel at all."""
+ENGINES = {"openvino": ("openvino",), "tensorflow": ("tensorflow", "keras")}
+
+
+def needed_packages(engine: str | None) -> tuple[str, ...]:
+    """Packages whose versions must agree, with those of the detector's engine.
+
+    >>> needed_packages("openvino")[-1]
+    'openvino'
+    """
+    return (*SHARED, *ENGINES.get(str(engine), ()))
+
+
+def own_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions in this process; Python's without its patch, 'none' for what is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+    from sys import version_info
+
+    found = {}
+    for package in packages:
+        try:
+            found[package] = (
+                f"{version_info.major}.{version_info.minor}"
+                if package == "python"
+                else version(package)
+            )
+        except PackageNotFoundError:
+            found[package] = "none"
+    return found
+
+
+def difference(ours: Mapping[str, str], theirs: Mapping[str, Any]) -> str | None:
+    """The first package in which they differ from us, in words; None: they do not.
+
+    >>> difference({"zarr": "3.1.6", "python": "3.11"}, {"zarr": "3.1.5", "python": "3.11.7.final"})
+    'zarr 3.1.5, the client zarr 3.1.6'
+    >>> difference({"openvino": "2026.4"}, {"openvino": None})
+    'no openvino, the client openvino 2026.4'
+    """
+    for package, version in ours.items():
+        other = str(theirs.get(package) or "none")
+        if package == "python":
+            other = ".".join(other.split(".")[:2])
+        if other != version:
+            has = f"{package} {other}" if other != "none" else f"no {package}"
+            return f"{has}, the client {package} {version}"
+    return None
+
+
+def check_versions(client: Client, engine: str | None) -> None:
+    """Refuse a cluster of which any part runs other versions than this client.
+
+    Asked through Dask itself, which reads package metadata: nothing of sarmap has to be there for
+    the answer.
+
+    Raises:
+        ClusterError: one sentence: which worker, which package, both versions.
+    """
+    packages = needed_packages(engine)
+    ours = own_versions(packages)
+    told: Any = client.get_versions(packages=[name for name in packages if name != "python"])
+    shared = {name: ours[name] for name in SHARED}
+    _refuse("The scheduler", difference(shared, _packages(told["scheduler"])))
+    for address, answer in sorted(told["workers"].items()):
+        _refuse(f"Worker {address}", difference(ours, _packages(answer)))
+
+
+def _packages(answer: Any) -> Mapping[str, Any]:
+    """What one process told; nothing where it did not answer."""
+    return answer.get("packages", {}) if isinstance(answer, Mapping) else {}
+
+
+def _refuse(who: str, what: str | None) -> None:
+    if what is not None:
+        raise ClusterError(
+            f"{who} has {what}: install the same versions everywhere, so that every worker makes "
+            "the same map."
+        )
