@@ -1,0 +1,1 @@
+"""Benchmarks of sarmap, each beside its floor: see `benchmarks/README.md`."""

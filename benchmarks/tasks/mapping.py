@@ -1,0 +1,192 @@
+"""The whole route, STAC to Zarr, on one scheduler; and the building of its graph alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from benchmarks.answers import save
+from benchmarks.files import control as ask
+from benchmarks.tasks.requests import answer_layers, make_request, stored_bytes, temporary_store
+
+__all__ = ["graph", "run"]
+
+
+def run(
+    *,
+    control: str,
+    warm: bool = True,
+    scheduler: str = "threads",
+    workers: int = 2,
+    threads: int = 1,
+    server: Mapping[str, float] | None = None,
+    keep: str | None = None,
+    crop: Sequence[int] | None = None,
+    store: Mapping[str, int] | None = None,
+    read_back: bool = False,
+    tree: bool = False,
+    **request: Any,
+) -> dict[str, Any]:
+    """Map once, and say what it took.
+
+    Parameters
+    ----------
+    control
+        Root of the file server, for its counts.
+    warm
+        Map one tile of the extent before: libraries are loaded, the network has been converted,
+        but hardly a pixel has been read.
+    scheduler
+        'threads', 'processes' (Dask's own) or 'distributed' (a local cluster, started before).
+    workers, threads
+        Of a local cluster, or of 'processes'.
+    server
+        How the file server behaves meanwhile.
+    keep, crop
+        File for the answer, and the part of it to keep.
+    store
+        `chunk` and `shard` of the result store, where not its own choice.
+    read_back
+        Also measure how fast the store is read.
+    tree
+        Told to the parent, which samples the memory of all processes.
+    request
+        Arguments of `make_request`.
+    """
+    with temporary_store() as out, _running(scheduler, workers, threads) as client:
+        if warm:
+            first = make_request(out=out, **{**request, "shape": (64, 64)})
+            _map(first, out, scheduler, workers, client, store)
+        asked = make_request(out=out, **request)
+        told = {"delay": 0, "fail": 0} | dict(server or {})
+        ask(control, f"reset?delay={told['delay']}&fail={told['fail']}")
+        started = time.perf_counter()
+        made = _map(asked, out, scheduler, workers, client, store)
+        seconds = time.perf_counter() - started
+        counts = ask(control, "counts")
+        written, objects = stored_bytes(out)
+        back = _read_back(out) if read_back else {}
+        if keep is not None:
+            save(keep, **answer_layers(out, crop))
+    pixels = asked.area.shape[0] * asked.area.shape[1]
+    metrics = {
+        "seconds": seconds,
+        "ns_per_pixel": 1e9 * seconds / pixels,
+        "tasks": made["tasks"],
+        "requests": counts["requests"],
+        "failed_requests": counts["failed"],
+        "bytes_read": counts["bytes"],
+        "bytes_written": written,
+        "objects": objects,
+        "unread_pixels": made["unread"],
+        **back,
+    }
+    return {"metrics": metrics}
+
+
+def _map(
+    request: Any,
+    out: str,
+    scheduler: str,
+    workers: int,
+    client: Any,
+    store: Mapping[str, int] | None,
+) -> dict[str, int]:
+    """One map; tasks and unread pixels."""
+    import dask
+
+    from sarmap.pipeline import map_landslides
+
+    if scheduler != "processes" and store is None:
+        result = map_landslides(request, client)
+        return {"tasks": result.plan.tasks, "unread": result.observation["read_failed"]}
+    from sarmap.assembly import assemble, prepare
+    from sarmap.export.store import count_observations, open_map, write_zarr
+    from sarmap.planning import READ_THREADS, count_tasks
+
+    assembly = assemble(prepare(request))
+    settings = (
+        {"scheduler": "processes", "num_workers": workers}
+        if scheduler == "processes"
+        else {"scheduler": "threads", "num_workers": READ_THREADS}
+    )
+    with dask.config.set(settings):
+        write_zarr(assembly.dataset, out, overwrite=True, **(store or {}))
+    unread = count_observations(open_map(out))["read_failed"]
+    return {"tasks": count_tasks(assembly.dataset), "unread": unread}
+
+
+@contextmanager
+def _running(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
+    """A client of a local cluster where one is asked for, else None."""
+    if scheduler != "distributed":
+        yield None
+        return
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=workers, threads_per_worker=threads, dashboard_address=None, memory_limit=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        client.wait_for_workers(workers)
+        yield client
+
+
+def _read_back(out: str, windows: int = 200) -> dict[str, float]:
+    """Milliseconds of one 256 px window anywhere in the probability, and seconds of all of it."""
+    import numpy as np
+    import zarr
+
+    array = zarr.open_group(out, mode="r")["probability"]
+    chance = np.random.default_rng(0)
+    corners = chance.integers(0, [length - 256 for length in array.shape], (windows, 2))
+    started = time.perf_counter()
+    for row, column in corners:
+        array[row : row + 256, column : column + 256]
+    each = (time.perf_counter() - started) / windows
+    started = time.perf_counter()
+    array[:]
+    return {"window_ms": 1000 * each, "whole_seconds": time.perf_counter() - started}
+
+
+class _Built(Exception):
+    """The graph is ready to run."""
+
+
+def graph(*, control: str, **request: Any) -> dict[str, Any]:
+    """Seconds from a prepared request to a graph ready to run; nothing is read."""
+    import dask
+    from dask.callbacks import Callback
+
+    from sarmap.assembly import assemble, prepare
+    from sarmap.export.store import write_zarr
+    from sarmap.planning import count_tasks
+
+    class Stop(Callback):  # type: ignore[misc]
+        def _start(self, dsk: Any) -> None:
+            raise _Built(time.perf_counter(), len(dsk))
+
+    with temporary_store() as out:
+        prepared = prepare(make_request(out=out, **request))
+        started = time.perf_counter()
+        assembly = assemble(prepared)
+        try:
+            with dask.config.set(scheduler="threads"), Stop():
+                write_zarr(assembly.dataset, out, overwrite=True)
+        except _Built as built:
+            ready, tasks = built.args
+        else:
+            raise AssertionError("the graph ran")
+    height, width = prepared.grid.shape
+    return {
+        "metrics": {
+            "seconds": ready - started,
+            "tasks": count_tasks(assembly.dataset),
+            "tasks_run": tasks,
+            "ns_per_pixel": 1e9 * (ready - started) / (height * width),
+        }
+    }
