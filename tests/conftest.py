@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,19 @@ settings.register_profile("sarmap", deadline=None)
 settings.load_profile("sarmap")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Real parts for every room (pytest's importlib mode puts no folder on the import path).
+_spec = importlib.util.spec_from_file_location(
+    "sarmap_tests_services", ROOT / "tests" / "services" / "fixtures.py"
+)
+assert _spec is not None
+assert _spec.loader is not None
+_services = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_services)
+processes, slim_python = _services.processes, _services.slim_python
+database, stac_api = _services.database, _services.stac_api
+nginx, s3_server, s3 = _services.nginx, _services.s3_server, _services.s3
+start_dask = _services.start_dask
 
 
 @pytest.fixture(scope="session")

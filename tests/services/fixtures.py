@@ -1,0 +1,102 @@
+"""Real parts as fixtures, for every room: `database`, `stac_api`, `nginx`, `s3`, `start_dask`.
+
+`tests/conftest.py` loads this file. Nothing starts before a test asks for it, and what is started
+serves the whole session.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+
+def _helper(name: str) -> ModuleType:
+    """The module `name` beside this file; pytest's importlib mode puts no folder on the path."""
+    full = f"sarmap_tests_services_{name}"
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[full] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[full])
+    return sys.modules[full]
+
+
+@pytest.fixture(scope="session")
+def processes() -> ModuleType:
+    """Starting, awaiting and ending of server processes."""
+    return _helper("processes")
+
+
+@pytest.fixture(scope="session")
+def database(processes: ModuleType) -> Iterator[Any]:
+    """PostgreSQL with PostGIS: an empty database on loopback."""
+    with _helper("database").start_database(processes) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stac_api(
+    processes: ModuleType, database: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """stac-fastapi-pgstac: Filter, Query, Sort, Fields, paging by token. `load` fills it."""
+    folder = tmp_path_factory.mktemp("stac-api")
+    with _helper("stac_api").start_stac_api(processes, database, folder) as running:
+        yield running
+
+
+@pytest.fixture
+def nginx(processes: ModuleType, tmp_path: Path) -> Iterator[Callable[[Path], Any]]:
+    """Serve a folder with nginx: `nginx(folder)` gives its `url` and the `requests()` it got."""
+    with ExitStack() as stack:
+
+        def serve(files: Path) -> Any:
+            own = tmp_path / "nginx"
+            own.mkdir()
+            return stack.enter_context(_helper("storage").start_nginx(processes, files, own))
+
+        yield serve
+
+
+@pytest.fixture(scope="session")
+def s3_server(processes: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """An S3 endpoint in a process of its own."""
+    with _helper("storage").start_s3(processes, tmp_path_factory.mktemp("s3")) as running:
+        yield running
+
+
+@pytest.fixture
+def s3(s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The S3 endpoint, with endpoint and keys in this test's environment."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_server
+
+
+@pytest.fixture
+def start_dask(
+    processes: ModuleType, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., AbstractContextManager[str]]:
+    """Start a `dask scheduler` and `dask worker`s: `with start_dask(pythons=[...]) as address`."""
+
+    @contextmanager
+    def start(**options: Any) -> Iterator[str]:
+        launch = partial(_helper("dask_processes").start_cluster, processes)
+        with launch(tmp_path_factory.mktemp("dask"), **options) as address:
+            yield address
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def slim_python(processes: ModuleType) -> str:
+    """Interpreter of an environment with sarmap and without TensorFlow."""
+    return str(_helper("slim_python").find_slim_python(processes))
