@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import sarmap
-from sarmap.assess.scores import assess_map
+from sarmap.assess.scores import score_map
 from sarmap.simulate.event import simulate_event
 from sarmap.simulate.serve import serve_event
 
@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
 
     sarmap.write_cog(folder / "map.zarr", folder / "map.tif")
     sarmap.write_polygons(folder / "map.zarr", folder / "map.gpkg", min_area=500)
-    print("SIMULATED:", assess_map(folder / "map.zarr", event.inventory))
+    print("SIMULATED:", score_map(folder / "map.zarr", event.inventory))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
 
-__all__ = ["Assessment", "CoverRow", "Objects", "assess"]
+__all__ = ["Assessment", "CoverRow", "Objects", "assess_map"]
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _hits(row: HitRow) -> dict[str, Any]:
     }
 
 
-def assess(
+def assess_map(
     source: xr.Dataset | str | Path,
     inventory: GeoDataFrame | str | Path,
     *,

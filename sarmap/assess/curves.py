@@ -53,7 +53,7 @@ def precision_recall(counts: NDArray[np.int64]) -> Curve:
     >>> counts = np.zeros((2, 251), int)
     >>> counts[1, 200], counts[0, 200], counts[1, 50], counts[0, 10] = 6, 2, 4, 88
     >>> curve = precision_recall(counts)
-    >>> round(curve.best, 3), curve.precision[199], curve.recall[199]
+    >>> round(curve.best, 3), float(curve.precision[199]), float(curve.recall[199])
     (0.044, 0.75, 0.6)
     """
     above = counts[:, ::-1].cumsum(axis=1)[:, ::-1].astype(np.float64)
@@ -107,7 +107,7 @@ def reliability(
     >>> counts = np.zeros((2, 251), int)
     >>> counts[:, 175] = 30, 70                      # 0.7 said, seven in ten true
     >>> found = reliability(counts)
-    >>> found.true[7], round(found.expected_error, 6), round(found.brier, 2)
+    >>> float(found.true[7]), round(found.expected_error, 6), round(found.brier, 2)
     (0.7, 0.0, 0.21)
     """
     said = np.arange(counts.shape[1]) * PROBABILITY_STEP if probability is None else probability

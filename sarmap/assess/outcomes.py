@@ -6,6 +6,7 @@ apart.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,10 +143,10 @@ def write_outcome_zarr(image: Path, out: Path, grid: Any, made: Provenance) -> N
     outcome = opened.isel(band=0, drop=True)
     outcome.attrs = {
         "long_name": "outcome of the map against the inventory",
-        "flag_values": np.array(list(MEANINGS), np.uint8),
+        "flag_values": list(MEANINGS),
         "flag_meanings": " ".join(MEANINGS.values()),
-        "grid_mapping": "spatial_ref",
     }
+    outcome.encoding = {"grid_mapping": "spatial_ref"}
     dataset = xr.Dataset({"outcome": outcome}).assign_coords(
         {axis: (axis, opened[axis].values, coordinate_attrs(grid, axis)) for axis in ("y", "x")}
     )
@@ -158,8 +159,9 @@ def write_outcome_zarr(image: Path, out: Path, grid: Any, made: Provenance) -> N
         "attribution": made.attribution,
     }
     try:
-        with dask.config.set(scheduler="threads"):
-            dataset.to_zarr(out, mode="w", zarr_format=3, consolidated=False)
+        with dask.config.set(scheduler="threads"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Consolidated metadata")
+            dataset.to_zarr(out, mode="w", zarr_format=3, consolidated=True)
     except OSError as error:
         raise OutputError(
             f"{out.name} cannot be written ({error.strerror or type(error).__name__})."

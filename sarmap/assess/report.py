@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sarmap.assess.assessment import Assessment, assess, require_counted
+from sarmap.assess.assessment import Assessment, assess_map, require_counted
 from sarmap.assess.intervals import Interval
 from sarmap.assess.outcomes import write_outcome_zarr, writing_outcomes
 from sarmap.assess.slides import HitRow
@@ -46,7 +46,7 @@ def assess_into(
     Parameters
     ----------
     source, inventory
-        As in `sarmap.assess.assessment.assess`, as are `options`.
+        As in `sarmap.assess.assessment.assess_map`, as are `options`.
     out
         Folder.
     overwrite
@@ -55,7 +55,7 @@ def assess_into(
     Raises
     ------
     RequestError
-        As `assess`; the folder exists; or no pixel counts.
+        As `assess_map`; the folder exists; or no pixel counts.
     OutputError
         The folder cannot be written.
     """
@@ -65,7 +65,7 @@ def assess_into(
     with _folder(Path(out).expanduser(), overwrite) as folder:
         image = folder / "confusion.tif"
         with writing_outcomes(image, reader.grid, reader.provenance) as sink:
-            found = assess(source, inventory, sink=sink, **options)
+            found = assess_map(source, inventory, sink=sink, **options)
         require_counted(found)
         write_outcome_zarr(image, folder / "confusion.zarr", reader.grid, found.made)
         draw_outcomes(found, image, folder / "confusion.png")

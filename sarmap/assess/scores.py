@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 from sarmap.assess.inventory import rasterise_inventory, read_inventory
 from sarmap.errors import RequestError
+from sarmap.export.encoding import unpack_probability
+from sarmap.export.reading import open_reader
 
 if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
 
-__all__ = ["Confusion", "Scores", "assess_map", "confusion_map", "score_pixels"]
+__all__ = ["Confusion", "Scores", "confusion_map", "score_map", "score_pixels"]
 
-_STRIP_PIXELS = 16_000_000
-"""About how many pixels are held at a time."""
 _ROUNDING = 1e-6
 """Stored probabilities are multiples of 0.004, which binary numbers hold only nearly."""
 
@@ -217,7 +217,7 @@ def score_pixels(
     )
 
 
-def assess_map(
+def score_map(
     source: xr.Dataset | str | Path,
     inventory: GeoDataFrame | str | Path,
     *,
@@ -239,46 +239,16 @@ def assess_map(
     RequestError
         The map or the inventory cannot be read, or the two do not overlap.
     """
-    from dask.base import compute
-
-    dataset = _opened(source)
-    grid = _grid(dataset)
+    reader = open_reader(source)
     truth = read_inventory(inventory) if isinstance(inventory, str | Path) else inventory
-    truth = _overlapping(truth, grid)
-    rows, columns = (int(n) for n in grid.shape)
-    step = max(_STRIP_PIXELS // columns, 1)
+    truth = _overlapping(truth, reader.grid)
     total = Scores(0, 0, 0, 0, threshold=threshold)
-    for top in range(0, rows, step):
-        bottom = min(top + step, rows)
-        strip = dataset[["probability", "observation"]].isel(y=slice(top, bottom))
-        probability, codes = compute(strip["probability"].data, strip["observation"].data)
-        mask = rasterise_inventory(truth, grid[top:bottom, :])
-        total += score_pixels(probability, mask, observation=codes, threshold=threshold)
+    for strip in reader.strips():
+        bottom = strip.top + strip.probability.shape[0]
+        mask = rasterise_inventory(truth, reader.grid[strip.top : bottom, :])
+        probability = unpack_probability(strip.probability)
+        total += score_pixels(probability, mask, observation=strip.observation, threshold=threshold)
     return total
-
-
-def _opened(source: xr.Dataset | str | Path) -> xr.Dataset:
-    import xarray as xr
-
-    if isinstance(source, xr.Dataset):
-        return source
-    shown = Path(str(source)).name
-    try:
-        dataset: xr.Dataset = xr.open_zarr(str(source))
-    except (FileNotFoundError, OSError, ValueError, KeyError) as error:
-        raise RequestError(f"{shown} is not a map: no Zarr store can be opened there.") from error
-    if dataset.attrs.get("sarmap:status") != "complete" or "probability" not in dataset:
-        raise RequestError(f"{shown} is not a finished map that sarmap wrote.")
-    return dataset
-
-
-def _grid(dataset: xr.Dataset) -> Any:
-    import odc.geo.xr
-
-    grid = odc.geo.xr.ODCExtensionDs(dataset).geobox
-    if grid is None or grid.crs is None:
-        raise RequestError("The map has no reference system in its coordinate `spatial_ref`.")
-    return grid
 
 
 def _overlapping(inventory: GeoDataFrame, grid: Any) -> GeoDataFrame:

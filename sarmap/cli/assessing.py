@@ -32,8 +32,7 @@ def assess(
     map_: str, inventory: str, out: str | None, overwrite: bool, as_json: bool, **options: Any
 ) -> None:
     """Score a map against an inventory; pixels that were not seen never count."""
-    from sarmap.assess.assessment import assess as assess_map
-    from sarmap.assess.assessment import require_counted
+    from sarmap.assess.assessment import assess_map, require_counted
     from sarmap.assess.report import assess_into, markdown
 
     if out is None:

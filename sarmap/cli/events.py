@@ -96,7 +96,7 @@ def demo(
     on this machine, reads COGs over HTTP, and ends with a map, a picture and a score.
     """
     import_libraries()
-    from sarmap.assess.scores import assess_map
+    from sarmap.assess.scores import score_map
     from sarmap.cli.options import products_of
     from sarmap.pipeline import map_landslides
     from sarmap.simulate.serve import serve_event
@@ -121,7 +121,7 @@ def demo(
             overwrite=True,
         )
         result = map_landslides(request, progress=progress)
-    scores = assess_map(result.dataset, event.inventory)
+    scores = score_map(result.dataset, event.inventory)
     seconds = time.perf_counter() - started
     if as_json:
         echo_json(result_record(result) | {"scores": scores.record(), "process_seconds": seconds})

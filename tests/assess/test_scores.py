@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import metrics
 
-from sarmap.assess import scores as module
-from sarmap.assess.scores import Scores, assess_map, confusion_map, score_pixels
+from sarmap.assess.scores import Scores, confusion_map, score_map, score_pixels
 from sarmap.errors import RequestError
+from sarmap.export import reading
+from sarmap.export.store import write_zarr
 
 
 def make_map(probability, observation=None):
@@ -109,20 +110,19 @@ def test_a_map_is_scored_by_pixel_centres_whatever_the_strips(monkeypatch):
     expected = score_pixels(
         dataset["probability"].values, truth, observation=dataset["observation"].values
     )
-    assert assess_map(dataset, inventory) == expected
+    assert score_map(dataset, inventory) == expected
     assert expected.unseen == 150
-    monkeypatch.setattr(module, "_STRIP_PIXELS", 100)
-    assert assess_map(dataset.chunk(7), inventory.to_crs(4326)) == expected
+    monkeypatch.setattr(reading, "_STRIP_PIXELS", 100)
+    assert score_map(dataset.chunk(7), inventory.to_crs(4326)) == expected
 
 
 def test_a_stored_map_and_an_inventory_file_are_opened(tmp_path):
-    dataset = make_map([[0.9, 0.1]]).assign_attrs({"sarmap:status": "complete"})
-    dataset.to_zarr(tmp_path / "map.zarr")
+    write_zarr(make_map([[0.9, 0.1]]), tmp_path / "map.zarr")
     inventory = geopandas.GeoDataFrame(
         geometry=[shapely.box(500000, 4799990, 500010, 4800000)], crs=32654
     )
     inventory.to_file(tmp_path / "true.gpkg")
-    found = assess_map(tmp_path / "map.zarr", tmp_path / "true.gpkg")
+    found = score_map(tmp_path / "map.zarr", tmp_path / "true.gpkg")
     assert (found.true_positive, found.true_negative, found.pixels) == (1, 1, 2)
 
 
@@ -130,12 +130,12 @@ def test_unfinished_absent_and_misplaced_inputs_are_refused(tmp_path):
     dataset = make_map([[0.9, 0.1]])
     far = geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 1, 1)], crs=32654)
     with pytest.raises(RequestError, match="does not overlap"):
-        assess_map(dataset, far)
-    with pytest.raises(RequestError, match="not a map"):
-        assess_map(tmp_path / "absent.zarr", far)
+        score_map(dataset, far)
+    with pytest.raises(RequestError, match="is not a map"):
+        score_map(tmp_path / "absent.zarr", far)
     dataset.assign_attrs({"sarmap:status": "writing"}).to_zarr(tmp_path / "half.zarr")
-    with pytest.raises(RequestError, match="not a finished map"):
-        assess_map(tmp_path / "half.zarr", far)
+    with pytest.raises(RequestError, match="unfinished map"):
+        score_map(tmp_path / "half.zarr", far)
     with pytest.raises(RequestError, match="shape"):
         score_pixels(np.zeros((2, 2)), np.zeros((2, 3), int))
     with pytest.raises(RequestError, match="threshold="):
