@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from sarmap.acquire.header import place_scenes
 from sarmap.acquire.loader import Slice, block_lengths, load
+from sarmap.acquire.reach import reach_of
 from sarmap.acquire.signing import Signer, make_signer
 from sarmap.acquire.source import item_source
 from sarmap.errors import RequestError
@@ -163,6 +164,7 @@ def _scenes(
     signer: Signer,
 ) -> list[list[Slice]]:
     """What to read of each scene: per band its asset, its band in the file, and who says so."""
+    reach = reach_of(catalog)
 
     def scene(item: pystac.Item) -> Slice:
         return {
@@ -171,6 +173,7 @@ def _scenes(
                 asset,
                 band=band,
                 setting=setting,
+                reach=reach,
                 projection_from_file=catalog.projection_from_file,
             )
             for name, (asset, band, setting) in assets.items()

@@ -27,6 +27,7 @@ from rasterio.warp import transform_bounds
 
 from sarmap.acquire.header import place_scenes
 from sarmap.acquire.loader import check_grid
+from sarmap.acquire.reach import reach_of
 from sarmap.acquire.reader import read_source, why_unread
 from sarmap.acquire.signing import Signer, make_signer
 from sarmap.acquire.source import Source, item_source
@@ -267,11 +268,13 @@ def _sources(
     items: Sequence[pystac.Item], settings: CatalogSettings, signer: Signer
 ) -> list[Source]:
     """What to read of each tile, refused where its lattice is not known."""
+    reach = reach_of(settings)
     stated = [
         item_source(
             item,
             settings.dem_asset,
             setting="dem_asset",
+            reach=reach,
             projection_from_file=settings.projection_from_file,
         )
         for item in items

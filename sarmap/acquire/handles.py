@@ -1,35 +1,58 @@
-"""Open raster files, kept and shared: the GDAL settings for cloud reads and a pool of handles.
+"""Open raster files, kept and shared: a pool of handles, and what a file may claim of itself.
 
 A GDAL dataset may be used by any thread but by one at a time, so a read *leases* a handle and
-gives it back; the next read of the same file, on whichever thread, finds it open. GDAL remembers
-per address that a file was missing or broken, for the life of the process; a failed address is
-therefore reopened under another URL fragment, which no server sees.
+gives it back; the next read of the same file, on whichever thread, finds it open. Files on the web
+are read through `sarmap.acquire.remote`; buckets, and local files of a trusted catalogue, by GDAL
+itself. Only GDAL's GeoTIFF driver opens anything: other formats (VRT and other XML) may name
+further files.
 
-Settings after https://gdal.org/user/virtual_file_systems.html (vsicurl) and the COG driver's page.
+Settings after https://gdal.org/user/virtual_file_systems.html and the COG driver's page.
 """
 
 from __future__ import annotations
 
-import logging
+import math
 import os
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
+from rasterio.errors import RasterioIOError
+from rasterio.io import FilePath
 
-from sarmap.acquire.signing import redact
+from sarmap.acquire.patience import Deadline
+from sarmap.acquire.reach import Reach
+from sarmap.acquire.remote import Opening, Range, RemoteFile
+from sarmap.acquire.signing import Signer, discreet
+from sarmap.acquire.web import ReadError
 
-__all__ = ["GDAL_OPTIONS", "Handle", "lease", "renew"]
+__all__ = ["GDAL_OPTIONS", "Box", "Handle", "lease", "renew"]
+
+Box = tuple[int, int, int, int]
+"""Row start, row stop, column start, column stop."""
+
+DRIVER = "GTiff"
+"""The one driver that opens files."""
+
+BLOCK_LIMIT = 256 * 2**20
+"""Bytes of one uncompressed block beyond which a file is refused: a header may claim anything."""
+
+# rasterio would have `opener=` used instead; it is kept per thread (1.4), and handles change
+# threads.
+warnings.filterwarnings("ignore", message="FilePath is supplanted")
 
 GDAL_OPTIONS: dict[str, str | int] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_INGESTED_BYTES_AT_OPEN": 65536,
+    # From here on: buckets only. Files on the web are read by sarmap.acquire.remote.
     "GDAL_HTTP_MULTIPLEX": "YES",
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_HTTP_CONNECTTIMEOUT": 10,
@@ -37,7 +60,7 @@ GDAL_OPTIONS: dict[str, str | int] = {
     # A stalled transfer is given up after 20 s below 1 kB/s; a slow one may take its time.
     "GDAL_HTTP_LOW_SPEED_TIME": 20,
     "GDAL_HTTP_LOW_SPEED_LIMIT": 1000,
-    "GDAL_HTTP_MAX_RETRY": 1,
+    "GDAL_HTTP_MAX_RETRY": 3,
     "GDAL_HTTP_RETRY_DELAY": "0.3",
     "VSI_CACHE": "TRUE",
     "VSI_CACHE_SIZE": 8_000_000,
@@ -46,18 +69,8 @@ GDAL_OPTIONS: dict[str, str | int] = {
 """GDAL configuration of every open and read; Dask gives the concurrency."""
 
 
-class _Discreet(logging.Filter):
-    """GDAL tells addresses as it opened them, signature and all: take that out of its log lines."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        record.msg, record.args = redact(message), ()
-        # A retry is no news; a read that fails for good is reported by the reader.
-        return "Retrying again" not in message
-
-
-for _name in ("_env", "_base", "_io", "_err"):
-    logging.getLogger(f"rasterio.{_name}").addFilter(_Discreet())
+# GDAL tells addresses as it opened them, signature and all.
+discreet("rasterio._env", "rasterio._base", "rasterio._io", "rasterio._err")
 
 IDLE_HANDLES = 96
 """Open files kept for the next read; the least recently used are closed first."""
@@ -81,6 +94,25 @@ class Handle:
     """Value that stands for no data, as the file says."""
     masked: bool
     """True where a mask or alpha band, not a value, marks no data."""
+    remote: RemoteFile | None = None
+    """The file's bytes, where it is on the web."""
+
+    def ranges(self, band: int, box: Box) -> list[Range]:
+        """First and last byte of each stored block of a band under a box inside the file."""
+        rows, columns = self.dataset.block_shapes[band - 1]
+        largest = 2 * _block_bytes(self.dataset, band) + 65_536
+        found = []
+        for row in range(box[0] // rows, -(-box[1] // rows)):
+            for column in range(box[2] // columns, -(-box[3] // columns)):
+                offset, size = (
+                    int(self.dataset.get_tag_item(f"{what}_{column}_{row}", "TIFF", bidx=band) or 0)
+                    for what in ("BLOCK_OFFSET", "BLOCK_SIZE")
+                )
+                if size > largest:
+                    raise ReadError(f"its header claims a block of {size} bytes", again=False)
+                if offset and size:  # else the block is left out: no data
+                    found.append((offset, offset + size - 1))
+        return found
 
 
 class _Pool:
@@ -90,7 +122,6 @@ class _Pool:
         self.size = size
         self.lock = threading.Lock()
         self.idle: OrderedDict[int, Handle] = OrderedDict()
-        self.generation: dict[str, int] = {}
 
     def take(self, key: str) -> Handle | None:
         with self.lock:
@@ -130,69 +161,117 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _address(href: str) -> str:
-    """What GDAL is asked to open: web addresses through vsicurl, all else as rasterio reads it.
-
-    >>> _address("https://e.org/a.tif?sig=1")
-    '/vsicurl/https://e.org/a.tif?sig=1'
-    """
-    if not href.startswith(("http://", "https://")):
-        return href
-    number = _pool.generation.get(href, 0)
-    return f"/vsicurl/{href}" + (f"#{number}" if number else "")
-
-
-def _key(address: str) -> str:
+def _key(href: str) -> str:
     """What a handle is kept under: a local file that was written anew is another file."""
     try:
-        found = os.stat(address)  # noqa: PTH116 - an address need not be a path
+        found = os.stat(href)  # noqa: PTH116 - an address need not be a path
     except (OSError, ValueError):
-        return address
-    return f"{address}|{found.st_mtime_ns}|{found.st_size}"
+        return href
+    return f"{href}|{found.st_mtime_ns}|{found.st_size}"
 
 
-def _open(address: str) -> Handle:
-    dataset = rasterio.open(address, sharing=False)
+def _open(href: str) -> Handle:
+    """A file that GDAL reads itself."""
+    return _described(rasterio.open(href, sharing=False, driver=DRIVER), _key(href), None)
+
+
+def _open_remote(href: str, remote: RemoteFile) -> Handle:
+    """A file on the web."""
+    remote.open()
+    with FilePath(Opening(remote)) as path:
+        try:
+            handle = _described(path.open(driver=DRIVER, sharing=False), href, remote)
+        except RasterioIOError:
+            remote.check()
+            raise
+    remote.check()
+    return handle
+
+
+def _described(dataset: rasterio.DatasetReader, key: str, remote: RemoteFile | None) -> Handle:
     flags = dataset.mask_flag_enums[0]
+    if max(_block_bytes(dataset, band) for band in dataset.indexes) > BLOCK_LIMIT:
+        dataset.close()
+        raise ReadError(
+            f"its header claims blocks of more than {BLOCK_LIMIT >> 20} MiB", again=False
+        )
     return Handle(
         dataset=dataset,
-        key=_key(address),
+        key=key,
         crs=dataset.crs,
         transform=dataset.transform,
         shape=dataset.shape,
         nodata=dataset.nodata,
         masked=MaskFlags.nodata not in flags and MaskFlags.all_valid not in flags,
+        remote=remote,
     )
 
 
+def _block_bytes(dataset: rasterio.DatasetReader, band: int) -> int:
+    """Bytes of one uncompressed stored block, of all bands where they are stored together."""
+    bands = 1 if str(dataset.interleaving) != "Interleaving.pixel" else dataset.count
+    size: int = np.dtype(dataset.dtypes[band - 1]).itemsize
+    return int(math.prod(dataset.block_shapes[band - 1])) * size * bands
+
+
+def _on_web(href: str) -> bool:
+    return href.startswith(("http://", "https://"))
+
+
 @contextmanager
-def lease(href: str) -> Iterator[Handle]:
-    """An open file for the length of one `with` block, under the cloud settings.
+def lease(
+    href: str,
+    *,
+    signer: Signer | None = None,
+    reach: Reach | None = None,
+    attempts: int | None = None,
+    deadline: Deadline | None = None,
+) -> Iterator[Handle]:
+    """An open file for the length of one `with` block.
 
     Parameters
     ----------
     href
-        Address or path, signed where it has to be.
+        Unsigned address, or path.
+    signer
+        Applied to the address at every request.
+    reach
+        Where it may lead.
+    attempts, deadline
+        Tries of each request, and the end of the time for all of them; None: as configured.
 
     Raises
     ------
     rasterio.errors.RasterioIOError
         The file cannot be opened. A handle whose use raised is closed, not kept.
+    ReadError
+        It is on the web and could not be read, or its header claims too much.
     """
-    pool = _pool
-    address = _address(href)
+    pool, reach = _pool, reach or Reach()
+    key = f"{href}|{reach}" if _on_web(href) else _key(href)
     with rasterio.Env(**GDAL_OPTIONS):
-        handle = pool.take(_key(address)) or _open(address)
+        handle = pool.take(key)
+        remote = handle.remote if handle else None
+        if handle is None and _on_web(href):
+            remote = RemoteFile(href, signer or Signer(None), reach)
+        if remote is not None:
+            remote.begin(attempts, deadline)
+        if handle is None:
+            handle = _open_remote(key, remote) if remote is not None else _open(href)
         try:
             yield handle
+            if remote is not None:
+                remote.check()
         except BaseException:
+            if remote is not None:
+                remote.forget()
             handle.dataset.close()
             raise
+        if remote is not None:
+            remote.end()
         pool.give(handle)
 
 
-def renew(href: str) -> None:
-    """Have the next lease of `href` ask the server again, whatever GDAL remembers of it."""
-    _pool.drop(_key(_address(href)))
-    with _pool.lock:
-        _pool.generation[href] = _pool.generation.get(href, 0) + 1
+def renew(href: str, reach: Reach | None = None) -> None:
+    """Close all idle handles of a file, so that the next lease opens it anew."""
+    _pool.drop(f"{href}|{reach or Reach()}" if _on_web(href) else _key(href))

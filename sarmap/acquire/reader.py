@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import logging
 import math
-import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import numpy as np
@@ -27,22 +26,22 @@ from rasterio.transform import array_bounds
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
-from sarmap.acquire.handles import Handle, lease, renew
+from sarmap.acquire.handles import Box, Handle, lease, renew
+from sarmap.acquire.patience import Deadline, patience
 from sarmap.acquire.signing import Signer, redact
 from sarmap.acquire.source import Source
+from sarmap.acquire.tally import count
 from sarmap.acquire.warp import READ_FAILED, resample
+from sarmap.acquire.web import ReadError
 from sarmap.errors import RequestError, SarmapError
 
 __all__ = ["SceneReader", "read_source", "why_unread"]
 
-Box = tuple[int, int, int, int]
-"""Row start, row stop, column start, column stop."""
+DECODES = 3
+"""Tries of a read whose bytes came, and made no sense; requests have tries of their own."""
 
-ATTEMPTS = 3
-"""Tries of one read."""
-
-BACKOFF = 0.2
-"""Seconds before the second try; doubled for each further one and jittered by half."""
+PIXEL_LIMIT = 2**27
+"""Source pixels of one read beyond which it is refused: a file's lattice may claim anything."""
 
 PATIENCE = 60.0
 """Seconds for which a file that failed all tries gets but one: a dead server costs little."""
@@ -109,38 +108,50 @@ def read_source(
     RequestError
         The file has fewer bands than the source names.
     """
-    reason, gone = "", False
-    for attempt in range(1 if _failures.recent(source.href) else ATTEMPTS):
-        if attempt:
-            time.sleep(BACKOFF * 2 ** (attempt - 1) * (0.5 + random.random()))
-        signed = source.href
+    limits, final = patience(), False
+    deadline = Deadline(limits.deadline)
+    attempts = 1 if _failures.recent(source.href) else limits.attempts
+    reason = ""
+    for decode in range(min(DECODES, attempts)):
+        if decode:
+            time.sleep(max(0.0, min(limits.pause(decode - 1), deadline.left)))
+            count("retries")
         try:
-            signed = signer(source.href)
-            with lease(signed) as handle:
-                pixels = _read_box(source, handle, window(handle), positive)
-            return pixels, handle
+            with _leased(source, signer, attempts, deadline) as handle:
+                return _read_box(source, handle, window(handle), positive), handle
         except RequestError:
             raise
         except _IO_ERRORS as error:
             reason = redact(error.__cause__ or error)
-            renew(signed)
-            if "HTTP response code: 403" in reason:
-                signer.forget(source.href)  # the storage refused the token: fetch another
-            gone = "HTTP response code: 404" in reason
-            if gone:  # the server is sure: asking again is rude
-                break
+            renew(source.href, source.reach)
+            final = isinstance(error, ReadError) and not error.again
+            if isinstance(error, ReadError) or deadline.left <= 0:
+                break  # its requests had their tries
     level = logging.DEBUG if _failures.recent(source.href) else logging.WARNING
     logger.log(level, "Read of %s failed: %s", source.label, reason)
     _failures.note(source.href, reason)
-    return None if gone else _salvage(source, window, signer, positive)
+    count("failures")
+    return None if final else _salvage(source, window, signer, positive, deadline)
+
+
+def _leased(
+    source: Source, signer: Signer, attempts: int, deadline: Deadline
+) -> AbstractContextManager[Handle]:
+    return lease(
+        source.href, signer=signer, reach=source.reach, attempts=attempts, deadline=deadline
+    )
 
 
 def _salvage(
-    source: Source, window: Callable[[Handle], Box], signer: Signer, positive: bool
+    source: Source,
+    window: Callable[[Handle], Box],
+    signer: Signer,
+    positive: bool,
+    deadline: Deadline,
 ) -> tuple[NDArray[np.float32], Handle] | None:
-    """Read block by block, one try each; blocks that fail are marked."""
+    """Read block by block, one try each while time is left; blocks that fail are marked."""
     with suppress(*_IO_ERRORS):
-        with lease(signer(source.href)) as handle:
+        with _leased(source, signer, 1, deadline) as handle:
             described = handle
             box = window(handle)
             blocks = list(_blocks(handle, source.band, box))
@@ -150,12 +161,11 @@ def _salvage(
                 slice(part[0] - box[0], part[1] - box[0]),
                 slice(part[2] - box[2], part[3] - box[2]),
             )
-            signed = signer(source.href)
             try:
-                with lease(signed) as handle:
+                with _leased(source, signer, 1, deadline) as handle:
                     out[here] = _read_box(source, handle, part, positive)
             except _IO_ERRORS:
-                renew(signed)
+                renew(source.href, source.reach)
                 out[here] = READ_FAILED
         return out, described
     return None
@@ -195,11 +205,21 @@ def _read_box(source: Source, handle: Handle, box: Box, positive: bool) -> NDArr
     shape = (box[1] - box[0], box[3] - box[2])
     if top >= bottom or left >= right:
         return np.full(shape, np.nan, np.float32)
+    if (bottom - top) * (right - left) > PIXEL_LIMIT:
+        raise ReadError(
+            f"{(bottom - top) * (right - left):,} of its pixels lie under one window of the map",
+            again=False,
+        )
     window = Window(left, top, right - left, bottom - top)
+    if handle.remote is not None:
+        handle.remote.ahead(handle.ranges(source.band, (top, bottom, left, right)))
+        handle.remote.check()
     pixels: NDArray[np.float32] = handle.dataset.read(
         source.band, window=window, out_dtype="float32"
     )
     _blank(pixels, source, handle, window, positive)
+    if handle.remote is not None:
+        handle.remote.check()
     if source.scale != 1.0 or source.offset != 0.0:
         pixels = pixels * np.float32(source.scale) + np.float32(source.offset)
     if pixels.shape == shape:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import logging
 import re
 import threading
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from urllib3.util.retry import Retry
 from sarmap.errors import CatalogError, RequestError
 from sarmap.types import CatalogSettings
 
-__all__ = ["SIGNERS", "Signer", "TokenStore", "make_signer", "redact", "unsigned"]
+__all__ = ["SIGNERS", "Signer", "TokenStore", "discreet", "make_signer", "redact", "unsigned"]
 
 SIGNERS = ("planetary-computer",)
 """Values of `CatalogSettings.signing`."""
@@ -54,6 +55,7 @@ _SECRET = re.compile(
     r"[^\s&'\"]+",
     re.IGNORECASE,
 )
+_PATH_QUERY = re.compile(r"(?P<path>(?<![\w:/])/[^\s?'\"]*)\?[^\s'\"<>]*")
 _BEARER = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
 _LOCAL_PATH = re.compile(r"(?<![\w:/.])/(?:[^\s/'\":]+/)+([^\s/'\"]+)")
 
@@ -86,8 +88,27 @@ def redact(text: object) -> str:
     'HTTP 403: https://host/c/b.tif in b.tif'
     """
     without_queries = _URL.sub(lambda m: m["scheme"] + m["rest"], str(text))
+    without_queries = _PATH_QUERY.sub(r"\g<path>", without_queries)
     without_tokens = _BEARER.sub(r"\1 ...", _SECRET.sub(r"\1...", without_queries))
     return _LOCAL_PATH.sub(r"\1", without_tokens)
+
+
+class _Discreet(logging.Filter):
+    """Takes out of a library's log lines what `redact` takes out of a text."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        record.msg, record.args = redact(message), ()
+        # GDAL's retry is no news; a read that fails for good is reported by the reader.
+        return "Retrying again" not in message
+
+
+def discreet(*names: str) -> None:
+    """Have the loggers of libraries tell no secrets."""
+    for name in names:
+        logger = logging.getLogger(name)
+        if not any(isinstance(one, _Discreet) for one in logger.filters):
+            logger.addFilter(_Discreet())
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from affine import Affine
@@ -18,6 +18,7 @@ from rasterio.errors import CRSError
 from rasterio.transform import array_bounds
 from rasterio.warp import transform_bounds
 
+from sarmap.acquire.reach import Reach, check_href
 from sarmap.acquire.scenes import footprint_of, refuse_source_form
 from sarmap.acquire.signing import unsigned
 from sarmap.errors import RequestError
@@ -60,6 +61,8 @@ class Source:
     placed: bool = True
     """False: the item says nothing of its projection, and `crs` and `bounds` are its footprint's,
     in degrees."""
+    reach: Reach = field(default_factory=Reach)
+    """Where its href may lead."""
 
     @property
     def label(self) -> str:
@@ -80,6 +83,7 @@ def item_source(
     *,
     band: int = 1,
     setting: str,
+    reach: Reach,
     projection_from_file: bool = False,
 ) -> Source:
     """What to read for one asset of an item.
@@ -94,13 +98,16 @@ def item_source(
         One-based band in the asset's file.
     setting
         Catalogue setting that names the asset, for the message.
+    reach
+        How far the catalogue's records reach.
     projection_from_file
         True: an item that lacks `proj:*` is not refused, but left unplaced on its footprint.
 
     Raises
     ------
     RequestError
-        The asset is missing, the item lacks `proj:*`, or its bbox is not in degrees.
+        The asset is missing or its href leads where it may not, the item lacks `proj:*`, or its
+        bbox is not in degrees.
     """
     refuse_source_form(item.id, item.bbox, item.geometry)
     asset = item.assets.get(asset_key)
@@ -109,6 +116,7 @@ def item_source(
             f"Item {item.id!r} has no asset {asset_key!r} (it has {', '.join(sorted(item.assets))})"
             f": name the right one in the catalogue settings ({setting}), or choose other bands."
         )
+    check_href(asset.href, reach, f"item {item.id!r}, asset {asset_key!r}")
     fields = _projection_fields(item.properties, asset.extra_fields)
     details = _band_details(asset.extra_fields, band)
     placed = _says_place(fields) or not projection_from_file
@@ -124,6 +132,7 @@ def item_source(
         offset=_number(details.get("offset")) or 0.0,
         transform=_transform(fields) if placed else None,
         placed=placed,
+        reach=reach,
     )
 
 

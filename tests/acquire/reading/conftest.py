@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import pystac
 import pytest
@@ -24,16 +25,17 @@ from sarmap.acquire import reader
 from sarmap.types import CatalogSettings, Pass, Passes
 
 LEFT, TOP, STEP = 600_000.0, 4_740_000.0, 10.0
-SETTINGS = CatalogSettings("tests", "http://127.0.0.1:9")
+SETTINGS = CatalogSettings("tests", "http://127.0.0.1:9", trusted=True)  # local files
 EVENT = dt.datetime(2018, 9, 5, 18, 8, tzinfo=dt.UTC)
 DAYS = {"pre_2": 20, "pre": 32, "post_1": 44, "post_2": 56}
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Retries come at once, and no test remembers another's failures."""
-    monkeypatch.setattr(reader, "BACKOFF", 0.0)
     monkeypatch.setattr(reader, "_failures", reader._Failures())
+    with dask.config.set({"sarmap.reads.backoff": 0}):
+        yield
 
 
 def write_cog(

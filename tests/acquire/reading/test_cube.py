@@ -20,7 +20,6 @@ from rasterio.warp import reproject
 
 from sarmap.acquire.cube import open_cube
 from sarmap.errors import RequestError
-from sarmap.types import CatalogSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 
@@ -239,7 +238,7 @@ def test_both_polarisations_count_for_the_observation(kit: Any, tmp_path: Path, 
 def test_the_asset_key_comes_from_the_catalogue(kit: Any, tmp_path: Path, power: Any) -> None:
     kit.cog(tmp_path / "a.tif", power)
     item = kit.item("a", {"0_VV": tmp_path / "a.tif"})
-    renamed = CatalogSettings("mine", "http://127.0.0.1:9", radar_assets={"vv": "0_VV"})
+    renamed = replace(kit.settings, radar_assets={"vv": "0_VV"})
     passes = kit.passes({"pre": [item], "post_1": [item]}, settings=renamed)
     cube = open_cube(passes, kit.box(3, 3), bands=("vv",))
     np.testing.assert_array_equal(cube.vv.values[0], power[:3, :3])
@@ -321,9 +320,8 @@ class TestOptical:
             "raster:bands": [{"nodata": 0, "scale": 1e-4, "offset": -0.1}] * 3,
         }
         optical = kit.item("S2", {"visual": asset, "file": tmp_path / "rgb.tif"})
-        settings = CatalogSettings(
-            "mine",
-            "http://127.0.0.1:9",
+        settings = replace(
+            kit.settings,
             optical_assets={"red": ("visual", 1), "green": ("visual", 2), "blue": ("visual", 3)},
         )
         item = kit.item("a", {"vv": tmp_path / "vv.tif"})

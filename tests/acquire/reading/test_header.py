@@ -15,6 +15,7 @@ from rasterio.warp import transform_bounds
 
 from sarmap.acquire import header
 from sarmap.acquire.cube import open_cube
+from sarmap.acquire.reach import Reach
 from sarmap.acquire.source import item_source
 from sarmap.errors import CatalogError, RequestError
 
@@ -142,7 +143,9 @@ def test_headers_are_read_signed_and_again_when_refused(
     kit.cog(tmp_path / "a.tif", power, block=512)
     files_server.refuse = lambda path, _range, _count: None if "secret2" in path else 403
     item = bare("a", vv="a.tif")
-    source = item_source(item, "vv", setting="radar_assets", projection_from_file=True)
+    source = item_source(
+        item, "vv", setting="radar_assets", projection_from_file=True, reach=Reach(trusted=True)
+    )
     assert (source.crs, source.bounds, source.placed) == (
         "EPSG:4326",
         (140.0, 42.0, 143.0, 44.0),

@@ -12,6 +12,7 @@ import pytest
 
 from sarmap.acquire import reader
 from sarmap.acquire.cube import open_cube
+from sarmap.acquire.reach import Reach
 from sarmap.acquire.signing import Signer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
@@ -163,14 +164,14 @@ def test_hrefs_are_signed_when_read_and_again_when_refused(
     kit.cog(tmp_path / "a.tif", power)
     asset = {"href": f"{files_server.url}/a.tif"}
     item = kit.item("a", {"vv": asset, "file": tmp_path / "a.tif"})
-    source = item_source(item, "vv", setting="radar_assets")
+    source = item_source(item, "vv", setting="radar_assets", reach=Reach(trusted=True))
     files_server.refuse = lambda path, _range, _count: None if "secret2" in path else 403
     tokens = Tokens()
     with caplog.at_level(logging.DEBUG):
         found = read(source, tokens)
     assert "secret" not in caplog.text
     np.testing.assert_array_equal(found[0], power[:9, :9])
-    assert tokens.forgotten == [source.href]
+    assert tokens.forgotten == [f"{source.href}?sig=secret1"]
 
 
 def test_a_server_that_keeps_failing_is_logged_without_signature(
@@ -183,7 +184,12 @@ def test_a_server_that_keeps_failing_is_logged_without_signature(
     item = kit.item("a", {"vv": asset, "file": tmp_path / "a.tif"})
     files_server.refuse = lambda _path, _range, _count: 500
     with caplog.at_level(logging.DEBUG):
-        assert read(item_source(item, "vv", setting="radar_assets"), Tokens()) is None
+        assert (
+            read(
+                item_source(item, "vv", setting="radar_assets", reach=Reach(trusted=True)), Tokens()
+            )
+            is None
+        )
     assert "failed" in caplog.text
     assert "secret" not in caplog.text
 
@@ -196,7 +202,7 @@ def test_failures_are_logged_without_signature(
     kit.cog(tmp_path / "a.tif", power)
     asset = {"href": f"{files_server.url}/gone.tif?sig=old&se=2020"}
     item = kit.item("a", {"vv": asset, "file": tmp_path / "a.tif"})
-    source = item_source(item, "vv", setting="radar_assets")
+    source = item_source(item, "vv", setting="radar_assets", reach=Reach(trusted=True))
     assert "sig=" not in source.href
     assert read(source, Tokens()) is None
     assert "secret" not in caplog.text
@@ -246,7 +252,7 @@ def test_a_multiband_number_beyond_the_file_is_refused(
 
     kit.cog(tmp_path / "a.tif", power)
     item = kit.item("a", {"vv": tmp_path / "a.tif"})
-    source = item_source(item, "vv", band=3, setting="optical_assets")
+    source = item_source(item, "vv", band=3, setting="optical_assets", reach=Reach(trusted=True))
     with pytest.raises(RequestError, match="1 bands, not 3"):
         read(source, Signer(None))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import dask
 import numpy as np
 import pystac
 import pytest
@@ -17,15 +19,18 @@ from odc.geo.geobox import GeoBox
 from sarmap.acquire import dem, reader
 from sarmap.types import CatalogSettings, Pass, Passes
 
-SETTINGS = CatalogSettings("tests", "http://127.0.0.1:9", attribution="test elevation")
+SETTINGS = CatalogSettings(
+    "tests", "http://127.0.0.1:9", trusted=True, attribution="test elevation"
+)
 EVENT = dt.datetime(2018, 9, 5, 18, 8, tzinfo=dt.UTC)
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Retries come at once, and no test remembers another's failures."""
-    monkeypatch.setattr(reader, "BACKOFF", 0.0)
     monkeypatch.setattr(reader, "_failures", reader._Failures())
+    with dask.config.set({"sarmap.reads.backoff": 0}):
+        yield
 
 
 def write_tile(

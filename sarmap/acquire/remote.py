@@ -1,0 +1,332 @@
+"""A file on the web as GDAL reads it: in ranges, signed late, tried again, failing in the open.
+
+GDAL's own web reader follows redirects to anywhere, knows no `Retry-After`, and remembers
+failures; so the bytes are fetched here, the stored blocks of a window ahead and side by side, and
+handed to GDAL as an open file. A failure is kept beside what GDAL makes of it: libtiff takes an
+index it could not read for an empty one, and empty means no data, so `check` must be asked after
+every read.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+from sarmap.acquire.patience import Deadline, Patience, hold_off, patience, wait_for
+from sarmap.acquire.reach import Reach
+from sarmap.acquire.signing import Signer
+from sarmap.acquire.tally import count
+from sarmap.acquire.web import Answer, ReadError, fetch
+
+__all__ = ["Opening", "RemoteFile", "merged"]
+
+Range = tuple[int, int]
+"""First and last byte."""
+
+HEAD = 65_536
+"""Bytes read at opening: the header of all but the largest files."""
+
+PAGE = 65_536
+"""Fewest bytes fetched where GDAL asks for something that was not fetched ahead."""
+
+PAGES_KEPT = 64
+"""Such pages kept per file (4 MB)."""
+
+GAP = 16_384
+"""Bytes between two blocks that are fetched rather than asked around."""
+
+LONGEST = 16 * 2**20
+"""Bytes of one request: what a failure may cost to repeat."""
+
+BLOCK_BYTES = 64 * 2**20
+"""Stored blocks kept by the process, for windows that share them."""
+
+FETCHERS = 32
+"""Requests of one process beyond those of the reading threads themselves."""
+
+
+class _Blocks:
+    """Stored blocks of all files, bounded, the least recently used out first."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.lock = threading.Lock()
+        self.kept: OrderedDict[tuple[object, int], bytes] = OrderedDict()
+        self.bytes = 0
+
+    def get(self, key: tuple[object, int]) -> bytes | None:
+        with self.lock:
+            found = self.kept.get(key)
+            if found is not None:
+                self.kept.move_to_end(key)
+            return found
+
+    def put(self, key: tuple[object, int], block: bytes) -> None:
+        with self.lock:
+            self.bytes += len(block) - len(self.kept.pop(key, b""))
+            self.kept[key] = block
+            while self.bytes > self.limit:
+                self.bytes -= len(self.kept.popitem(last=False)[1])
+
+    def drop(self, keys: Iterable[tuple[object, int]]) -> None:
+        with self.lock:
+            for key in keys:
+                self.bytes -= len(self.kept.pop(key, b""))
+
+
+_blocks = _Blocks(BLOCK_BYTES)
+_fetchers: ThreadPoolExecutor | None = None
+_starting = threading.Lock()
+
+
+def _after_fork() -> None:
+    # Threads do not survive a fork, and locks may have been held.
+    global _blocks, _fetchers, _starting
+    _blocks, _fetchers, _starting = _Blocks(BLOCK_BYTES), None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _pool() -> ThreadPoolExecutor:
+    global _fetchers
+    with _starting:
+        if _fetchers is None:
+            _fetchers = ThreadPoolExecutor(FETCHERS, thread_name_prefix="sarmap-fetch")
+        return _fetchers
+
+
+class RemoteFile:
+    """One file on the web, used by one read at a time."""
+
+    def __init__(self, href: str, signer: Signer, reach: Reach) -> None:
+        """Args: the unsigned href, what signs it, and where it may lead."""
+        self.href = href
+        self.signer = signer
+        self.reach = reach
+        self.host = urlsplit(href).netloc
+        self.size = 0
+        self.version = ""
+        self.error: Exception | None = None
+        self._landed = ""
+        self._pages: OrderedDict[int, bytes] = OrderedDict()
+        self._ahead: dict[int, bytes] = {}
+        self._limits: Patience = patience()
+        self._deadline = Deadline(self._limits.deadline)
+        self._attempts = self._limits.attempts
+
+    def begin(self, attempts: int | None = None, deadline: Deadline | None = None) -> None:
+        """Start a read, with its own limits."""
+        self._limits = patience()
+        self._deadline = deadline or Deadline(self._limits.deadline)
+        self._attempts = attempts or self._limits.attempts
+        self.error = None
+        self._ahead = {}
+
+    def end(self) -> None:
+        """End a read: what was fetched for it alone is let go."""
+        self._ahead = {}
+
+    def check(self) -> None:
+        """Raise what failed since `begin`, whatever GDAL made of it."""
+        if self.error is not None:
+            raise self.error
+
+    def open(self) -> None:
+        """Read the head of the file, and so its size.
+
+        Raises
+        ------
+        ReadError
+            It could not be read.
+        """
+        self._pages[0] = self._fetch(0, HEAD - 1)
+
+    def ahead(self, ranges: Sequence[Range]) -> None:
+        """Fetch stored blocks that are about to be read, close ones together, side by side.
+
+        Raises
+        ------
+        ReadError
+            One of them could not be read.
+        """
+        wanted = []
+        for first, last in sorted(set(ranges)):
+            known = _blocks.get((self._identity, first))
+            if known is not None and len(known) == last - first + 1:
+                self._ahead[first] = known
+            elif last < self.size:  # else the file is cut short: GDAL says so
+                wanted.append((first, last))
+        runs = merged(wanted)
+        futures = [_pool().submit(self._fetch, *run) for run in runs[1:]]
+        try:
+            fetched = [self._fetch(*runs[0])] if runs else []
+            fetched += [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+        for first, last in wanted:
+            at, body = next(
+                (run[0], part)
+                for run, part in zip(runs, fetched, strict=True)
+                if run[0] <= first and last <= run[1]
+            )
+            block = body[first - at : last - at + 1]
+            self._ahead[first] = block
+            _blocks.put((self._identity, first), block)
+
+    def forget(self) -> None:
+        """Drop what was fetched for this read: it made no sense."""
+        _blocks.drop([(self._identity, first) for first in self._ahead])
+        self._ahead = {}
+        self._pages.clear()
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes for GDAL; fewer at the end of the file."""
+        block = self._ahead.get(offset)
+        if block is not None and length <= len(block):
+            return block if length == len(block) else block[:length]
+        length = min(length, self.size - offset)
+        if length <= 0:
+            return b""
+        parts, at = [], offset
+        while at < offset + length:
+            start, page = self._page(at, offset + length - at)
+            part = page[at - start : offset + length - start]
+            parts.append(part)
+            at += len(part)
+        return b"".join(parts)
+
+    def _page(self, at: int, length: int) -> tuple[int, bytes]:
+        """A page that holds byte `at`, and its offset; a long one where much is wanted."""
+        start = at - at % PAGE
+        page = self._pages.get(start)
+        if page is None or at - start >= len(page):
+            page = self._fetch(start, min(max(start + PAGE, at + length), start + LONGEST) - 1)
+            self._pages[start] = page
+            while len(self._pages) > PAGES_KEPT or sum(map(len, self._pages.values())) > LONGEST:
+                if len(self._pages) == 1:
+                    break
+                self._pages.popitem(last=False)
+        return start, page
+
+    @property
+    def _identity(self) -> object:
+        return (self.href, self.size, self.version, self.reach)
+
+    def _fetch(self, first: int, last: int) -> bytes:
+        """Bytes of the file, tried again as often and as long as this read may."""
+        if self.size:
+            last = min(last, self.size - 1)
+        attempt, pause = 0, 0.0
+        while True:
+            if not wait_for(self.host, self._deadline, pause):
+                raise ReadError("the time for this read is over", again=False)
+            try:
+                return self._checked(self._try(first, last))
+            except ReadError as error:
+                attempt += 1
+                if not error.again or attempt >= self._attempts:
+                    raise
+                if error.wait is not None:
+                    if error.wait >= self._deadline.left:
+                        raise ReadError(
+                            f"{error}, and asks to be left alone for {error.wait:.0f} s",
+                            again=False,
+                            status=error.status,
+                        ) from None
+                    hold_off(self.host, error.wait)
+                pause = self._limits.pause(attempt - 1)
+                count("retries")
+
+    def _try(self, first: int, last: int) -> Answer:
+        """One try, signed now, at the place where the last one was found."""
+        signed, landed = self.signer(self.href), self._landed
+        try:
+            answer = fetch(landed or signed, first, last, self.reach, self._limits, self._deadline)
+        except ReadError as error:
+            self._landed = ""
+            if error.status == 403 and not landed:
+                self.signer.forget(signed)  # the storage refused the token: fetch another
+            if landed and not error.again:
+                raise ReadError(str(error), status=error.status) from None  # ask from the start
+            raise
+        self._landed = answer.url if answer.url != signed else ""
+        return answer
+
+    def _checked(self, answer: Answer) -> bytes:
+        """The answer's bytes, if they are of the file that was opened."""
+        if self.size and (answer.size, answer.version) != (self.size, self.version):
+            raise ReadError("the file changed while it was read", again=False)
+        self.size, self.version = answer.size, answer.version
+        return answer.body
+
+
+def merged(ranges: Sequence[Range]) -> list[Range]:
+    """Sorted ranges with close neighbours joined, none longer than `LONGEST` by joining.
+
+    >>> merged([(0, 9), (14, 20), (90_000, 90_009)])
+    [(0, 20), (90000, 90009)]
+    """
+    runs: list[Range] = []
+    for first, last in ranges:
+        if runs and first - runs[-1][1] <= GAP and last - runs[-1][0] < LONGEST:
+            runs[-1] = (runs[-1][0], max(last, runs[-1][1]))
+        else:
+            runs.append((first, last))
+    return runs
+
+
+class Opening:
+    """A remote file as rasterio's `FilePath` takes one: GDAL's every opening gets a cursor."""
+
+    mode = "rb"
+    path = ""
+
+    def __init__(self, remote: RemoteFile) -> None:
+        self.remote = remote
+
+    @property
+    def fs(self) -> Opening:
+        """What opens the file again."""
+        return self
+
+    def open(self, _path: str, _mode: str) -> Cursor:
+        """A cursor of its own at the start of the file."""
+        return Cursor(self.remote)
+
+    def read(self, _length: int = -1) -> bytes:
+        """Never called: it marks this as a file."""
+        raise NotImplementedError
+
+
+class Cursor:
+    """A position in a remote file."""
+
+    def __init__(self, remote: RemoteFile) -> None:
+        self.remote = remote
+        self.at = 0
+
+    def tell(self) -> int:
+        """The position."""
+        return self.at
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move the position."""
+        self.at = offset + {0: 0, 1: self.at, 2: self.remote.size}[whence]
+        return self.at
+
+    def read(self, length: int) -> bytes:
+        """Bytes from the position on. A failure is kept by the file: none may reach GDAL."""
+        try:
+            found = self.remote.read_at(self.at, length)
+        except Exception as error:
+            self.remote.error = self.remote.error or error
+            return b""
+        self.at += len(found)
+        return found
