@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     from sarmap.detect.protocol import DetectorSpec
 
-__all__ = ["Assembly", "Margins", "Prepared", "assemble", "blocks_of", "prepare"]
+__all__ = [
+    "Assembly",
+    "Margins",
+    "Prepared",
+    "assemble",
+    "blocks_of",
+    "load",
+    "orbit_of",
+    "prepare",
+]
 
 DEFAULT_CHUNK = 1024
 Margins = tuple[tuple[int, int], tuple[int, int]]
@@ -83,11 +92,11 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
     from sarmap.detect.protocol import describe
 
     catalog = resolve_catalog(request.catalog)
-    detector = _load(request)
+    detector = load(request)
     if warm:
         Thread(target=_warm, args=(detector,), daemon=True).start()
     spec = describe(detector)
-    orbit = _orbit(request, spec)
+    orbit = orbit_of(request, spec)
     pre, post = required_passes(spec.bands)
     grid = make_grid(request.area, crs=request.crs, resolution=request.resolution)
     passes = search_orbits(
@@ -106,7 +115,7 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
     return Prepared(request, catalog, detector, spec, passes, grid, chunk)
 
 
-def _load(request: MapRequest) -> Detector:
+def load(request: MapRequest) -> Detector:
     """The request's detector: its own object, or one loaded by name or path."""
     from sarmap.detect.weights import load_detector
 
@@ -125,7 +134,7 @@ def _warm(detector: Detector) -> None:
             detector.prepare()
 
 
-def _orbit(request: MapRequest, spec: DetectorSpec) -> Any:
+def orbit_of(request: MapRequest, spec: DetectorSpec) -> Any:
     """The orbit to map; checks that a composite asked for is the one the detector reads."""
     from sarmap.compose.composites import COMPOSITES, composite_bands
 

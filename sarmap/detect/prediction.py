@@ -30,7 +30,7 @@ from sarmap.detect.windows import BlockedAxis, TileAxis, plan_blocks
 from sarmap.errors import RequestError
 from sarmap.types import Detector, Observation
 
-__all__ = ["predict"]
+__all__ = ["predict", "stride_of"]
 
 _MEMORY_CHUNK = 1024
 """Block edge for a composite that has no chunks of its own."""
@@ -69,7 +69,7 @@ def predict(composite: xr.DataArray, detector: Detector, *, overlap: int = 0) ->
     """
     spec = describe(detector)
     _check_composite(composite, spec)
-    stride = _stride(spec, overlap)
+    stride = stride_of(spec, overlap)
     values, codes = _arrays(composite)
     rows, columns = (
         plan_blocks(TileAxis(spec.kind, size, spec.tile, stride, spec.halo), chunks)
@@ -104,7 +104,7 @@ def _check_composite(composite: xr.DataArray, spec: DetectorSpec) -> None:
         )
 
 
-def _stride(spec: DetectorSpec, overlap: int) -> int:
+def stride_of(spec: DetectorSpec, overlap: int) -> int:
     """Step from tile to tile that an overlap asks for."""
     if overlap and spec.kind != "segment":
         raise RequestError(
