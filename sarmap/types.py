@@ -99,6 +99,9 @@ class CatalogSettings:
     """Signer applied to each href when it is read: 'planetary-computer', or None."""
     signing_url: str | None = None
     """Token endpoint of the signer; None: the signer's own."""
+    trusted: bool = False
+    """True: its records may lead anywhere, to local files and private addresses too; see
+    `sarmap.acquire.reach`."""
     attribution: str = ""
     """Notice the data's owners ask for."""
     dem_attribution: str = ""
@@ -203,7 +206,7 @@ class MapRequest(BaseModel):
     )
     min_area: float = Field(default=0.0, ge=0, description="smallest polygon kept, square metres")
     chunk: int | None = Field(default=None, ge=1, description="block edge in pixels; None: planned")
-    engine: str = Field(default="auto", description="auto, openvino or tensorflow")
+    engine: str = Field(default="auto", description="auto, openvino, tensorflow or keras")
     precision: str = Field(default="auto", description="auto, f32 or bf16")
     memory: str | float | None = Field(default=None, description="memory limit, e.g. '2.5GB'")
     products: tuple[str, ...] = Field(
@@ -211,6 +214,9 @@ class MapRequest(BaseModel):
         description="beside the store: cog, geopackage, geoparquet, points, quicklook, item",
     )
     overwrite: bool = Field(default=False, description="replace an existing result")
+    resume: bool = Field(
+        default=False, description="continue an unfinished result; do nothing where all is done"
+    )
     strict: bool = Field(default=False, description="fail where data could not be read")
 
 
@@ -267,6 +273,8 @@ class MapResult:
     """Pixels per observation meaning."""
     partly_read: int = 0
     """Pixels that one orbit could not be read for, though another saw them."""
+    computed: int | None = None
+    """Blocks computed and stored by this call; 0 where a resumed map was finished before."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Further products: 'cog', 'geoparquet', 'geopackage', 'points', 'item', 'quicklook'."""
     warnings: tuple[str, ...] = ()
