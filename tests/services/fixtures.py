@@ -81,7 +81,7 @@ def s3(s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return s3_server
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def start_dask(
     processes: ModuleType, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., AbstractContextManager[str]]:
