@@ -109,11 +109,11 @@ def header_of(like: Path, shape: tuple[int, int], transform: Any, scratch: Path)
     import rasterio
 
     with rasterio.open(like) as dataset:
-        profile = dict(
-            driver="GTiff", dtype=dataset.dtypes[0], count=1, crs=dataset.crs,
-            nodata=dataset.nodata, tiled=True, blockxsize=TILE, blockysize=TILE,
-            compress=dataset.compression.value, predictor=_predictor(dataset),
-        )  # fmt: skip
+        profile = {
+            "driver": "GTiff", "dtype": dataset.dtypes[0], "count": 1, "crs": dataset.crs,
+            "nodata": dataset.nodata, "tiled": True, "blockxsize": TILE, "blockysize": TILE,
+            "compress": dataset.compression.value, "predictor": _predictor(dataset),
+        }  # fmt: skip
         tags = {key: value for key, value in dataset.tags().items() if key != "AREA_OR_POINT"}
     with rasterio.open(
         scratch, "w", height=shape[0], width=shape[1], transform=transform,

@@ -81,7 +81,7 @@ def event_of(rows: int, columns: int, given: Path | None) -> Any:
 
 @contextmanager
 def served_event(event: Any, *, local: bool = False) -> Iterator[Scene]:
-    """The event behind a STAC API and a counting file server; `local`: its files are read in place."""
+    """The event behind a STAC API and a counting file server; `local`: files are read in place."""
     from sarmap.simulate.serve import serve_catalog
 
     items = json.loads(event.items.read_text(encoding="utf-8"))["features"]

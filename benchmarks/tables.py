@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,9 +60,9 @@ def _ratio(row: Mapping[str, Any]) -> str:
     floor = row["floor"]
     if not floor or not floor["ratio"]:
         return ""
-    shared = os.path.commonprefix([row["label"], floor["label"]])
-    cut = shared.rfind(": ") + 2 if ": " in shared else 0
-    return f"{floor['ratio']:.2f} ({floor['label'][cut:]})"
+    what, _, own = floor["label"].partition(": ")
+    shown = own if own and row["label"].startswith(f"{what}: ") else floor["label"]
+    return f"{floor['ratio']:.2f} ({shown})"
 
 
 def figure(measured: Mapping[str, Any] | None, column: Mapping[str, Any]) -> str:

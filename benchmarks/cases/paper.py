@@ -92,9 +92,9 @@ PAPER = Benchmark(
     minutes=6,
     notes=(
         f"Nava et al. 2022 report about {SECONDS_OF_PAPER:.0f} s for this extent on six cores.",
-        "Warm: libraries loaded and the network converted by mapping one tile before; hardly a pixel "
-        "read. Cold: the first map of a process; `s` begins after `import sarmap`. Steps one by one: each step alone with its input in "
-        "memory, where the real route overlaps them.",
+        "Warm: libraries loaded and the network converted by mapping one tile before; hardly a "
+        "pixel read. Cold: the first map of a process; `s` begins after `import sarmap`. Steps one "
+        "by one: each step alone with its input in memory, where the real route overlaps them.",
         "The network of 32 filters, the paper's size, has seeded random weights: pace only.",
     ),
 )

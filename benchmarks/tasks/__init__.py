@@ -1,1 +1,1 @@
-"""What runs in the fresh process of a configuration; each task returns its metrics as plain numbers."""
+"""What runs in the fresh process of a configuration; a task returns its metrics as numbers."""

@@ -87,7 +87,7 @@ def _tiles(count: int, tile: int, bands: int) -> NDArray[np.float32]:
 @contextmanager
 def _batch(size: int) -> Iterator[None]:
     """Engines made meanwhile compute in batches of `size`."""
-    with mock.patch("sarmap.detect.engines.batch_size", lambda *_, **__: size):
+    with mock.patch("sarmap.detect.engines.batch_size", return_value=size):
         yield
 
 

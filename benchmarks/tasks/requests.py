@@ -57,7 +57,7 @@ def stored_bytes(store: str) -> tuple[int, int]:
 
 
 def answer_layers(store: str, crop: Sequence[int] | None = None) -> dict[str, Any]:
-    """Probability and observation as stored, or rows and columns `crop` (start, stop, ...) of them."""
+    """Probability and observation as stored, or the part `crop` (rows, then columns) of them."""
     import zarr
 
     group = zarr.open_group(store, mode="r")

@@ -10,7 +10,7 @@ __all__ = ["make"]
 
 
 def make(*, folder: str, filters: int = 32) -> dict[str, Any]:
-    """Write `attention-unet-<filters>-random` into a folder, after the shipped network's manifest."""
+    """Write `attention-unet-<filters>-random` into a folder, after the shipped manifest."""
     os.environ["KERAS_BACKEND"] = "openvino"
     import keras
 
