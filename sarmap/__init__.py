@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sarmap.export.store import write_zarr as write_zarr
     from sarmap.learn.train import TrainingResult as TrainingResult
     from sarmap.learn.train import train as train
+    from sarmap.learn.tune import tune as tune
     from sarmap.pipeline import map_landslides as map_landslides
     from sarmap.planning import plan as plan
     from sarmap.types import CatalogSettings as CatalogSettings
@@ -63,6 +64,7 @@ _HOME = {
     "score_map": "sarmap.assess.scores",
     "search_passes": "sarmap.acquire.search",
     "train": "sarmap.learn.train",
+    "tune": "sarmap.learn.tune",
     "write_cog": "sarmap.export.cog",
     "write_item": "sarmap.export.item",
     "write_polygons": "sarmap.export.polygons",

@@ -1,12 +1,14 @@
 """The commands' frame: one sentence for what went wrong, and the exit code that says of what kind.
 
 Exit codes: 0 done; 1 failed; 2 bad request or bad input; 3 finished, but some data could not be
-read; 130 interrupted.
+read; 130 interrupted from the keyboard; 143 ended by SIGTERM, as a scheduler or a reboot sends it.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 import click
@@ -14,13 +16,13 @@ import click
 import sarmap
 from sarmap.cli.assessing import assess
 from sarmap.cli.events import demo, simulate
-from sarmap.cli.learning import train
+from sarmap.cli.learning import train, tune
 from sarmap.cli.maps import map_, plan, search
 from sarmap.errors import SarmapError
 
 __all__ = ["group", "main"]
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 @click.group(
@@ -35,7 +37,7 @@ def group(context: click.Context, debug: bool) -> None:
     context.obj = {"debug": debug}
 
 
-for command in (demo, simulate, search, plan, map_, train, assess):
+for command in (demo, simulate, search, plan, map_, train, tune, assess):
     group.add_command(command)
 
 
@@ -46,11 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: always, with the exit code of this module's table.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    stop = _Stop()
+    stop.listen()
     try:
         code = group.main(words, prog_name="sarmap", standalone_mode=False)
-    except click.exceptions.Abort:
-        _say("interrupted; nothing more was written.")
-        code = INTERRUPTED
+    except click.exceptions.Abort as error:  # what click makes of a KeyboardInterrupt
+        _say(str(error.__cause__ or "") or "Interrupted.")
+        code = TERMINATED if stop.terminated else INTERRUPTED
     except click.ClickException as error:
         _say(error.format_message())
         code = BAD_INPUT
@@ -58,9 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _raise_if_debug(words)
         _say(str(error))
         code = error.exit_code
-    except KeyboardInterrupt:
-        _say("interrupted; a half-written result says so and is refused as a finished one.")
-        code = INTERRUPTED
+    except KeyboardInterrupt as error:
+        _say(str(error) or "Interrupted.")
+        code = TERMINATED if stop.terminated else INTERRUPTED
     except BrokenPipeError:
         code = FAILED
     except Exception as error:
@@ -68,6 +72,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _say(f"unexpected {type(error).__name__}; run `sarmap --debug ...` to see where.")
         code = FAILED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+class _Stop:
+    """SIGTERM as an interruption: the same clean end, whoever asks for it."""
+
+    terminated = False
+
+    def listen(self) -> None:
+        """Take the signal from now on; only a process's main thread can."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._end)
+
+    def _end(self, *_: object) -> None:
+        self.terminated = True
+        raise KeyboardInterrupt
 
 
 def _raise_if_debug(words: Sequence[str]) -> None:

@@ -9,48 +9,139 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sarmap.cli.options import json_option
+from sarmap.cli.options import cluster_options, json_option, opened_client
 from sarmap.cli.printing import echo_json
 from sarmap.errors import RequestError
 
 if TYPE_CHECKING:
     from sarmap.learn.train import TrainingResult
 
-__all__ = ["epoch_lines", "sample_lines", "train"]
+__all__ = ["epoch_lines", "sample_lines", "train", "tune"]
 
 
 @click.command(
     epilog="Examples: sarmap train examples/train.yaml; sarmap train --corrections corrected.gpkg "
-    "--map map.zarr --detector attention-unet --out mended"
+    "--map map.zarr --detector attention-unet --out corrected"
 )
 @click.argument("config", required=False, type=click.Path())
 @click.option("--out", help="Folder for weights, card and curves. Default: the configuration's.")
 @click.option("--name", help="Name of the weights. Default: the configuration's.")
-@click.option("--seed", type=int, help="Default: the configuration's.")
-@click.option("--epochs", type=click.IntRange(1), help="Default: the configuration's.")
+@click.option("--seed", type=int, help="Default: the configuration's, or 0.")
+@click.option("--epochs", type=click.IntRange(1), help="Default: the configuration's, or 10.")
+@click.option("--corrections", help="Corrected polygons of a map, to fine-tune from, not CONFIG.")
+@click.option("--map", "map_", metavar="MAP.zarr", help="The map that was corrected.")
+@click.option("--detector", help="Weights to fine-tune. Default: attention-unet.")
+@click.option("--catalog", help="Where the map's scenes are. Default: as the map names it.")
+@click.option("--reviewed", help="Polygons of the area looked at. Default: tiles with polygons.")
+@click.option("--block", type=click.IntRange(1), help="Edge of held-out blocks, px. Default: 256.")
 @click.option("--overwrite", is_flag=True, help="Replace another training in the folder.")
+@cluster_options
 @json_option
 def train(config: str | None, as_json: bool, overwrite: bool, **flags: Any) -> None:
-    """Train a detector on events with landslide inventories.
+    """Train a detector on events with landslide inventories, or fine-tune one on corrections.
 
     CONFIG is a YAML or TOML file; flags override it. A run that was killed goes on where it
     stopped when it is started again.
     """
+    given = {name: value for name, value in flags.items() if value is not None}
+    if "corrections" in given:
+        _refuse(config is not None, "CONFIG", "--corrections")
+        _fine_tune(given, as_json, overwrite)
+        return
+    for name in ("map_", "detector", "catalog", "reviewed", "block"):
+        _refuse(
+            name in given, f"--{name.strip('_')}", "a configuration: it goes with --corrections"
+        )
+    if config is None:
+        raise RequestError("sarmap train needs a configuration file; see examples/train.yaml.")
     from sarmap.learn.config import read_config
     from sarmap.learn.train import train as run
     from sarmap.request_file import read_request_file
 
-    if config is None:
-        raise RequestError("sarmap train needs a configuration file; see examples/train.yaml.")
-    given = {name: value for name, value in flags.items() if value is not None}
-    settled = read_config(read_request_file(config) | given)
-    result = run(
-        settled, overwrite=overwrite, progress=sample_lines(), report=epoch_lines(settled.epochs)
-    )
+    with opened_client(given) as client:
+        settled = read_config(read_request_file(config) | given)
+        result = run(
+            settled,
+            client=client,
+            overwrite=overwrite,
+            progress=sample_lines(),
+            report=epoch_lines(settled.epochs),
+        )
     if as_json:
         echo_json(training_record(result))
     else:
         print_training(result)
+
+
+def _refuse(wrong: bool, what: str, beside: str) -> None:
+    if wrong:
+        raise RequestError(f"{what} cannot be given beside {beside}.")
+
+
+def _fine_tune(given: dict[str, Any], as_json: bool, overwrite: bool) -> None:
+    """`sarmap train --corrections`."""
+    from sarmap.learn.corrections import learn_corrections
+
+    if "map_" not in given:
+        raise RequestError("--corrections needs the map that was corrected: give --map MAP.zarr.")
+    for name in ("cluster", "performance_report"):
+        _refuse(name in given, f"--{name.replace('_', '-')}", "--corrections")
+    result = learn_corrections(
+        **given,
+        overwrite=overwrite,
+        progress=sample_lines(),
+        report=epoch_lines(given.get("epochs", 10)),
+    )
+    if as_json:
+        gain = {name: _number(getattr(result.gain, name)) for name in _GAIN}
+        echo_json(training_record(result.training) | {"gain": gain})
+        return
+    print_training(result.training)
+    click.echo(str(result.gain))
+
+
+_GAIN = ("before", "after", "low", "high", "patches", "blocks")
+
+
+def _number(value: float) -> float | None:
+    """A number for JSON, which knows no NaN."""
+    return None if value != value else value
+
+
+@click.command(epilog="Example: sarmap tune examples/train.yaml --out grid --cluster local:2")
+@click.argument("config", type=click.Path())
+@click.option("--out", help="Folder for cells and tables. Default: the configuration's.")
+@click.option("--seed", type=int, help="Default: the configuration's.")
+@click.option("--epochs", type=click.IntRange(1), help="Default: the configuration's.")
+@click.option("--overwrite", is_flag=True, help="Replace another grid in the folder.")
+@cluster_options
+@json_option
+def tune(config: str, as_json: bool, overwrite: bool, **flags: Any) -> None:
+    """Train a grid of settings and table them, best first by validation.
+
+    The grid is the configuration's `grid`; without one the paper's: filters 2 to 32 x batch 2 to
+    32. Finished cells are never repeated; a killed run goes on.
+    """
+    from sarmap.learn.config import read_config
+    from sarmap.learn.tune import tune as run
+    from sarmap.request_file import read_request_file
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    with opened_client(given) as client:
+        settled = read_config(read_request_file(config) | given)
+        result = run(settled, client=client, overwrite=overwrite, progress=_cell_lines())
+    if as_json:
+        echo_json({"best": dict(result.best), "rows": [dict(row) for row in result.rows]})
+    else:
+        click.echo(result.markdown.read_text(encoding="utf-8"))
+        click.echo(f"table     {result.csv}")
+
+
+def _cell_lines() -> Callable[[int, int], None]:
+    def say(done: int, total: int) -> None:
+        print(f"{done} of {total} settings trained", file=sys.stderr)
+
+    return say
 
 
 def sample_lines() -> Callable[[int, int], None]:

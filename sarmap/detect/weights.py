@@ -51,6 +51,7 @@ class NetworkDetector:
         self.sha256 = manifest.sha256
         self.engine = engine
         self.precision = precision
+        self.reason = ""
         self._folder = folder
         self._source = source
         self._engine: Engine | None = None
@@ -99,6 +100,11 @@ class NetworkDetector:
         return self._folder
 
     @property
+    def folder(self) -> Path:
+        """Folder of the manifest and the weights on this machine."""
+        return self._find_weights()
+
+    @property
     def provenance(self) -> dict[str, str | int | float]:
         """What made the answers, for the result's attributes."""
         return {
@@ -107,6 +113,7 @@ class NetworkDetector:
             "weights_trained_on_simulated_data": int(self.manifest.simulated),
             "engine": self.engine,
             "precision": self.precision,
+            **({"engine_reason": self.reason} if self.reason else {}),
         }
 
     def __reduce__(self) -> tuple[Any, tuple[str, str, str, str]]:
@@ -135,7 +142,8 @@ def load_detector(
         that holds exactly one manifest; or the URL (``https://``, ``s3://`` ...) of a manifest or
         weights file, which may end in ``#sha256=`` and the weights' hash.
     engine
-        'auto' (OpenVINO), 'openvino' or 'tensorflow'.
+        'auto' (Keras where there is a GPU and a backend that reaches it, else OpenVINO),
+        'openvino', 'tensorflow' or 'keras' (on whatever backend Keras runs on).
     precision
         'auto' (bf16 where the processor has it natively, else f32), 'f32' or 'bf16'.
 
@@ -162,11 +170,13 @@ def load_detector(
     if is_address(str(name_or_path)):
         source = str(name_or_path)
         manifest, folder = fetch_manifest(source)
-        return NetworkDetector(manifest, folder, source, choice.engine, choice.precision)
-    path, source = _find(name_or_path)
-    manifest = read_manifest(path)
-    _check_digest(manifest, path.parent)
-    return NetworkDetector(manifest, path.parent, source, choice.engine, choice.precision)
+    else:
+        path, source = _find(name_or_path)
+        manifest, folder = read_manifest(path), path.parent
+        _check_digest(manifest, folder)
+    network = NetworkDetector(manifest, folder, source, choice.engine, choice.precision)
+    network.reason = choice.reason
+    return network
 
 
 def detector_names() -> tuple[str, ...]:

@@ -100,7 +100,9 @@ def _summary(manifest: Manifest) -> str:
 
 
 def _all_simulated(manifest: Manifest) -> bool:
-    return all(one["simulated"] for one in manifest.training["events"])
+    own = all(one["simulated"] for one in manifest.training["events"])
+    parent = manifest.training.get("fine_tuned_from") or {"simulated": True}
+    return own and bool(parent["simulated"])
 
 
 def _normalised(manifest: Manifest) -> str:
@@ -125,7 +127,8 @@ def _events(events: Sequence[Mapping[str, Any]]) -> str:
 def _training(manifest: Manifest) -> str:
     of = manifest.training
     recipe = of["recipe"]
-    start = f" from {of['fine_tuned_from']['name']}" if of.get("fine_tuned_from") else ""
+    parent = of.get("fine_tuned_from")
+    start = f", fine-tuned from {parent['name']} ({parent['sha256'][:12]})" if parent else ""
     return (
         f"{of['samples']} training samples, loss {of['loss']}, Adam at {recipe['learning_rate']:g} "
         f"({recipe['schedule']}), batch {recipe['batch']}, "

@@ -247,7 +247,8 @@ def _own_points(labels: Labels) -> Places:
     places = places[
         (places[:, 1] >= 0) & (places[:, 1] < rows) & (places[:, 2] >= 0) & (places[:, 2] < columns)
     ]
-    return places[_labelled_slide(labels, places)]
+    own: Places = places[_labelled_slide(labels, places)]
+    return own
 
 
 def _labelled_slide(labels: Labels, places: Places) -> NDArray[np.bool_]:

@@ -135,7 +135,10 @@ def lazy_composite(
     terrain = None
     if needs_terrain(bands) or settings.dem_collection is not None:
         terrain = open_terrain(grid, catalog=settings, passes=passes, chunk=chunk)
-    return make_composite(cube, terrain, list(bands), scaling=scaling)
+    composite = make_composite(cube, terrain, list(bands), scaling=scaling)
+    composite.attrs["scenes"] = [item.id for one in passes for item in one.items]
+    composite.attrs["simulated"] = int(passes.simulated)
+    return composite
 
 
 def _covers(source: EventSource, grid: Any) -> LandCover | None:

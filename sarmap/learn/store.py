@@ -111,23 +111,28 @@ class SampleStore:
         RequestError
             The split is not possible, or training or validation are empty or of one class.
         """
-        codes = np.full(len(self), PARTS.index("left_out"), np.uint8)
-        good = np.flatnonzero(self.valid)
-        codes[good] = assign_parts(
+        codes = assign_parts(
             split,
-            event=self.event[good],
-            row=self.row[good],
-            column=self.column[good],
+            event=self.event,
+            row=self.row,
+            column=self.column,
             edge=self.edge,
             roles=[one["role"] for one in self.events],
             **how,
         )
+        # dealt out before: samples of two orbits at one place fall into one part
+        codes[~self.valid] = PARTS.index("left_out")
         self._check_classes(codes)
         self._group["part"][:] = codes
         self._group["part"].attrs.update(
             split=split, **how, flag_values=list(range(len(PARTS))), flag_meanings=" ".join(PARTS)
         )
         _consolidate(self._group)
+        return codes
+
+    def stored_parts(self) -> NDArray[np.uint8]:
+        """Part of each sample as last dealt out by `parts`."""
+        codes: NDArray[np.uint8] = self._group["part"][:]
         return codes
 
     def _check_classes(self, codes: NDArray[np.uint8]) -> None:

@@ -31,7 +31,14 @@ from sarmap.learn.sources import Stored, band_means
 from sarmap.learn.splits import PARTS
 from sarmap.learn.store import SampleStore, Scene, samples_for, write_samples
 
-__all__ = ["TrainingResult", "settle", "train"]
+__all__ = [
+    "TrainingResult",
+    "normalisation_of",
+    "prepare_folder",
+    "prepare_samples",
+    "settle",
+    "train",
+]
 
 Progress = Callable[[int, int], None]
 Arrays = Mapping[str, NDArray[Any]]
@@ -102,18 +109,36 @@ def train(
         The output folder cannot be written.
     """
     config = read_config(config)
-    folder = Path(config.out).expanduser()
-    finished = _prepare(folder, config, overwrite)
+    finished = prepare_folder(config, overwrite=overwrite)
     if finished is not None:
         return finished
-    store = _samples(
-        config, scenes, samples or folder / "samples.zarr", client, overwrite, progress
+    store = prepare_samples(
+        config,
+        samples or Path(config.out).expanduser() / "samples.zarr",
+        scenes=scenes,
+        client=client,
+        overwrite=overwrite,
+        progress=progress,
     )
+    return settle(config, store, store.stored_parts(), report=report)
+
+
+def prepare_samples(
+    config: TrainingConfig,
+    out: str | Path,
+    *,
+    scenes: Sequence[Scene] | None = None,
+    client: Any = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> SampleStore:
+    """The samples of a configuration, written, finished or reused, and dealt out to parts."""
+    store = _samples(config, scenes, out, client, overwrite, progress)
     how = config.samples
-    codes = store.parts(
+    store.parts(
         how.split, seed=config.seed, test=how.test, validation=how.validation, block=how.block
     )
-    return settle(config, store, codes, report=report)
+    return store
 
 
 def _samples(
@@ -124,8 +149,6 @@ def _samples(
     overwrite: bool,
     progress: Progress | None,
 ) -> SampleStore:
-    """The samples, written, finished or reused."""
-
     def written(of: Sequence[Scene]) -> SampleStore:
         return write_samples(
             of,
@@ -175,6 +198,7 @@ def settle(
     initial: Arrays | None = None,
     normalisation: Any = None,
     fine_tuned_from: Mapping[str, Any] | None = None,
+    before: Sequence[PartScore] = (),
     report: Report | None = None,
 ) -> TrainingResult:
     """Train on samples that are there, store the weights, and score what was stored.
@@ -190,7 +214,10 @@ def settle(
     normalisation
         Fixed statistics to use; None: the configuration's, of the training samples.
     fine_tuned_from
-        Name and hash of the weights that `initial` are.
+        Name and hash of the weights that `initial` are, and whether they learnt from simulated
+        events.
+    before
+        Their scores on the same samples, to be kept beside the new ones.
     report
         Called after each epoch.
     """
@@ -201,7 +228,7 @@ def settle(
     started = time.time()
     training, validation = (np.flatnonzero(codes == PARTS.index(p)) for p in PARTS[:2])
     statistics = normalisation or _statistics(config, store, training)
-    tiles = _normalisation(statistics)
+    tiles = normalisation_of(statistics)
     precision = _precision(config)
     with _policy(precision):
         model = _seeded(config, len(store.bands))
@@ -220,10 +247,12 @@ def settle(
     plain = build_network(config.network, len(store.bands), config.network_arguments)
     set_arrays(plain, {name: array.astype(np.float16) for name, array in arrays.items()})
     scored = score_parts(answers_of(plain), store, codes, config.samples.split, tiles)
+    scored = [*before, *scored]
     fields = _fields(config, store, statistics) | {
         "training": _training_record(config, store, len(training), history, precision, started)
         | ({"fine_tuned_from": dict(fine_tuned_from)} if fine_tuned_from else {}),
     }
+    fields["simulated"] |= bool((fine_tuned_from or {}).get("simulated"))
     return _store(config, folder, arrays, fields, store, scored, history)
 
 
@@ -236,7 +265,7 @@ def _statistics(config: TrainingConfig, store: SampleStore, training: NDArray[np
     return band_means(store, training)
 
 
-def _normalisation(statistics: Any) -> Any:
+def normalisation_of(statistics: Any) -> Any:
     """Statistics as prediction and samples are normalised with."""
     if isinstance(statistics, str):
         return statistics
@@ -382,8 +411,17 @@ def _unmixed(store: SampleStore) -> bool:
 # --- the output folder ---------------------------------------------------------------------------
 
 
-def _prepare(folder: Path, config: TrainingConfig, overwrite: bool) -> TrainingResult | None:
-    """Make or check the output folder; gives the result where this training is finished."""
+def prepare_folder(config: TrainingConfig, *, overwrite: bool = False) -> TrainingResult | None:
+    """Make or check the output folder; gives the result where this training is finished.
+
+    Raises
+    ------
+    RequestError
+        The folder holds another training.
+    OutputError
+        It cannot be written.
+    """
+    folder = Path(config.out).expanduser()
     work = folder / "training"
     record = json.dumps(config.model_dump(mode="json", exclude={"grid"}), sort_keys=True)
     known = work / "config.txt"
