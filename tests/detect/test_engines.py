@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,10 @@ from hypothesis import strategies as st
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-from sarmap.detect import conversion, engines
+from sarmap.detect import conversion, engines, hardware
+from sarmap.detect.batches import batch_size
+from sarmap.detect.hardware import Gpu
+from sarmap.detect.keras_engine import keras_on
 from sarmap.detect.manifest import read_manifest
 from sarmap.detect.weights import DATA, load_detector
 from sarmap.errors import RequestError, SarmapError, WeightsError
@@ -181,31 +185,122 @@ def test_a_conversion_that_fails_says_which_weights_and_what_else_would_run_them
         conversion.openvino_ir(manifest, DATA)
 
 
+NEW_GPU, OLD_GPU = Gpu("GPU 9", 2**37, (9, 0)), Gpu("GPU 7", 2**33, (7, 5))
+
+
 @pytest.mark.parametrize(
-    ("native", "engine", "precision", "expected"),
+    ("native", "gpu", "backend", "engine", "precision", "expected"),
     [
-        (False, "auto", "auto", ("openvino", "f32")),
-        (True, "auto", "auto", ("openvino", "bf16")),
-        (True, "tensorflow", "f32", ("tensorflow", "f32")),
-        (True, "openvino", "bf16", ("openvino", "bf16")),
+        (False, None, None, "auto", "auto", ("openvino", "f32")),
+        (True, None, None, "auto", "auto", ("openvino", "bf16")),
+        (True, None, None, "tensorflow", "f32", ("tensorflow", "f32")),
+        (True, None, None, "openvino", "bf16", ("openvino", "bf16")),
+        (False, NEW_GPU, "jax", "auto", "auto", ("keras", "bf16")),
+        (True, OLD_GPU, "tensorflow", "auto", "auto", ("keras", "f32")),
+        (False, NEW_GPU, "tensorflow", "tensorflow", "auto", ("tensorflow", "bf16")),
+        (False, NEW_GPU, "jax", "tensorflow", "auto", ("tensorflow", "f32")),
+        (False, NEW_GPU, "jax", "openvino", "auto", ("openvino", "f32")),
+        (False, NEW_GPU, None, "auto", "auto", ("openvino", "f32")),
     ],
 )
-def test_auto_is_settled_from_the_hardware(monkeypatch, native, engine, precision, expected):
+def test_auto_is_settled_from_the_hardware(
+    monkeypatch, native, gpu, backend, engine, precision, expected
+):
     monkeypatch.setattr(engines, "native_bf16", lambda: native)
+    monkeypatch.setattr(engines, "find_gpu", lambda: gpu)
+    monkeypatch.setattr(engines, "gpu_backend", lambda: backend)
     chosen = engines.choose_engine(engine, precision)
     assert (chosen.engine, chosen.precision) == expected
+    assert gpu is None or engine != "auto" or gpu.name in chosen.reason
+
+
+@pytest.mark.parametrize(
+    ("installed", "expected"),
+    [(("openvino", "tensorflow"), "openvino"), (("tensorflow",), "tensorflow"), ((), "keras")],
+)
+def test_auto_takes_what_is_installed(monkeypatch, installed, expected):
+    monkeypatch.setattr(engines, "find_gpu", lambda: None)
+    monkeypatch.setattr(engines, "find_spec", lambda name: name in installed or None)
+    assert engines.choose_engine().engine == expected
+
+
+def test_the_choice_and_its_reason_are_kept_with_the_answers():
+    detector = load_detector("attention-unet", engine="openvino", precision="f32")
+    assert detector.provenance["engine"] == "openvino"
+    assert detector.provenance["precision"] == "f32"
+    assert detector.provenance["engine_reason"] == "engine as asked"
+
+
+def test_threads_are_set_in_one_place(monkeypatch):
+    monkeypatch.setattr(hardware, "_ALLOWED", [])
+    everything = hardware.usable_cores()
+    hardware.allow_cores(1)
+    assert hardware.usable_cores() == 1
+    hardware.allow_cores(10**6)
+    assert hardware.usable_cores() == everything
+
+
+def test_a_hidden_gpu_is_not_found(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    hardware.find_gpu.cache_clear()
+    assert hardware.find_gpu() is None
+    hardware.find_gpu.cache_clear()
+
+
+@pytest.mark.parametrize("memory", [2**30, 2**34, 2**37])
+def test_batches_on_a_gpu_grow_with_its_memory_and_divide_a_block(memory):
+    unet = read_manifest(DATA / "attention-unet.json")
+    size = batch_size(unet, "bf16", Gpu("one", memory, (9, 0)))
+    assert 1 <= size <= 128
+    assert 256 % size == 0
+    assert size * 64 * 64 * 4096 <= memory
+    assert 2048 % batch_size(read_manifest(DATA / "cnn-baa.json"), "f32", NEW_GPU) == 0
+
+
+def test_the_keras_engine_is_the_reference_on_its_own_backend():
+    tiles = tiles_for(load_detector("cnn", precision="f32"), 300)
+    own = load_detector("cnn", engine="keras", precision="f32")
+    reference = load_detector("cnn", engine="tensorflow", precision="f32")
+    np.testing.assert_array_equal(own(tiles), reference(tiles))
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch", "openvino"])
+def test_keras_answers_alike_on_every_backend(backend, tmp_path):
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed here")
+    reference = load_detector("cnn", engine="tensorflow", precision="f32")
+    tiles = tiles_for(reference, 300)
+    np.save(tmp_path / "tiles.npy", tiles)
+    script = (
+        "import sys, numpy as np; from sarmap.detect.weights import load_detector;"
+        "d = load_detector('cnn', engine='keras', precision='f32');"
+        f"np.save({str(tmp_path / 'answers.npy')!r}, d(np.load({str(tmp_path / 'tiles.npy')!r})));"
+        "print(d._engine.backend, 'tensorflow' in sys.modules)"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.split() == [backend, "False"]
+    np.testing.assert_allclose(np.load(tmp_path / "answers.npy"), reference(tiles), atol=1e-5)
+
+
+def test_another_backend_than_the_imported_one_is_refused():
+    with pytest.raises(RequestError, match=r"Keras already runs on .* KERAS_BACKEND=jax"):
+        keras_on("jax")
 
 
 @pytest.mark.parametrize(
     ("engine", "precision", "words"),
     [
-        ("torch", "auto", "auto, openvino, tensorflow"),
+        ("torch", "auto", "auto, openvino, tensorflow, keras"),
         ("auto", "f16", "auto, f32, bf16"),
         ("auto", "bf16", "no native bf16"),
     ],
 )
 def test_what_cannot_be_served_is_refused(monkeypatch, engine, precision, words):
     monkeypatch.setattr(engines, "native_bf16", lambda: False)
+    monkeypatch.setattr(engines, "find_gpu", lambda: None)
     with pytest.raises(RequestError, match=words):
         engines.choose_engine(engine, precision)
 
