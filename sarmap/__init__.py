@@ -6,6 +6,7 @@ Names load when first used, so that ``import sarmap`` stays quick and never load
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from sarmap.learn.tune import tune as tune
     from sarmap.pipeline import map_landslides as map_landslides
     from sarmap.planning import plan as plan
+    from sarmap.plot.maps import plot_change as plot_change
+    from sarmap.plot.maps import plot_composite as plot_composite
+    from sarmap.plot.maps import plot_observation as plot_observation
+    from sarmap.plot.maps import plot_outcomes as plot_outcomes
+    from sarmap.plot.maps import plot_pair as plot_pair
+    from sarmap.plot.maps import plot_probability as plot_probability
     from sarmap.types import CatalogSettings as CatalogSettings
     from sarmap.types import Detector as Detector
     from sarmap.types import MapRequest as MapRequest
@@ -60,6 +67,12 @@ _HOME = {
     "open_cube": "sarmap.acquire.cube",
     "open_terrain": "sarmap.acquire.terrain",
     "plan": "sarmap.planning",
+    "plot_change": "sarmap.plot.maps",
+    "plot_composite": "sarmap.plot.maps",
+    "plot_observation": "sarmap.plot.maps",
+    "plot_outcomes": "sarmap.plot.maps",
+    "plot_pair": "sarmap.plot.maps",
+    "plot_probability": "sarmap.plot.maps",
     "predict": "sarmap.detect.prediction",
     "score_map": "sarmap.assess.scores",
     "search_passes": "sarmap.acquire.search",
@@ -78,6 +91,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'sarmap' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
+    if "xarray" in sys.modules:  # `data.sarmap` exists from the first function that makes data
+        importlib.import_module("sarmap.plot.accessor")
     globals()[name] = value
     return value
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,14 @@ from sarmap.export.reading import MapReader
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Decimated", "composite_overview", "decimate", "display_bands", "square_edge"]
+__all__ = [
+    "Decimated",
+    "composite_overview",
+    "decimate",
+    "display_bands",
+    "mean_of_seen",
+    "square_edge",
+]
 
 _RGB = ("red", "green", "blue")
 
@@ -78,7 +84,7 @@ def composite_overview(composite: xr.DataArray, max_size: int = 1500) -> xr.Data
     high, wide = min(edge, rows), min(edge, columns)
     data = da.asarray(chosen.data)
     if edge > 1:
-        data = da.coarsen(_mean_of_seen, data, {1: high, 2: wide}, trim_excess=True)
+        data = da.coarsen(mean_of_seen, data, {1: high, 2: wide}, trim_excess=True)
     return xr.DataArray(
         data,
         dims=("band", "y", "x"),
@@ -102,11 +108,16 @@ def _pixel(composite: xr.DataArray) -> float:
     return 10.0
 
 
-def _mean_of_seen(block: NDArray[Any], axis: Any = None) -> NDArray[np.float32]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
-        mean: NDArray[np.float32] = np.nanmean(block, axis=axis).astype(np.float32)
-    return mean
+def mean_of_seen(block: NDArray[Any], axis: Any = None) -> NDArray[np.float32]:
+    """Mean of the values that are not NaN, NaN where all are.
+
+    NumPy's nanmean warns of those, and silencing warnings is not safe in threads.
+    """
+    seen = ~np.isnan(block)
+    total = np.where(seen, block, 0).sum(axis=axis, dtype=np.float64)
+    number = seen.sum(axis=axis)
+    mean: NDArray[np.float32] = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return mean.astype(np.float32)
 
 
 def _centres(values: NDArray[Any], edge: int) -> NDArray[np.float64]:

@@ -38,6 +38,8 @@ __all__ = [
     "furnish",
     "hatched",
     "mark_square",
+    "north_arrow",
+    "scale_bar",
     "shout",
 ]
 
@@ -245,12 +247,13 @@ def furnish(panel: Any, shown: Extent, *, epsg: int | None, ticks: str) -> None:
         panel.set_ylabel("northing, km", fontsize=9)
     elif ticks == "x":
         panel.set_yticklabels([])
-    _scale_bar(panel, shown)
+    scale_bar(panel, shown)
     if ticks != "none":
-        _north_arrow(panel)
+        north_arrow(panel)
 
 
-def _north_arrow(panel: Any) -> None:
+def north_arrow(panel: Any) -> None:
+    """An arrow to the top of a panel."""
     panel.annotate(
         "N",
         xy=(0.955, 0.975),
@@ -266,7 +269,8 @@ def _north_arrow(panel: Any) -> None:
     )
 
 
-def _scale_bar(panel: Any, shown: Extent) -> None:
+def scale_bar(panel: Any, shown: Extent) -> None:
+    """A bar of a round length in a panel that shows an extent, whatever its axes' units."""
     from matplotlib.patches import Rectangle
 
     length = _round_length(shown.width / 4)

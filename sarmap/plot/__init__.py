@@ -1,0 +1,1 @@
+"""Pictures for notebooks and papers: one function per thing one looks at."""
