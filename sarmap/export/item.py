@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-__all__ = ["write_item"]
+__all__ = ["make_item", "write_item"]
 
 _EXTENSIONS = (
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
@@ -90,7 +90,7 @@ def write_item(
         dataset = open_map(source)
     else:
         dataset = source
-    item = _item(file.stem, dataset, read_provenance(dataset.attrs), geobox_of(dataset))
+    item = make_item(file.stem, dataset)
     for key, path in files.items():
         item.add_asset(key, _asset(path, file))
     if any("bands" in asset.extra_fields for asset in item.assets.values()):
@@ -101,9 +101,17 @@ def write_item(
     return str(file)
 
 
-def _item(name: str, dataset: xr.Dataset, made: Provenance, grid: GeoBox) -> pystac.Item:
+def make_item(name: str, dataset: xr.Dataset) -> pystac.Item:
+    """The STAC item of a map, without assets.
+
+    Raises
+    ------
+    RequestError
+        The map's attributes give it no date.
+    """
     import pystac
 
+    made, grid = read_provenance(dataset.attrs), geobox_of(dataset)
     footprint = grid.extent.to_crs("EPSG:4326", resolution=abs(float(grid.transform.a)) * 1000)
     start, moment, end = _times(made)
     item = pystac.Item(

@@ -31,7 +31,7 @@ __all__ = ["polygonise", "write_frame", "write_polygons"]
 
 
 def polygonise(
-    source: xr.Dataset | str | Path,
+    source: xr.Dataset | MapReader | str | Path,
     *,
     threshold: float = 0.5,
     min_area: float = 0.0,
@@ -43,7 +43,7 @@ def polygonise(
     Parameters
     ----------
     source
-        A stored map (path or URL; the fastest), or a map Dataset.
+        A stored map (path or URL; the fastest), a map Dataset, or a reader of one.
     threshold
         Probability from which a pixel is landslide.
     min_area
@@ -85,7 +85,7 @@ def polygonise(
         raise RequestError(f"connectivity={connectivity} must be 4 or 8.")
     if min_area < 0:
         raise RequestError(f"min_area={min_area:g} must not be negative.")
-    reader = open_reader(source, "slope")
+    reader = source if isinstance(source, MapReader) else open_reader(source, "slope")
     pixel = pixel_area(reader.grid)
     components = find_components(
         reader,

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 from shapely import affinity
 from shapely.geometry.base import BaseGeometry
@@ -25,7 +26,16 @@ from sarmap.acquire.area import parse_area
 from sarmap.errors import RequestError
 from sarmap.types import as_path
 
-__all__ = ["Region", "Zone", "in_crs", "parse_region", "polygons", "zones_of"]
+__all__ = [
+    "Region",
+    "Zone",
+    "in_crs",
+    "on_globe",
+    "outline",
+    "parse_region",
+    "polygons",
+    "zones_of",
+]
 
 NORTH_END, SOUTH_END = 84.0, -80.0
 """Latitudes at which UTM ends (Snyder 1987, USGS Professional Paper 1395, section 8)."""
@@ -99,14 +109,34 @@ def _across(area: Any) -> list[BaseGeometry] | None:
     west, south, east, north = whole.bounds
     if not (-90 <= south < north <= 90) or east - west >= 360 or max(abs(west), abs(east)) > 540:
         return None
-    pieces = []
-    for turn in (-360, 0, 360):
-        inside = polygons(whole.intersection(shapely.box(turn - 180, -90, turn + 180, 90)))
-        pieces.append(polygons(affinity.translate(inside, xoff=-turn)))
-    whole = shapely.union_all(pieces)
+    whole = on_globe(whole)
     sides = [shapely.box(-180, -90, 0, 90), shapely.box(0, -90, 180, 90)]
     halves = [half for side in sides if not (half := polygons(whole.intersection(side))).is_empty]
     return halves if len(halves) == 2 else None
+
+
+def on_globe(geometry: BaseGeometry) -> BaseGeometry:
+    """Polygons with longitudes from 540 W to 540 E, cut at 180 degrees and turned back to it."""
+    pieces = []
+    for turn in (-360, 0, 360):
+        inside = polygons(geometry.intersection(shapely.box(turn - 180, -90, turn + 180, 90)))
+        pieces.append(polygons(affinity.translate(inside, xoff=-turn)))
+    return shapely.union_all(pieces)
+
+
+def outline(grid: GeoBox) -> BaseGeometry:
+    """A grid's rectangle in degrees, in one piece: beyond 180 where it lies across it."""
+    box = shapely.box(*grid.boundingbox)
+    dense = shapely.segmentize(box, max(box.length / 256, 1.0))
+    move = Transformer.from_crs(str(grid.crs), "EPSG:4326", always_xy=True)
+    middle, _ = move.transform(box.centroid.x, box.centroid.y)
+
+    def around(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        longitude, latitude = move.transform(*xy.T)
+        near = (np.asarray(longitude) - middle + 180) % 360 - 180 + middle
+        return np.column_stack((near, latitude))
+
+    return shapely.transform(dense, around)
 
 
 def _unwrapped(area: Any) -> BaseGeometry | None:
@@ -138,8 +168,6 @@ def _numbers(area: Any) -> tuple[float, float, float, float] | None:
 
 def _geometries(area: Any) -> list[BaseGeometry]:
     """The geometries, in degrees, of a shapely object, GeoJSON, GeoBox, GeoDataFrame or file."""
-    from odc.geo.geobox import GeoBox
-
     if isinstance(area, BaseGeometry):
         return [area]
     if isinstance(area, GeoBox):

@@ -1,0 +1,212 @@
+"""Landslide polygons of a whole scan: one that crosses a border of units or zones is one polygon.
+
+Within a zone the units are one raster, so components are found across unit borders as across block
+borders (`sarmap.export.polygons`). Between zones a pixel counts for the zone whose meridians it
+lies between; polygons are cut there, and halves that share a piece of the cut are joined again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyproj import Transformer
+
+from sarmap.export.polygons import polygonise
+from sarmap.regions.mosaic import Scan, ZoneMap
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
+
+__all__ = ["landslides"]
+
+_SHARED = 1e-7
+"""Degrees (1 cm) of common cut from which two halves are one landslide."""
+
+
+def landslides(scan: Scan, *, threshold: float, min_area: float) -> GeoDataFrame:
+    """All landslides of a scan, each once.
+
+    Args:
+        scan: an opened scan.
+        threshold: probability (0-1) that makes a landslide.
+        min_area: smallest polygon kept, square metres.
+
+    Returns:
+        GeoDataFrame, in the zone's CRS where there is one zone, else in degrees (EPSG:4326), with
+        the columns of `sarmap.export.polygons.polygonise` (without `scenes`, which stand in the
+        units' STAC items), and `zone` and `unit`. Areas are those of the zones' own pixels.
+    """
+    import geopandas
+    import pandas as pd
+
+    one_zone = len(scan.record["zones"]) == 1
+    parts = []
+    for zone in scan.zones.values():
+        frame = polygonise(
+            zone.reader(), threshold=threshold, min_area=min_area if one_zone else 0.0
+        )
+        frame = _told(frame, zone, scan)
+        parts.append(frame if one_zone else _in_zone(frame, scan.record["zones"][zone.zone]))
+    if not parts:
+        return geopandas.GeoDataFrame(geometry=[], crs="EPSG:4326")
+    whole = parts[0] if one_zone else _joined(pd.concat(parts, ignore_index=True))
+    whole = whole[whole["area_m2"] >= min_area - 1e-6].reset_index(drop=True)
+    whole["id"] = np.arange(1, len(whole) + 1, dtype=np.int64)
+    whole.attrs = dict(parts[0].attrs)
+    return whole
+
+
+def _told(frame: GeoDataFrame, zone: ZoneMap, scan: Scan) -> GeoDataFrame:
+    """The frame with zone, unit and the orbit that each polygon was read from."""
+    inside = shapely.point_on_surface(frame.geometry.to_numpy())
+    corner = zone.grid.affine
+    columns = (shapely.get_x(inside) - corner.c) / corner.a
+    rows = (shapely.get_y(inside) - corner.f) / corner.e
+    at = np.column_stack((np.floor(rows), np.floor(columns))).astype(np.intp).reshape(-1, 2)
+    frame = frame.drop(columns="scenes")
+    names = np.full(len(frame), "", object)
+    orbits = np.full(len(frame), "", object)
+    directions = np.full(len(frame), "", object)
+    for unit in zone.placed:
+        here = (at >= (unit.top, unit.left)).all(axis=1)
+        here &= (at < (unit.top + unit.rows, unit.left + unit.columns)).all(axis=1)
+        if here.any():
+            takes = scan.record["units"][unit.name]["decision"]["takes"]
+            names[here] = unit.name
+            orbits[here], directions[here] = _orbits(zone, at[here], takes, scan)
+    frame["orbit"], frame["relative_orbit"] = directions, orbits
+    frame["zone"], frame["unit"] = zone.zone, names
+    for name in ("orbit", "relative_orbit", "zone", "unit"):
+        frame[name] = frame[name].astype("str")
+    return frame
+
+
+def _orbits(
+    zone: ZoneMap, at: NDArray[np.intp], takes: Sequence[str], scan: Scan
+) -> tuple[list[str], list[str]]:
+    """Relative orbits and directions that the pixels `at` (row, column) were read from."""
+    known = [scan.record["takes"][key] for key in takes]
+    if len(known) == 1:
+        same = str(known[0]["relative_orbit"]), known[0]["orbit_state"]
+        return [same[0]] * len(at), [same[1]] * len(at)
+    state = {str(one["relative_orbit"]): one["orbit_state"] for one in known}
+    layers = [name for name in zone.layers if name.startswith("orbit")]
+    found: list[list[str]] = [[] for _ in at]
+    for layer in layers:
+        canvas = zone.canvas(layer)
+        for number, (row, column) in enumerate(at):
+            value = str(int(canvas[row : row + 1, column : column + 1][0, 0]))
+            if value in state and value not in found[number]:
+                found[number].append(value)
+    return (
+        [", ".join(each) for each in found],
+        [", ".join(dict.fromkeys(state[value] for value in each)) for each in found],
+    )
+
+
+def _in_zone(frame: GeoDataFrame, zone: dict[str, Any]) -> GeoDataFrame:
+    """Polygons in degrees, cut to the zone's meridians (and the equator); areas cut alike."""
+    import geopandas
+
+    move = Transformer.from_crs(f"EPSG:{zone['epsg']}", "EPSG:4326", always_xy=True)
+    west, south, east, north = _band(zone)
+    middle = (west + east) / 2
+
+    def degrees(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        longitude, latitude = move.transform(*xy.T)
+        near = (np.asarray(longitude) - middle + 180) % 360 - 180 + middle
+        return np.column_stack((near, latitude))
+
+    moved = shapely.transform(frame.geometry.to_numpy(), degrees)
+    before = shapely.area(moved)
+    cut = shapely.intersection(moved, shapely.box(west, south, east, north))
+    after = shapely.area(cut)
+    kept = after > 1e-9 * before
+    whole = frame[kept].copy()
+    whole["area_m2"] = whole["area_m2"] * (after / before)[kept]
+    return geopandas.GeoDataFrame(
+        whole.drop(columns=frame.geometry.name), geometry=cut[kept], crs="EPSG:4326"
+    )
+
+
+def _band(zone: dict[str, Any]) -> tuple[float, float, float, float]:
+    """West, south, east and north of a UTM zone; of another system, the whole globe."""
+    code = int(zone["epsg"])
+    if not (32601 <= code <= 32660 or 32701 <= code <= 32760):
+        return -540.0, -90.0, 540.0, 90.0
+    west = 6.0 * (code % 100) - 186
+    return (west, 0.0, west + 6, 90.0) if code < 32700 else (west, -90.0, west + 6, 0.0)
+
+
+def _joined(frame: GeoDataFrame) -> GeoDataFrame:
+    """Polygons of all zones, halves that share a piece of a cut as one."""
+    import geopandas
+
+    groups = _touching(frame)
+    single = {group[0] for group in groups if len(group) == 1}
+    alone = frame[frame.index.isin(single)]
+    merged = [_one(frame.loc[group]) for group in groups if len(group) > 1]
+    if not merged:
+        return frame
+    whole = geopandas.GeoDataFrame(merged, columns=frame.columns, crs=frame.crs)
+    import pandas as pd
+
+    return geopandas.GeoDataFrame(
+        pd.concat([alone, whole]).sort_values("id").reset_index(drop=True)
+    )
+
+
+def _touching(frame: GeoDataFrame) -> list[list[int]]:
+    """Rows that belong together: of different zones, sharing a line along the cut."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    shapes = frame.geometry.to_numpy()
+    # across the antimeridian the two sides are a whole turn apart
+    turned = shapely.transform(shapes, lambda xy: np.add(xy, (360.0, 0.0)))
+    pairs = [_pairs(shapes, other, frame["zone"].to_numpy()) for other in (shapes, turned)]
+    links = np.concatenate(pairs)
+    graph = coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(len(frame),) * 2)
+    _, owner = connected_components(graph, directed=False)
+    order = np.argsort(owner, kind="stable")
+    return [
+        list(map(int, part)) for part in np.split(order, np.flatnonzero(np.diff(owner[order])) + 1)
+    ]
+
+
+def _pairs(one: Any, other: Any, zones: NDArray[Any]) -> NDArray[np.intp]:
+    tree = shapely.STRtree(other)
+    a, b = tree.query(one, predicate="intersects")
+    different = zones[a] != zones[b]
+    a, b = a[different], b[different]
+    shared = shapely.length(shapely.intersection(one[a], other[b])) > _SHARED
+    return np.column_stack((a[shared], b[shared]))
+
+
+def _one(rows: GeoDataFrame) -> dict[str, Any]:
+    """Several halves as one landslide: areas added, probabilities weighed by area."""
+    west = rows.geometry.bounds["minx"].min()
+    shapes = [
+        shapely.transform(shape, lambda xy: np.add(xy, (-360.0, 0.0)))
+        if shape.bounds[0] - west > 180
+        else shape
+        for shape in rows.geometry
+    ]
+    area = rows["area_m2"].to_numpy()
+    made: dict[str, Any] = dict(rows.iloc[0])
+    made["area_m2"] = float(area.sum())
+    made["max_probability"] = float(rows["max_probability"].max())
+    for name in ("mean_probability", "mean_slope"):
+        values = rows[name].to_numpy(dtype=float)
+        known = np.isfinite(values)
+        made[name] = (
+            float(np.average(values[known], weights=area[known])) if known.any() else np.nan
+        )
+    for name in ("orbit", "relative_orbit", "zone", "unit"):
+        made[name] = ", ".join(dict.fromkeys(rows[name]))
+    made[str(rows.geometry.name)] = shapely.union_all(shapes)
+    return made

@@ -1,0 +1,343 @@
+"""All units of a scan as one lazy map per zone; what is not mapped yet reads as *no data*.
+
+A zone's map is never held, stored or laid out in a graph of its own beyond one entry per block: a
+`Canvas` reads, for any window of the zone, the windows of the units that lie in it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from sarmap.errors import RequestError
+from sarmap.export.encoding import FILL, PROBABILITY_STEP, SLOPE_STEP
+from sarmap.export.location import store_at
+from sarmap.export.reading import MapReader
+from sarmap.regions.folder import Folder
+from sarmap.regions.ledger import State, read_units
+from sarmap.regions.unit_map import map_name
+from sarmap.types import Observation
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+
+__all__ = ["Canvas", "Placed", "Scan", "ZoneMap", "open_scan", "read_scan"]
+
+BLOCK = 1024
+"""Edge of a block of a zone's lazy map, pixels."""
+_EMPTY: Mapping[str, int] = {
+    "probability": FILL,
+    "observation": int(Observation.NO_DATA),
+    "slope": FILL,
+    "disagreement": FILL,
+}
+"""What a layer holds where nothing is mapped; 0 for all others."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One unit's place in its zone's map."""
+
+    name: str
+    """Its name."""
+    top: int
+    """First row."""
+    left: int
+    """First column."""
+    rows: int
+    """Rows."""
+    columns: int
+    """Columns."""
+
+
+@lru_cache(maxsize=512)
+def _group(path: str) -> Any:
+    import zarr
+
+    return zarr.open_group(store_at(path, read_only=True), mode="r")
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """One packed layer of a zone, read where it is asked for; travels to workers as names."""
+
+    out: str
+    """Folder or URL of the scan."""
+    layer: str
+    """Name of the layer."""
+    placed: tuple[Placed, ...]
+    """Mapped units."""
+    shape: tuple[int, int]
+    """Rows and columns of the zone's map."""
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8]:
+        """All layers are packed in bytes."""
+        return np.dtype(np.uint8)
+
+    @property
+    def ndim(self) -> int:
+        """Two."""
+        return 2
+
+    def __getitem__(self, window: Any) -> NDArray[np.uint8]:
+        """A rectangle, by two slices of step 1."""
+        (top, bottom, _), (left, right, _) = (
+            part.indices(size) for part, size in zip(window, self.shape, strict=True)
+        )
+        out = np.full((bottom - top, right - left), _EMPTY.get(self.layer, 0), np.uint8)
+        for unit in self.placed:
+            rows = max(top, unit.top), min(bottom, unit.top + unit.rows)
+            columns = max(left, unit.left), min(right, unit.left + unit.columns)
+            if rows[0] >= rows[1] or columns[0] >= columns[1]:
+                continue
+            group = _group(f"{self.out}/{map_name(unit.name)}")
+            if self.layer not in group:
+                continue
+            out[rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left] = group[
+                self.layer
+            ][
+                rows[0] - unit.top : rows[1] - unit.top,
+                columns[0] - unit.left : columns[1] - unit.left,
+            ]
+        return out
+
+
+@dataclass(frozen=True)
+class ZoneMap:
+    """All mapped units of one zone on one grid."""
+
+    zone: str
+    """Name of the zone."""
+    grid: GeoBox
+    """Rectangle around all units, mapped or not."""
+    placed: tuple[Placed, ...]
+    """Mapped units."""
+    layers: tuple[str, ...]
+    """Layers that any unit has."""
+    out: str
+    """Folder or URL of the scan."""
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    """Attributes of the zone's map."""
+
+    def canvas(self, layer: str) -> Canvas:
+        """One layer, packed."""
+        height, width = (int(length) for length in self.grid.shape)
+        return Canvas(self.out, layer, self.placed, (height, width))
+
+    def reader(self) -> MapReader:
+        """Packed rows for polygons, as of a stored map."""
+        names = [n for n in ("probability", "observation", "slope") if n in self.layers]
+        return MapReader(
+            grid=self.grid,
+            attrs=self.attrs,
+            kept=frozenset(names),
+            block_rows=BLOCK // 2,
+            _layers={name: self.canvas(name) for name in names},
+            _packed=True,
+        )
+
+    def dataset(self) -> xr.Dataset:
+        """The zone as a lazy Dataset: probability and slope as float32, all others as stored."""
+        import dask.array as da
+        import xarray as xr
+        from odc.geo.xr import xr_coords
+
+        variables: dict[str, Any] = {}
+        for name in self.layers:
+            canvas = self.canvas(name)
+            data = da.from_array(
+                canvas, chunks=BLOCK, name=f"{name}-{_token(canvas)}", asarray=False
+            )
+            step = _STEPS.get(name)
+            if step is not None:
+                data = data.map_blocks(_unpacked, step=step, dtype=np.float32)
+            variables[name] = (("y", "x"), data, _described(name))
+        made = xr.Dataset(variables, coords=xr_coords(self.grid), attrs=dict(self.attrs))
+        for variable in made.data_vars.values():
+            variable.encoding["grid_mapping"] = "spatial_ref"
+        return made
+
+
+_STEPS = {
+    "probability": PROBABILITY_STEP,
+    "disagreement": PROBABILITY_STEP,
+    "slope": SLOPE_STEP,
+}
+"""Layer -> what one packed unit stands for."""
+
+
+def _token(canvas: Canvas) -> str:
+    from dask.base import tokenize
+
+    return str(tokenize(canvas.out, canvas.layer, canvas.placed, canvas.shape))
+
+
+def _unpacked(packed: NDArray[np.uint8], *, step: float) -> NDArray[np.float32]:
+    return np.where(packed == FILL, np.float32(np.nan), packed.astype(np.float32) * step).astype(
+        np.float32
+    )
+
+
+def _described(name: str) -> dict[str, Any]:
+    from sarmap.export.encoding import layer_of
+
+    attrs = layer_of(name, np.dtype(np.uint8)).attrs
+    described = {k: v for k, v in attrs.items() if k not in ("scale_factor", "_FillValue")}
+    if name.startswith("orbit"):
+        described["long_name"] = "relative orbit the pixel was read from; 0: none"
+    return described
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A scan, finished or under way, opened for reading."""
+
+    path: str
+    """Folder or URL."""
+    record: Mapping[str, Any]
+    """`scan.json`."""
+    states: Mapping[str, State]
+    """What became of each unit."""
+    zones: Mapping[str, ZoneMap]
+    """Zone's name -> its mapped units on one grid; zones without any are left out."""
+
+    @property
+    def simulated(self) -> bool:
+        """True where the scenes are simulated."""
+        return bool(self.record["simulated"])
+
+    def __getitem__(self, zone: str) -> xr.Dataset:
+        """The lazy map of one zone.
+
+        Raises:
+            KeyError: no unit of that zone is mapped.
+        """
+        return self.zones[zone].dataset()
+
+    @property
+    def datasets(self) -> dict[str, xr.Dataset]:
+        """Zone's name -> its lazy map."""
+        return {name: zone.dataset() for name, zone in self.zones.items()}
+
+    def overviews(self) -> dict[str, dict[str, NDArray[np.uint8]]]:
+        """Unit's name -> its layers at a 64th of the resolution (see `unit_map.reduced`)."""
+        names = {f"units/{name}/overview.npz": name for name in self.states}
+        found = Folder(self.path).read_many(names)
+        return {names[key]: dict(np.load(io.BytesIO(value))) for key, value in found.items()}
+
+    def overview(self, size: int = 1200) -> xr.Dataset:
+        """The whole scan across its zones in longitude and latitude, at low resolution.
+
+        Args:
+            size: pixels along its longer edge.
+
+        Returns:
+            Dataset of `probability` (latitude, longitude), the greatest under each pixel, NaN where
+            nothing was seen, and `observed`, the share that was seen, NaN where nothing is mapped.
+            Longitudes run past 180 where the scan lies across the antimeridian.
+        """
+        from sarmap.regions.picture import overview_of
+
+        return overview_of(self, size)
+
+
+def open_scan(path: str | Path) -> Scan:
+    """Open a scan, finished or not, from its folder or URL.
+
+    Raises:
+        RequestError: no scan is there.
+        OutputError: the store does not answer.
+    """
+    folder = Folder(path)
+    record = read_scan(folder)
+    _group.cache_clear()  # a unit may have been made anew
+    states = read_units(folder)
+    zones = {}
+    for name, zone in record["zones"].items():
+        own = {key: unit for key, unit in record["units"].items() if unit["zone"] == name}
+        mapped = [key for key in own if states.get(key, State()).status in ("done", "unread")]
+        if mapped:
+            zones[name] = _zone(folder, record, name, zone["epsg"], own, mapped)
+    return Scan(folder.out, record, states, zones)
+
+
+def read_scan(folder: Folder) -> dict[str, Any]:
+    """`scan.json` of a folder.
+
+    Raises:
+        RequestError: there is none.
+    """
+    record = folder.read("scan.json")
+    if record is None:
+        raise RequestError(f"{folder.shown} holds no scan: check the path, or begin one there.")
+    return dict(record)
+
+
+def _zone(
+    folder: Folder,
+    record: Mapping[str, Any],
+    name: str,
+    epsg: int,
+    units: Mapping[str, Mapping[str, Any]],
+    mapped: list[str],
+) -> ZoneMap:
+    """The zone's rectangle and the units in it."""
+    from odc.geo.geobox import GeoBox
+
+    top = min(unit["rows"][0] for unit in units.values())
+    bottom = max(unit["rows"][1] for unit in units.values())
+    left = min(unit["columns"][0] for unit in units.values())
+    right = max(unit["columns"][1] for unit in units.values())
+    first = next(iter(units.values()))
+    corner = Affine(*first["transform"]) * Affine.translation(
+        left - first["columns"][0], top - first["rows"][0]
+    )
+    placed = tuple(
+        Placed(
+            key,
+            units[key]["rows"][0] - top,
+            units[key]["columns"][0] - left,
+            units[key]["rows"][1] - units[key]["rows"][0],
+            units[key]["columns"][1] - units[key]["columns"][0],
+        )
+        for key in mapped
+    )
+    grid = GeoBox((bottom - top, right - left), corner, f"EPSG:{epsg}")
+    layers = dict.fromkeys(
+        layer for key in mapped for layer in _layers(f"{folder.out}/{map_name(key)}")
+    )
+    return ZoneMap(name, grid, placed, tuple(layers), folder.out, _attrs(record, name))
+
+
+def _layers(path: str) -> list[str]:
+    """The (y, x) layers of a unit, from its metadata alone."""
+    return [
+        name
+        for name, array in _group(path).arrays()
+        if array.metadata.dimension_names == ("y", "x") and array.dtype == np.uint8
+    ]
+
+
+def _attrs(record: Mapping[str, Any], zone: str) -> dict[str, Any]:
+    """What a reader of a zone's map must know; the scenes are in the units' own attributes."""
+    simulated = "SIMULATED " if record["simulated"] else ""
+    return {
+        "Conventions": "CF-1.11",
+        "title": f"{simulated}landslide probability, zone {zone}",
+        "sarmap:version": record["sarmap:version"],
+        "sarmap:event": json.dumps(record["identity"]["event"]),
+        "detector": json.dumps({"name": record["identity"]["detector"]}),
+        "attribution": record["attribution"],
+        "simulated": int(record["simulated"]),
+    }

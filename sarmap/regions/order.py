@@ -1,0 +1,122 @@
+"""Which unit goes first: the nearest to the epicentre, or where a given file says it matters most.
+
+A scan of a country takes hours; whoever asked needs the worst first. Distances are geodesic (Karney
+2013, Journal of Geodesy 87, 43-55, by PROJ), from the epicentre to the nearest point of a unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import shapely
+from pyproj import Geod
+from shapely.geometry.base import BaseGeometry
+
+from sarmap.errors import RequestError
+from sarmap.regions.request import ScanRequest
+
+__all__ = ["distance", "in_order"]
+
+_GEOD = Geod(ellps="WGS84")
+VECTORS = (".gpkg", ".geojson", ".json", ".shp", ".parquet", ".fgb", ".kml", ".gml")
+"""Endings of a priority file that is read as polygons; all others are read as a raster."""
+
+
+def in_order(pieces: Mapping[str, BaseGeometry], request: ScanRequest) -> dict[str, float]:
+    """Units in the order they are to be mapped, each with what decided its place.
+
+    Args:
+        pieces: unit's name -> its part of the region, degrees.
+        request: says which order is wanted.
+
+    Returns:
+        Unit's name -> kilometres from the epicentre, or its priority, or its number.
+
+    Raises:
+        RequestError: the priority file cannot be read.
+    """
+    if request.order == "epicentre" and request.epicentre is not None:
+        place = request.epicentre
+        far = {name: distance(piece, place) / 1000 for name, piece in pieces.items()}
+        return {name: far[name] for name in sorted(far, key=lambda name: (far[name], name))}
+    if request.order == "raster" and request.priority is not None:
+        value = _priorities(pieces, Path(request.priority).expanduser())
+        return {name: value[name] for name in sorted(value, key=lambda name: (-value[name], name))}
+    return {name: float(number) for number, name in enumerate(sorted(pieces))}
+
+
+def distance(piece: BaseGeometry, place: tuple[float, float]) -> float:
+    """Metres from a place (longitude, latitude) to the nearest point of a polygon; 0 inside.
+
+    >>> round(distance(shapely.box(-180, -18, -179, -17), (179.0, -17.5)) / 1000)
+    106
+    """
+    if piece.covers(shapely.Point(place)):
+        return 0.0
+    corners = shapely.get_coordinates(shapely.segmentize(piece, 0.05))
+    count = len(corners)
+    _, _, metres = _GEOD.inv(
+        np.full(count, place[0]), np.full(count, place[1]), corners[:, 0], corners[:, 1]
+    )
+    return float(np.min(metres))
+
+
+def _priorities(pieces: Mapping[str, BaseGeometry], file: Path) -> dict[str, float]:
+    if not file.exists():
+        raise RequestError(f"priority file {file.name!r} does not exist: check the path.")
+    try:
+        if file.suffix.lower() in VECTORS:
+            return _of_polygons(pieces, file)
+        return _of_raster(pieces, file)
+    except RequestError:
+        raise
+    except Exception as error:  # GDAL raises many kinds; each means the same here
+        raise RequestError(
+            f"priority file {file.name!r} cannot be read ({type(error).__name__}): give a raster "
+            "with a CRS, or polygons with a number called priority."
+        ) from None
+
+
+def _of_polygons(pieces: Mapping[str, BaseGeometry], file: Path) -> dict[str, float]:
+    """The greatest `priority` of the polygons that meet a unit; 1 without such a column."""
+    import geopandas
+
+    frame = geopandas.read_file(file) if file.suffix != ".parquet" else geopandas.read_parquet(file)
+    frame = frame.to_crs("EPSG:4326")
+    values = frame["priority"] if "priority" in frame else np.ones(len(frame))
+    tree = shapely.STRtree(frame.geometry.to_numpy())
+    weights = np.asarray(values, np.float64)
+    met = {name: tree.query(piece, predicate="intersects") for name, piece in pieces.items()}
+    return {name: float(np.nanmax(weights[found], initial=0.0)) for name, found in met.items()}
+
+
+def _of_raster(pieces: Mapping[str, BaseGeometry], file: Path) -> dict[str, float]:
+    """The greatest value of a raster over each unit, 0 where it has none.
+
+    Read in the raster's own pixels, at most 512 across a unit.
+    """
+    import rasterio
+    from rasterio.enums import Resampling
+    from rasterio.warp import transform_bounds
+
+    found = {}
+    with rasterio.open(file) as source:
+        if source.crs is None:
+            raise RequestError(f"priority file {file.name!r} names no CRS: save it with one.")
+        for name, piece in pieces.items():
+            bounds = transform_bounds("EPSG:4326", source.crs, *piece.bounds, densify_pts=21)
+            window = source.window(*bounds).round_offsets("floor").round_lengths("ceil")
+            try:
+                window = window.intersection(rasterio.windows.Window(0, 0, *source.shape[::-1]))
+            except rasterio.errors.WindowError:
+                found[name] = 0.0
+                continue
+            shape = (min(int(window.height), 512), min(int(window.width), 512))
+            values = source.read(
+                1, window=window, out_shape=shape, masked=True, resampling=Resampling.max
+            )
+            valid = np.asarray(values.compressed(), np.float64)
+            found[name] = float(np.max(valid[np.isfinite(valid)], initial=0.0))
+    return found

@@ -1,0 +1,235 @@
+"""A scan at a glance: landslides, what is mapped, failed or still to come, across all zones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import Transformer
+
+from sarmap.export.encoding import FILL, unpack_probability
+from sarmap.regions.ledger import State
+from sarmap.regions.mosaic import Scan
+from sarmap.regions.unit_map import REDUCED
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["draw_overview", "overview_of"]
+
+_COLOURS = {
+    "done": ("none", "#4d4d4d", "mapped"),
+    "unread": ("none", "#d95f02", "mapped, some pixels unread"),
+    "failed": ("#f4c7c3", "#c62828", "failed"),
+    "no_radar": ("#e0e0e0", "#9e9e9e", "no radar"),
+    "running": ("#fff3c4", "#f9a825", "at work"),
+    "waiting": ("#ffffff", "#bdbdbd", "still to come"),
+}
+"""Status -> fill, edge and word."""
+
+
+def overview_of(scan: Scan, size: int) -> xr.Dataset:
+    """See `Scan.overview`."""
+    import xarray as xr
+
+    west, south, east, north = _frame(scan)
+    step = max(east - west, north - south) / size
+    width, height = (max(round(span / step), 1) for span in (east - west, north - south))
+    longitude = west + (np.arange(width) + 0.5) * (east - west) / width
+    latitude = north - (np.arange(height) + 0.5) * (north - south) / height
+    probability = np.full((height, width), FILL, np.uint8)
+    observed = np.full((height, width), FILL, np.uint8)
+    for name, layers in scan.overviews().items():
+        _lay(scan, name, layers, longitude, latitude, probability, observed)
+    return xr.Dataset(
+        {
+            "probability": (
+                ("latitude", "longitude"),
+                unpack_probability(probability),
+                {"long_name": "greatest landslide probability under the pixel", "units": "1"},
+            ),
+            "observed": (
+                ("latitude", "longitude"),
+                unpack_probability(observed),
+                {"long_name": "share of the pixel that was seen", "units": "1"},
+            ),
+        },
+        coords={
+            "latitude": ("latitude", latitude, {"units": "degrees_north"}),
+            "longitude": ("longitude", longitude, {"units": "degrees_east"}),
+        },
+        attrs={"simulated": int(scan.simulated), "attribution": scan.record["attribution"]},
+    )
+
+
+def _frame(scan: Scan) -> tuple[float, float, float, float]:
+    """West, south, east and north of the picture; east beyond 180 across the antimeridian."""
+    west, south, east, north = scan.record["bbox"]
+    return west, south, east + 360 if east < west else east, north
+
+
+def _lay(
+    scan: Scan,
+    name: str,
+    layers: dict[str, NDArray[np.uint8]],
+    longitude: NDArray[np.float64],
+    latitude: NDArray[np.float64],
+    probability: NDArray[np.uint8],
+    observed: NDArray[np.uint8],
+) -> None:
+    """Put one unit's overview where it belongs: what lies under a pixel, and no peak lost."""
+    unit = scan.record["units"][name]
+    epsg = scan.record["zones"][unit["zone"]]["epsg"]
+    coarse = Affine(*unit["transform"]) * Affine.scale(REDUCED)
+    rows, columns = layers["probability"].shape
+    for top, bottom, left, right in _near(unit, longitude, latitude):
+        lon, lat = np.meshgrid(longitude[left:right], latitude[top:bottom])
+        x, y = Transformer.from_crs("EPSG:4326", f"EPSG:{epsg}", always_xy=True).transform(
+            (lon + 180) % 360 - 180, lat
+        )
+        column = np.floor((x - coarse.c) / coarse.a).astype(np.intp)
+        row = np.floor((y - coarse.f) / coarse.e).astype(np.intp)
+        inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+        at = row[inside], column[inside]
+        for source, target in (("probability", probability), ("observed", observed)):
+            target[top:bottom, left:right][inside] = layers[source][at]
+    _peaks(layers["probability"], coarse, epsg, longitude, latitude, probability)
+
+
+def _near(
+    unit: Any, longitude: NDArray[np.float64], latitude: NDArray[np.float64]
+) -> Iterator[tuple[int, int, int, int]]:
+    """Rows and columns of the picture around a unit, a unit's breadth more on all sides."""
+    west, south, east, north = unit["bounds"]
+    for turn in (0.0, 360.0):
+        left, right = np.searchsorted(longitude, (west + turn - 1.5, east + turn + 1.5))
+        top, bottom = np.searchsorted(-latitude, (-(north + 1.5), -(south - 1.5)))
+        if left < right and top < bottom:
+            yield int(top), int(bottom), int(left), int(right)
+
+
+def _peaks(
+    level: NDArray[np.uint8],
+    coarse: Affine,
+    epsg: int,
+    longitude: NDArray[np.float64],
+    latitude: NDArray[np.float64],
+    picture: NDArray[np.uint8],
+) -> None:
+    """Raise pixels of the picture to the greatest probability that lies in them."""
+    rows, columns = np.nonzero((level != FILL) & (level > 0))
+    if not len(rows):
+        return
+    x = coarse.c + (columns + 0.5) * coarse.a
+    y = coarse.f + (rows + 0.5) * coarse.e
+    lon, lat = Transformer.from_crs(f"EPSG:{epsg}", "EPSG:4326", always_xy=True).transform(x, y)
+    lon = np.where(lon < longitude[0] - 1.0, lon + 360, lon)
+    across = (longitude[-1] - longitude[0]) / max(len(longitude) - 1, 1) or 1.0
+    down = (latitude[0] - latitude[-1]) / max(len(latitude) - 1, 1) or 1.0
+    column = np.rint((lon - longitude[0]) / across).astype(np.intp)
+    row = np.rint((latitude[0] - lat) / down).astype(np.intp)
+    inside = (row >= 0) & (row < len(latitude)) & (column >= 0) & (column < len(longitude))
+    values = np.where(picture == FILL, 0, picture)
+    np.maximum.at(values, (row[inside], column[inside]), level[rows, columns][inside])
+    known = picture != FILL
+    picture[known] = values[known]
+
+
+def draw_overview(scan: Scan, file: Path, *, threshold: float) -> None:
+    """Draw a scan into a PNG: probability, units by status, the epicentre.
+
+    Args:
+        scan: an opened scan, finished or not.
+        file: where the PNG is written.
+        threshold: probability (0-1) that makes a landslide; the colours turn there.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+    from matplotlib.colors import TwoSlopeNorm
+
+    made = scan.overview()
+    west, south, east, north = _frame(scan)
+    stretch = 1 / math.cos(math.radians((south + north) / 2))
+    width = 9.0
+    height = min(max(width * (north - south) / (east - west) * stretch, 3.0), 14.0)
+    figure, axes = plt.subplots(figsize=(width, height + 1.6), layout="constrained")
+    axes.set_facecolor("#f5f5f5")
+    seen = np.where(made["observed"].values > 0, 0.35, np.nan)
+    extent = (west, east, south, north)
+    axes.imshow(seen, extent=extent, cmap="Greys", vmin=0, vmax=2, interpolation="nearest")
+    shown = np.where(
+        made["probability"].values >= threshold / 2, made["probability"].values, np.nan
+    )
+    norm = TwoSlopeNorm(vmin=0, vcenter=threshold, vmax=1)
+    picture = axes.imshow(shown, extent=extent, cmap="YlOrRd", norm=norm, interpolation="nearest")
+    counted = _draw_units(axes, scan, west)
+    if scan.record["epicentre"]:
+        longitude, latitude = scan.record["epicentre"]
+        axes.plot(
+            longitude + 360 * (longitude < west - 1e-9),
+            latitude,
+            marker="*",
+            markersize=14,
+            color="#1f4e9c",
+            markeredgecolor="white",
+            linestyle="none",
+            label="epicentre",
+        )
+    axes.set(xlim=(west, east), ylim=(south, north), aspect=stretch)
+    axes.xaxis.set_major_formatter(lambda value, _: _degrees((value + 180) % 360 - 180, "EW"))
+    axes.yaxis.set_major_formatter(lambda value, _: _degrees(value, "NS"))
+    figure.colorbar(picture, ax=axes, shrink=0.7, label="greatest landslide probability")
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=4, frameon=False)
+    simulated = "SIMULATED: nothing here happened\n" if scan.simulated else ""
+    start = scan.record["identity"]["event"][0][:16].replace("T", " ")
+    axes.set_title(f"{simulated}Landslide scan, event {start} UTC\n{counted}", fontsize=11)
+    figure.savefig(file, dpi=130)
+    plt.close(figure)
+
+
+def _draw_units(axes: Any, scan: Scan, west: float) -> str:
+    """Outlines of the units in their status's colours; returns how many there are of each."""
+    from matplotlib.patches import Polygon
+
+    counts: dict[str, int] = {}
+    for name, unit in scan.record["units"].items():
+        status = scan.states.get(name, State()).status
+        fill, edge, word = _COLOURS[status]
+        epsg = scan.record["zones"][unit["zone"]]["epsg"]
+        patch = Polygon(
+            _corners(unit, epsg, west),
+            closed=True,
+            facecolor=fill,
+            edgecolor=edge,
+            linewidth=0.8,
+            hatch="//" if status == "failed" else None,
+            label=word if status not in counts else None,
+        )
+        axes.add_patch(patch)
+        counts[status] = counts.get(status, 0) + 1
+    words = [f"{number} {_COLOURS[status][2]}" for status, number in counts.items()]
+    return f"{len(scan.record['units'])} units: {', '.join(words)}"
+
+
+def _corners(unit: Any, epsg: int, west: float) -> NDArray[np.float64]:
+    """A unit's rectangle in degrees, continuous."""
+    rows, columns = (unit[axis][1] - unit[axis][0] for axis in ("rows", "columns"))
+    transform = Affine(*unit["transform"])
+    ring = [transform * corner for corner in ((0, 0), (columns, 0), (columns, rows), (0, rows))]
+    x, y = np.transpose(ring)
+    lon, lat = Transformer.from_crs(f"EPSG:{epsg}", "EPSG:4326", always_xy=True).transform(x, y)
+    middle = (unit["bounds"][0] + unit["bounds"][2]) / 2
+    near = (lon - middle + 180) % 360 - 180 + middle
+    return np.column_stack((near + 360 * (middle < west - 1e-9), lat))
+
+
+def _degrees(value: float, letters: str) -> str:
+    return f"{abs(value):g}\N{DEGREE SIGN}{letters[0] if value >= 0 else letters[1]}"
