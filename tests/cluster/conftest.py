@@ -1,0 +1,34 @@
+"""A small map's request, and the map that threads make of it, to compare clusters with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sarmap
+
+Starter = Callable[..., AbstractContextManager[str]]
+Maker = Callable[..., sarmap.MapRequest]
+
+
+@pytest.fixture
+def request_of(event: Any, server: Any, tmp_path: Path) -> Maker:
+    """A request for the whole small event in 9 blocks, with changes."""
+
+    def make(**changes: Any) -> sarmap.MapRequest:
+        fields: dict[str, Any] = {
+            "area": event.grid,
+            "event": event.event,
+            "catalog": server.catalog,
+            "detector": "log-ratio",
+            "orbit": "ascending",
+            "chunk": 128,
+            "out": str(tmp_path / "map.zarr"),
+        }
+        return sarmap.MapRequest(**fields | changes)
+
+    return make
