@@ -91,7 +91,7 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
     from sarmap.compose.composites import needs_optical, required_passes, required_radar_bands
     from sarmap.detect.protocol import describe
 
-    catalog = resolve_catalog(request.catalog)
+    catalog = resolve_catalog(request.catalog, trusted=request.trust_catalog)
     detector = load(request)
     if warm:
         Thread(target=_warm, args=(detector,), daemon=True).start()

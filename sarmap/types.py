@@ -178,6 +178,9 @@ class MapRequest(BaseModel):
     catalog: Any = Field(
         default="planetary-computer", description="preset, STAC API URL or settings"
     )
+    trust_catalog: bool = Field(
+        default=False, description="let its records lead to local files and private addresses"
+    )
     orbit: Orbit | None = Field(default=None, description="None: the best covered")
     detector: Any = Field(
         default="attention-unet", description="name, path to weights, or a Detector"

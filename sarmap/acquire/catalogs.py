@@ -13,15 +13,14 @@ from urllib.parse import urlsplit
 
 import pystac
 import pystac_client
-import requests
 from pydantic import TypeAdapter, ValidationError
 from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
-from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import DoesNotConformTo, PystacClientWarning
-from urllib3.util.retry import Retry
 
+from sarmap.acquire.reach import reach_of
 from sarmap.acquire.signing import make_signer, redact, unsigned
+from sarmap.acquire.stac_io import Refusal, StacIO
 from sarmap.errors import CatalogError, RequestError, SarmapError
 from sarmap.types import CatalogSettings
 
@@ -82,23 +81,18 @@ _NONSENSE = (
 """What the client raises on an answer that is no STAC."""
 
 _FIELDS = tuple(one.name for one in dataclasses.fields(CatalogSettings))
-_TIMEOUT = (10.0, 60.0)
-_RETRIES = Retry(
-    total=3,
-    backoff_factor=0.3,
-    status_forcelist=(429, 502, 503, 504),
-    allowed_methods=None,  # a STAC search is a POST that changes nothing
-    raise_on_status=False,
-)
 
 
-def resolve_catalog(catalog: str | CatalogSettings | Mapping[str, Any]) -> CatalogSettings:
+def resolve_catalog(
+    catalog: str | CatalogSettings | Mapping[str, Any], *, trusted: bool = False
+) -> CatalogSettings:
     """Settings of a catalogue.
 
     Args:
         catalog: a preset's name; the URL of a STAC API that names things as the defaults of
             CatalogSettings do; or a mapping of CatalogSettings' fields, which may start from a
             `preset`. In `optical_assets`, an asset key alone means its first band.
+        trusted: set `trusted`, whatever the catalogue's settings say of it.
 
     Raises:
         RequestError: unknown preset or field, or a value of the wrong kind.
@@ -121,19 +115,19 @@ def resolve_catalog(catalog: str | CatalogSettings | Mapping[str, Any]) -> Catal
         )
     make_signer(settings)
     _check_pattern(settings)
-    return settings
+    return dataclasses.replace(settings, trusted=True) if trusted else settings
 
 
 def open_catalog(settings: CatalogSettings, *, url: str | None = None) -> pystac_client.Client:
     """A connection to the catalogue's STAC API (or to `url`, e.g. `settings.dem_url`).
 
-    Requests time out and are tried again at most three times.
+    Requests are tried again, and held to the catalogue's reach, by `sarmap.acquire.stac_io`.
 
     Raises:
         CatalogError: it cannot be reached, is no STAC API, or offers no item search.
     """
     address = url or settings.url
-    reading = StacApiIO(timeout=_TIMEOUT, max_retries=_RETRIES)
+    reading = StacIO(reach_of(settings, address))
     with catalog_errors(settings, address), warnings.catch_warnings():
         warnings.simplefilter("ignore", PystacClientWarning)
         client = pystac_client.Client.open(address, stac_io=reading)
@@ -154,29 +148,12 @@ def catalog_errors(settings: CatalogSettings, url: str | None = None) -> Iterato
     except SarmapError:
         raise
     except APIError as error:
-        cause = error.__cause__ or error.__context__
-        raise CatalogError(
-            f"{where} {_failure(error, cause)}: check catalog and the network."
-        ) from None
+        words = error.words if isinstance(error, Refusal) else "did not answer as a STAC API"
+        raise CatalogError(f"{where} {words}: check catalog and the network.") from None
     except (*_NONSENSE, OSError):
         raise CatalogError(
             f"{where} did not answer as a STAC API: give the root of a STAC API as catalog."
         ) from None
-
-
-def _failure(error: APIError, cause: BaseException | None) -> str:
-    status = getattr(error, "status_code", None)
-    if status is not None:
-        return f"answered HTTP {status}"
-    if isinstance(cause, UnicodeDecodeError):
-        return "did not answer as a STAC API"
-    if isinstance(cause, requests.Timeout):
-        return "could not be reached (timed out)"
-    if isinstance(cause, requests.exceptions.SSLError):
-        return "could not be reached (its certificate is not trusted)"
-    if isinstance(cause, requests.exceptions.RetryError):
-        return "could not be reached (it kept answering with a server error)"
-    return "could not be reached"
 
 
 def _from_text(text: str) -> CatalogSettings:

@@ -268,7 +268,7 @@ def _sources(
     items: Sequence[pystac.Item], settings: CatalogSettings, signer: Signer
 ) -> list[Source]:
     """What to read of each tile, refused where its lattice is not known."""
-    reach = reach_of(settings)
+    reach = reach_of(settings, settings.dem_url)
     stated = [
         item_source(
             item,
@@ -306,22 +306,24 @@ def _bbox(grid: GeoBox, margin: float) -> tuple[float, float, float, float]:
     return (west, south, east, north)
 
 
-def _search(settings: CatalogSettings, place: tuple[float, ...]) -> list[pystac.Item]:
+def _search(
+    settings: CatalogSettings, place: tuple[float, float, float, float]
+) -> list[pystac.Item]:
     """All elevation tiles that meet the place."""
-    from sarmap.acquire.catalogs import catalog_errors, open_catalog
+    from sarmap.acquire.catalogs import open_catalog
+    from sarmap.acquire.items import search_items
     from sarmap.acquire.scenes import read_item
 
     west, south, east, north = place
-    boxes = [place] if west <= east else [(west, south, 180, north), (-180, south, east, north)]
+    split = [(west, south, 180.0, north), (-180.0, south, east, north)]
+    boxes = [place] if west <= east else split
     url = settings.dem_url
     client = open_catalog(settings, url=url)
     found: dict[str, pystac.Item] = {}
-    with catalog_errors(settings, url):
-        for box in boxes:
-            search = client.search(collections=[str(settings.dem_collection)], bbox=box)
-            for record in search.items_as_dicts():
-                item = read_item(record)
-                found[item.id] = item
+    for box in boxes:
+        for record in search_items(client, settings, str(settings.dem_collection), box):
+            item = read_item(record)
+            found[item.id] = item
     return [found[key] for key in sorted(found)]
 
 

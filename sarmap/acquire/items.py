@@ -51,19 +51,23 @@ def search_items(
             bbox=bbox,
             datetime=list(window) if window else None,
             limit=min(PAGE, limit),
-            max_items=limit + 1,
+            max_items=None,
             **conditions,
         )
-        for record in found.items_as_dicts():
-            if str(record.get("id")) in seen:  # a server whose pages overlap, or never end
-                continue
-            seen.add(str(record.get("id")))
-            if len(seen) > limit:
-                raise RequestError(
-                    f"more than {limit:,} items of {collection!r} over the area: give a smaller "
-                    "area or fewer days."
-                )
-            yield record
+        for page in found.pages_as_dicts():
+            fresh = [one for one in page["features"] if str(one.get("id")) not in seen]
+            if not fresh:  # a server whose pages never end
+                return
+            for record in fresh:
+                if str(record.get("id")) in seen:
+                    continue
+                seen.add(str(record.get("id")))
+                if len(seen) > limit:
+                    raise RequestError(
+                        f"more than {limit:,} items of {collection!r} over the area: give a "
+                        "smaller area or fewer days."
+                    )
+                yield record
 
 
 def first_item(

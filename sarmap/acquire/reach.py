@@ -93,17 +93,15 @@ def is_public(address: str) -> bool:
     return bool(ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified))
 
 
-def reach_of(settings: CatalogSettings) -> Reach:
-    """How far the records of a catalogue reach: its own hosts are those that the user named.
+def reach_of(settings: CatalogSettings, url: str | None = None) -> Reach:
+    """How far the records of a catalogue's API reach; of the one at `url` (`settings.dem_url`).
 
     >>> reach_of(CatalogSettings("mine", "http://127.0.0.1:7822"))
     Reach(trusted=False, home=('127.0.0.1',))
     """
     if settings.trusted:
         return Reach(trusted=True)
-    named = [settings.url, *([settings.dem_url] if settings.dem_url else [])]
-    home = {address for url in named for address in _private_addresses(_host(url))}
-    return Reach(home=tuple(sorted(home)))
+    return Reach(home=tuple(_private_addresses(_host(url or settings.url))))
 
 
 def check_href(href: str, reach: Reach, what: str) -> None:

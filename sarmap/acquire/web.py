@@ -34,7 +34,16 @@ from sarmap.acquire.reach import WEB, AddressRefused, Reach
 from sarmap.acquire.signing import discreet
 from sarmap.acquire.tally import count
 
-__all__ = ["Answer", "GuardedAdapter", "ReadError", "fetch", "next_hop"]
+__all__ = [
+    "HOPS",
+    "REDIRECTS",
+    "Answer",
+    "GuardedAdapter",
+    "ReadError",
+    "fetch",
+    "next_hop",
+    "web_failures",
+]
 
 HOPS = 8
 """Redirects followed."""
@@ -45,7 +54,9 @@ CONNECTIONS = 64
 # The clients tell addresses, signature and all, to who listens at DEBUG.
 discreet("urllib3.connectionpool", "urllib3.util.retry", "pystac_client.stac_api_io")
 
-_REDIRECTS = (301, 302, 303, 307, 308)
+REDIRECTS = (301, 302, 303, 307, 308)
+"""Statuses that lead elsewhere."""
+
 _PASSING = (403, 408, 416, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524)
 """Statuses that another try may mend; 403: with another token; 416: the file is being replaced."""
 _PAGES = ("text/html", "application/xhtml", "application/json", "application/xml", "text/xml")
@@ -94,7 +105,7 @@ def fetch(
     timeout = (limits.connect, max(0.05, min(limits.stall, deadline.left)))
     headers = {"Range": f"bytes={first}-{last}", "Accept-Encoding": "identity", **_agent()}
     count("requests")
-    with _failures(), _opened(url, headers, reach, timeout) as (response, found_at):
+    with web_failures(), _opened(url, headers, reach, timeout) as (response, found_at):
         size = _check_head(response, first, last)
         wanted = min(last, size - 1) - first + 1
         body = _body(response, wanted, limits, deadline)
@@ -104,7 +115,7 @@ def fetch(
 
 
 @contextlib.contextmanager
-def _failures() -> Iterator[None]:
+def web_failures() -> Iterator[None]:
     """Turn what the web client raises into a ReadError without an address."""
     try:
         yield
@@ -167,7 +178,7 @@ def _opened(
             preload_content=False,
             timeout=urllib3.Timeout(connect=timeout[0], read=timeout[1]),
         )
-    if response is None or response.status in (*_REDIRECTS, 401):
+    if response is None or response.status in (*REDIRECTS, 401):
         # The way of logins (netrc, cookies) and proxies: slower, and rarely needed.
         if response is not None:
             response.close()
@@ -191,7 +202,7 @@ def _followed(
         answer = session.get(
             url, headers=headers, stream=True, allow_redirects=False, timeout=timeout
         )
-        if answer.status_code not in _REDIRECTS:
+        if answer.status_code not in REDIRECTS:
             return answer.raw, url
         location = answer.headers.get("Location", "")
         answer.close()

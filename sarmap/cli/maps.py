@@ -50,7 +50,7 @@ def search(as_json: bool, **flags: Any) -> None:
     found = search_orbits(
         parse_area(request.area),
         request.event,
-        catalog=resolve_catalog(request.catalog),
+        catalog=resolve_catalog(request.catalog, trusted=request.trust_catalog),
         orbit=request.orbit,
         pre=request.pre,
         post=request.post or 2,
