@@ -230,8 +230,8 @@ class Scan:
         """Zone's name -> its lazy map."""
         return {name: zone.dataset() for name, zone in self.zones.items()}
 
-    def overviews(self) -> dict[str, dict[str, NDArray[np.uint8]]]:
-        """Unit's name -> its layers at a 64th of the resolution (see `unit_map.reduced`)."""
+    def overviews(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Unit's name -> its layers at low resolution (see `unit_map.reduced`)."""
         names = {f"units/{name}/overview.npz": name for name in self.states}
         found = Folder(self.path).read_many(names)
         return {names[key]: dict(np.load(io.BytesIO(value))) for key, value in found.items()}
@@ -243,8 +243,9 @@ class Scan:
             size: pixels along its longer edge.
 
         Returns:
-            Dataset of `probability` (latitude, longitude), the greatest under each pixel, NaN where
-            nothing was seen, and `observed`, the share that was seen, NaN where nothing is mapped.
+            Dataset (latitude, longitude), float32 of `probability`, the greatest under each pixel,
+            NaN where nothing was seen; `landslide`, the share of what was seen that reaches the
+            scan's threshold; and `observed`, the share that was seen, NaN where nothing is mapped.
             Longitudes run past 180 where the scan lies across the antimeridian.
         """
         from sarmap.regions.picture import overview_of

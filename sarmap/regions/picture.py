@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,9 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from sarmap.export.encoding import FILL, unpack_probability
+from sarmap.export.encoding import unpack_probability
 from sarmap.regions.ledger import State
 from sarmap.regions.mosaic import Scan
-from sarmap.regions.unit_map import REDUCED
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,29 +41,47 @@ def overview_of(scan: Scan, size: int) -> xr.Dataset:
     width, height = (max(round(span / step), 1) for span in (east - west, north - south))
     longitude = west + (np.arange(width) + 0.5) * (east - west) / width
     latitude = north - (np.arange(height) + 0.5) * (north - south) / height
-    probability = np.full((height, width), FILL, np.uint8)
-    observed = np.full((height, width), FILL, np.uint8)
-    for name, layers in scan.overviews().items():
-        _lay(scan, name, layers, longitude, latitude, probability, observed)
+    layers = {
+        name: np.full((height, width), np.nan, np.float32)
+        for name in ("probability", "landslide", "observed")
+    }
+    for name, small in scan.overviews().items():
+        _lay(scan, name, _shares(small, scan.record["reduced"]), longitude, latitude, layers)
+    dims = ("latitude", "longitude")
     return xr.Dataset(
         {
-            "probability": (
-                ("latitude", "longitude"),
-                unpack_probability(probability),
-                {"long_name": "greatest landslide probability under the pixel", "units": "1"},
-            ),
-            "observed": (
-                ("latitude", "longitude"),
-                unpack_probability(observed),
-                {"long_name": "share of the pixel that was seen", "units": "1"},
-            ),
+            name: (dims, values, {"long_name": _WORDS[name], "units": "1"})
+            for name, values in layers.items()
         },
         coords={
             "latitude": ("latitude", latitude, {"units": "degrees_north"}),
             "longitude": ("longitude", longitude, {"units": "degrees_east"}),
         },
-        attrs={"simulated": int(scan.simulated), "attribution": scan.record["attribution"]},
+        attrs={
+            "simulated": int(scan.simulated),
+            "attribution": scan.record["attribution"],
+            "threshold": scan.record["threshold"],
+        },
     )
+
+
+_WORDS = {
+    "probability": "greatest landslide probability under the pixel",
+    "landslide": "share of what was seen that is landslide",
+    "observed": "share of the pixel that was seen",
+}
+
+
+def _shares(small: Mapping[str, NDArray[Any]], edge: int) -> dict[str, NDArray[np.float32]]:
+    """Counts of a unit's overview as shares, packed probability as probability."""
+    observed = small["observed"].astype(np.float32)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        landslide = small["landslide"] / observed
+    return {
+        "probability": unpack_probability(small["probability"]),
+        "landslide": landslide.astype(np.float32),
+        "observed": observed / np.float32(edge * edge),
+    }
 
 
 def _frame(scan: Scan) -> tuple[float, float, float, float]:
@@ -76,17 +93,16 @@ def _frame(scan: Scan) -> tuple[float, float, float, float]:
 def _lay(
     scan: Scan,
     name: str,
-    layers: dict[str, NDArray[np.uint8]],
+    small: Mapping[str, NDArray[np.float32]],
     longitude: NDArray[np.float64],
     latitude: NDArray[np.float64],
-    probability: NDArray[np.uint8],
-    observed: NDArray[np.uint8],
+    layers: Mapping[str, NDArray[np.float32]],
 ) -> None:
     """Put one unit's overview where it belongs: what lies under a pixel, and no peak lost."""
     unit = scan.record["units"][name]
     epsg = scan.record["zones"][unit["zone"]]["epsg"]
-    coarse = Affine(*unit["transform"]) * Affine.scale(REDUCED)
-    rows, columns = layers["probability"].shape
+    coarse = Affine(*unit["transform"]) * Affine.scale(scan.record["reduced"])
+    rows, columns = small["probability"].shape
     for top, bottom, left, right in _near(unit, longitude, latitude):
         lon, lat = np.meshgrid(longitude[left:right], latitude[top:bottom])
         x, y = Transformer.from_crs("EPSG:4326", f"EPSG:{epsg}", always_xy=True).transform(
@@ -96,15 +112,17 @@ def _lay(
         row = np.floor((y - coarse.f) / coarse.e).astype(np.intp)
         inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
         at = row[inside], column[inside]
-        for source, target in (("probability", probability), ("observed", observed)):
-            target[top:bottom, left:right][inside] = layers[source][at]
-    _peaks(layers["probability"], coarse, epsg, longitude, latitude, probability)
+        for layer, values in small.items():
+            target = layers[layer][top:bottom, left:right]
+            target[inside] = np.where(np.isnan(values[at]), target[inside], values[at])
+    for layer in ("probability", "landslide"):
+        _peaks(small[layer], coarse, epsg, longitude, latitude, layers[layer])
 
 
 def _near(
     unit: Any, longitude: NDArray[np.float64], latitude: NDArray[np.float64]
 ) -> Iterator[tuple[int, int, int, int]]:
-    """Rows and columns of the picture around a unit, a unit's breadth more on all sides."""
+    """Rows and columns of the picture around a unit, a degree and a half more on all sides."""
     west, south, east, north = unit["bounds"]
     for turn in (0.0, 360.0):
         left, right = np.searchsorted(longitude, (west + turn - 1.5, east + turn + 1.5))
@@ -114,15 +132,15 @@ def _near(
 
 
 def _peaks(
-    level: NDArray[np.uint8],
+    values: NDArray[np.float32],
     coarse: Affine,
     epsg: int,
     longitude: NDArray[np.float64],
     latitude: NDArray[np.float64],
-    picture: NDArray[np.uint8],
+    picture: NDArray[np.float32],
 ) -> None:
-    """Raise pixels of the picture to the greatest probability that lies in them."""
-    rows, columns = np.nonzero((level != FILL) & (level > 0))
+    """Raise pixels of the picture to the greatest value that lies in them."""
+    rows, columns = np.nonzero(np.nan_to_num(values) > 0)
     if not len(rows):
         return
     x = coarse.c + (columns + 0.5) * coarse.a
@@ -134,25 +152,21 @@ def _peaks(
     column = np.rint((lon - longitude[0]) / across).astype(np.intp)
     row = np.rint((latitude[0] - lat) / down).astype(np.intp)
     inside = (row >= 0) & (row < len(latitude)) & (column >= 0) & (column < len(longitude))
-    values = np.where(picture == FILL, 0, picture)
-    np.maximum.at(values, (row[inside], column[inside]), level[rows, columns][inside])
-    known = picture != FILL
-    picture[known] = values[known]
+    np.fmax.at(picture, (row[inside], column[inside]), values[rows, columns][inside])
 
 
-def draw_overview(scan: Scan, file: Path, *, threshold: float) -> None:
-    """Draw a scan into a PNG: probability, units by status, the epicentre.
+def draw_overview(scan: Scan, file: Path) -> None:
+    """Draw a scan into a PNG: share of landslide, units by status, the epicentre.
 
     Args:
         scan: an opened scan, finished or not.
         file: where the PNG is written.
-        threshold: probability (0-1) that makes a landslide; the colours turn there.
     """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
-    from matplotlib.colors import TwoSlopeNorm
+    from matplotlib.colors import PowerNorm
 
     made = scan.overview()
     west, south, east, north = _frame(scan)
@@ -164,10 +178,10 @@ def draw_overview(scan: Scan, file: Path, *, threshold: float) -> None:
     seen = np.where(made["observed"].values > 0, 0.35, np.nan)
     extent = (west, east, south, north)
     axes.imshow(seen, extent=extent, cmap="Greys", vmin=0, vmax=2, interpolation="nearest")
-    shown = np.where(
-        made["probability"].values >= threshold / 2, made["probability"].values, np.nan
-    )
-    norm = TwoSlopeNorm(vmin=0, vcenter=threshold, vmax=1)
+    share = 100 * made["landslide"].values
+    shown = np.where(share > 0, share, np.nan)
+    most = float(np.nanpercentile(shown, 99)) if np.isfinite(shown).any() else 1.0
+    norm = PowerNorm(0.5, vmin=0, vmax=max(most, 1.0), clip=True)
     picture = axes.imshow(shown, extent=extent, cmap="YlOrRd", norm=norm, interpolation="nearest")
     counted = _draw_units(axes, scan, west)
     if scan.record["epicentre"]:
@@ -185,7 +199,9 @@ def draw_overview(scan: Scan, file: Path, *, threshold: float) -> None:
     axes.set(xlim=(west, east), ylim=(south, north), aspect=stretch)
     axes.xaxis.set_major_formatter(lambda value, _: _degrees((value + 180) % 360 - 180, "EW"))
     axes.yaxis.set_major_formatter(lambda value, _: _degrees(value, "NS"))
-    figure.colorbar(picture, ax=axes, shrink=0.7, label="greatest landslide probability")
+    figure.colorbar(
+        picture, ax=axes, shrink=0.7, label="landslide, % of what was seen", extend="max"
+    )
     if axes.get_legend_handles_labels()[1]:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=4, frameon=False)
     simulated = "SIMULATED: nothing here happened\n" if scan.simulated else ""

@@ -41,7 +41,7 @@ def write_products(folder: Folder, request: ScanRequest) -> dict[str, str]:
                     write_frame(frame, file, layer="landslides", kind=kind, overwrite=True)
     if "quicklook" in wanted:
         with folder.file(FILES["quicklook"]) as file:
-            draw_overview(scan, file, threshold=request.threshold)
+            draw_overview(scan, file)
     files = {name: folder.path(FILES[name]) for name in wanted}
     Collection(folder, scan.record).finish(files, scan.states)
     return files

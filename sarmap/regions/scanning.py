@@ -19,7 +19,7 @@ from sarmap.regions.folder import Folder
 from sarmap.regions.ledger import State, Status, Units, now, read_units
 from sarmap.regions.request import ScanRequest
 from sarmap.regions.stored import decision_record, take_record
-from sarmap.regions.unit_map import Mapped, map_unit, reduced, reopened
+from sarmap.regions.unit_map import Mapped, map_unit, reduced, reduction_for, reopened
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -150,6 +150,7 @@ def _record(laid: Design, wanted: Mapping[str, Any]) -> dict[str, Any]:
             for zone in known.zones
         },
         "resolution": request.resolution,
+        "reduced": reduction_for(known),
         "attribution": " ".join(
             dict.fromkeys(filter(None, (known.catalog.attribution, known.catalog.dem_attribution)))
         ),
@@ -238,7 +239,12 @@ def _keep(
     folder, result, before = units.folder, mapped.result, units[name]
     mapped = reopened(mapped, folder, name)
     packed = io.BytesIO()
-    np.savez_compressed(packed, **reduced(mapped.result.dataset))  # type: ignore[arg-type]
+    small = reduced(
+        mapped.result.dataset,
+        collection.record["reduced"],
+        laid.survey.request.threshold,
+    )
+    np.savez_compressed(packed, **small)  # type: ignore[arg-type]
     folder.write_bytes(f"units/{name}/overview.npz", packed.getvalue())
     collection.add(name, mapped.result.dataset)
     done = result.plan.blocks if result.computed is None else result.computed

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.assembly import Prepared
-from sarmap.regions.design import Design, Work
+from sarmap.regions.design import Design, Survey, Work
 from sarmap.regions.folder import Folder
 from sarmap.regions.lattice import context
 from sarmap.regions.place import on_globe, outline
@@ -22,10 +23,20 @@ from sarmap.types import MapRequest, MapResult
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["REDUCED", "map_name", "map_unit", "prepared_unit", "reduced", "unit_request"]
+__all__ = [
+    "map_name",
+    "map_unit",
+    "prepared_unit",
+    "reduced",
+    "reduction_for",
+    "reopened",
+    "unit_request",
+]
 
-REDUCED = 64
-"""Pixels along an edge of what becomes one pixel of a unit's overview."""
+LARGEST = 64
+"""Most pixels along an edge of what becomes one pixel of a unit's overview."""
+PICTURE = 1200
+"""Pixels across a region's picture."""
 
 
 def map_name(unit: str) -> str:
@@ -109,32 +120,56 @@ def map_unit(
     return Mapped(result, time.perf_counter() - started)
 
 
-def reduced(dataset: xr.Dataset) -> dict[str, NDArray[np.uint8]]:
-    """A unit at a 64th of its resolution, packed as its store is.
+def reduction_for(known: Survey) -> int:
+    """Pixels along an edge of what becomes one pixel of the overviews: 64, or fewer where a region
+    is so small that its picture would show squares; a power of two."""
+    spans = []
+    for zone in {work.unit.lattice.zone for work in known.works.values()}:
+        units = [w.unit for w in known.works.values() if w.unit.lattice.zone == zone]
+        for axis in ("rows", "columns"):
+            ends = [end for unit in units for end in getattr(unit, axis)]
+            spans.append(max(ends) - min(ends))
+    wanted = max(spans, default=1) / PICTURE
+    return int(min(2 ** math.floor(math.log2(max(wanted, 1))), LARGEST))
+
+
+def reduced(dataset: xr.Dataset, edge: int, threshold: float) -> dict[str, NDArray[Any]]:
+    """A unit in pixels of `edge` x `edge` of its own.
 
     Returns:
-        ``probability`` (y, x): the greatest under each pixel, in steps of 0.004, 255 where nothing
-        was seen; ``observed`` (y, x): share that was seen, 0-250.
+        ``probability`` (y, x) uint8: the greatest under each pixel, in steps of 0.004, 255 where
+        nothing was seen; ``observed`` (y, x) uint16: how many of its pixels were seen;
+        ``landslide`` (y, x) uint16: how many of those reach the threshold.
     """
     import dask.array as da
 
-    from sarmap.export.encoding import FILL, pack_probability
+    from sarmap.export.encoding import FILL, pack_probability, threshold_level
     from sarmap.types import Observation
 
     probability = da.asarray(dataset["probability"].data)
     seen = da.asarray(dataset["observation"].data) == int(Observation.OBSERVED)
-    rows, columns = (-(-length // REDUCED) * REDUCED for length in probability.shape)
-    pad = [(0, rows - probability.shape[0]), (0, columns - probability.shape[1])]
+    pad = [(0, -length % edge) for length in probability.shape]
     packed = da.map_blocks(pack_probability, probability, dtype=np.uint8)
     # packed values without one are the greatest of all: they must not win
-    level = da.pad(da.where(packed == FILL, 0, packed), pad)
-    counted = da.pad(seen.astype(np.float32), pad)
-    greatest = da.coarsen(np.max, level.rechunk(1024), {0: REDUCED, 1: REDUCED})
-    share = da.coarsen(np.mean, counted.rechunk(1024), {0: REDUCED, 1: REDUCED})
-    made = da.compute(greatest, share)
-    observed = np.rint(made[1] * 250).astype(np.uint8)
-    picture = np.where(made[1] > 0, made[0], FILL).astype(np.uint8)
-    return {"probability": picture, "observed": observed}
+    level = da.where(seen & (packed != FILL), packed, 0)
+    over = level >= threshold_level(threshold)
+
+    def pooled(pool: Any, layer: Any, dtype: type) -> Any:
+        whole = da.pad(layer.astype(dtype), pad).rechunk(max(1024 // edge, 1) * edge)
+        return da.coarsen(pool, whole, {0: edge, 1: edge})
+
+    greatest, observed, landslide = da.compute(
+        pooled(np.max, level, np.uint8),
+        pooled(np.sum, seen, np.uint16),
+        pooled(np.sum, over, np.uint16),
+        scheduler="threads",
+    )
+    picture = np.where(observed > 0, greatest, FILL).astype(np.uint8)
+    return {
+        "probability": picture,
+        "observed": observed.astype(np.uint16),
+        "landslide": landslide.astype(np.uint16),
+    }
 
 
 def reopened(mapped: Mapped, folder: Folder, unit: str) -> Mapped:
