@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = [
     "CatalogError",
     "ClusterError",
+    "Interrupted",
     "OutputError",
     "RequestError",
     "SarmapError",
@@ -46,3 +47,7 @@ class OutputError(SarmapError):
 
 class UnreadDataError(SarmapError):
     """Some data could not be read and the request was strict (exit code 1)."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was stopped by the keyboard or a signal; says what is kept of it (exit code 130)."""

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import sarmap
 from sarmap.assembly import Assembly, Prepared, assemble, prepare
-from sarmap.errors import RequestError, UnreadDataError
+from sarmap.continuing import identity_of, reach_of
+from sarmap.errors import (
+    ClusterError,
+    Interrupted,
+    OutputError,
+    RequestError,
+    SarmapError,
+    UnreadDataError,
+)
 from sarmap.planning import READ_THREADS, make_plan, refuse_too_large
 from sarmap.types import MapRequest, MapResult, Plan
 
@@ -49,41 +57,48 @@ def map_landslides(
     Raises:
         RequestError: the request or its input cannot be served as given.
         CatalogError: the catalogue cannot be reached.
-        OutputError: the result cannot be written.
+        OutputError: the result cannot be written; what was stored by then can be continued.
+        ClusterError: the client's workers do not fit, or are lost again and again.
+        Interrupted: by the keyboard or a signal; what was stored by then can be continued.
         UnreadDataError: `strict` was asked for and some data could not be read; the map is kept.
     """
-    from sarmap.export.products import write_products
-    from sarmap.export.store import check_writable, count_observations, open_map, write_zarr
+    from sarmap.acquire.tally import Meter
+    from sarmap.export.filling import store_map, tidy
+    from sarmap.export.store import check_writable, count_observations, open_map
 
     started = time.perf_counter()
     out = _out(request)
     targets = _targets(request, out)
-    check_writable(out, overwrite=request.overwrite)
+    check_writable(out, overwrite=request.overwrite, resume=request.resume)
     prepared = prepared or prepare(request, warm=client is None)
     _check_products(prepared)
     assembly = assemble(prepared)
     made = make_plan(prepared, assembly)
     refuse_too_large(made)
     overview = _overview(assembly) if "quicklook" in targets else None
-    with _scheduler(client, prepared, out):
-        write_zarr(
+    meter = Meter(client)
+    with _keeping_what_is_done(out, client), _scheduler(client, prepared, out):
+        stored = store_map(
             assembly.dataset,
             out,
             attrs=provenance(prepared, made, assembly)
-            | {"sarmap:seconds": lambda: round(time.perf_counter() - started, 3)},
+            | {
+                "sarmap:seconds": lambda: round(time.perf_counter() - started, 3),
+                "sarmap:reads": lambda: json.dumps(meter.read()),
+            },
             overwrite=request.overwrite,
             progress=progress,
             alongside=overview,
+            resume=request.resume,
+            identity=identity_of(prepared),
+            reach=reach_of(prepared.spec, request.overlap),
         )
+        lacking = _lacking(targets, stored.computed)
+        if overview is not None and "quicklook" in lacking:
+            overview.load()  # where an earlier run has finished the map, it is read again
     finished = open_map(out)
-    files = write_products(
-        out,
-        targets,
-        threshold=request.threshold,
-        min_area=request.min_area,
-        overwrite=request.overwrite,
-        overview=overview,
-    )
+    files = _write_products(request, out, targets, lacking, overview)
+    tidy(out)
     observation = count_observations(finished)
     partly_read = _partly_read(finished)
     result = MapResult(
@@ -95,6 +110,8 @@ def map_landslides(
         observation=observation,
         partly_read=partly_read,
         files=files,
+        computed=stored.computed,
+        reads=meter.read(),
         warnings=(*assembly.warnings, *_unread_warning(observation)),
     )
     if request.strict and result.read_failed:
@@ -120,12 +137,74 @@ def _targets(request: MapRequest, out: str) -> dict[str, str]:
         return {}
     files = product_files(request.products, out)
     existing = [Path(file).name for file in files.values() if Path(file).exists()]
-    if existing and not request.overwrite:
+    if existing and not request.overwrite and not request.resume:
         raise RequestError(
             f"{', '.join(existing)} exist already: choose another out=, or give overwrite=True "
             "(--overwrite)."
         )
     return files
+
+
+def _lacking(targets: Mapping[str, str], computed: int) -> set[str]:
+    """Products to be made: all of a map that has changed, else those that are not there yet."""
+    lacking = {name for name, file in targets.items() if computed or not Path(file).exists()}
+    return lacking | ({"item"} & set(targets) if lacking else set())  # the item names the others
+
+
+def _write_products(
+    request: MapRequest,
+    out: str,
+    targets: Mapping[str, str],
+    lacking: set[str],
+    overview: xr.DataArray | None,
+) -> dict[str, str]:
+    """Make the products that are lacking; returns all of them."""
+    from sarmap.export.products import write_products
+
+    standing = {name: file for name, file in targets.items() if name not in lacking}
+    made = write_products(
+        out,
+        {name: file for name, file in targets.items() if name in lacking},
+        threshold=request.threshold,
+        min_area=request.min_area,
+        overwrite=request.overwrite or request.resume,
+        overview=overview,
+        standing=standing,
+    )
+    return {name: (standing | made)[name] for name in targets}
+
+
+@contextlib.contextmanager
+def _keeping_what_is_done(out: str, client: Client | None) -> Iterator[None]:
+    """Say of a run that ends early what is kept of it, and how it is continued."""
+    from sarmap.export.location import forget_unbegun
+
+    ended = False
+    try:
+        yield
+        ended = True
+    except (OutputError, ClusterError) as error:
+        raise type(error)(f"{error} {_what_is_kept(out)}".strip()) from error
+    except KeyboardInterrupt as error:
+        kept = _what_is_kept(out) or "No block was done yet."
+        raise Interrupted(f"Interrupted. {kept}") from error
+    finally:
+        if not ended and client is None:  # a cluster's workers may still be writing
+            forget_unbegun(out)
+
+
+def _what_is_kept(out: str) -> str:
+    """Blocks that an interrupted run has stored, in a sentence; empty where there are none."""
+    from sarmap.export.progress import read_progress
+
+    advice = "run the same again with resume=True (--resume) to continue."
+    try:
+        progress = read_progress(out)
+    except SarmapError:
+        return f"What was stored is kept: {advice}"
+    if progress.status != "unfinished" or not progress.done:
+        return ""
+    return f"{progress.done} of {progress.total} blocks are kept: {advice}"
 
 
 def _check_products(prepared: Prepared) -> None:

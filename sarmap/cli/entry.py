@@ -18,6 +18,7 @@ from sarmap.cli.assessing import assess
 from sarmap.cli.events import demo, simulate
 from sarmap.cli.learning import train, tune
 from sarmap.cli.maps import map_, plan, search
+from sarmap.cli.papers import reproduce
 from sarmap.errors import SarmapError
 
 __all__ = ["group", "main"]
@@ -37,7 +38,7 @@ def group(context: click.Context, debug: bool) -> None:
     context.obj = {"debug": debug}
 
 
-for command in (demo, simulate, search, plan, map_, train, tune, assess):
+for command in (demo, simulate, search, plan, map_, train, tune, assess, reproduce):
     group.add_command(command)
 
 

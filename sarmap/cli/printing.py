@@ -124,6 +124,13 @@ def result_record(result: MapResult) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "pixels": result.pixels,
         "observation": dict(result.observation),
+        "computed": result.computed,
+        "reads": dict(result.reads),
+        "engine": {
+            key.removeprefix("engine_"): result.dataset.attrs[key]
+            for key in ("engine", "precision", "engine_reason")
+            if key in result.dataset.attrs
+        },
         "warnings": list(result.warnings),
         "plan": plan_record(result.plan),
     }
@@ -131,11 +138,16 @@ def result_record(result: MapResult) -> dict[str, Any]:
 
 def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> None:
     """A finished map, for a person: files, warnings, and the comparison with the paper."""
-    click.echo(f"map       {result.path}")
+    already = "  (was finished already: no block was left to be done)"
+    click.echo(f"map       {result.path}{already if result.computed == 0 else ''}")
     for name, file in result.files.items():
         click.echo(f"{name:9} {file}")
     for name, text in (extra or {}).items():
         click.echo(f"{name:9} {text}")
+    made = result.dataset.attrs
+    if "engine" in made:
+        why = f": {made['engine_reason']}" if "engine_reason" in made else ""
+        click.echo(f"engine    {made['engine']} at {made['precision']}{why}")
     for warning in result.warnings:
         click.echo(f"note      {warning}")
     click.echo(

@@ -27,13 +27,18 @@ def make_identity(
     """What the caller says decides the pixels, and how they are laid out, as plain JSON values."""
     affine = [float(value) for value in tuple(grid.affine)[:6]]
     laid_out = {
-        "grid": [list(map(int, grid.shape)), str(grid.crs), affine],
+        "grid": [list(map(int, grid.shape)), _crs_text(grid), affine],
         "layers": {str(name): str(one.dtype) for name, one in sorted(dataset.data_vars.items())},
         "blocks": {name: [list(at.chunks), list(at.shards)] for name, at in layouts.items()},
     }
     public = public_attributes({"identity": {**given, **laid_out}})["identity"]
     identity: dict[str, Any] = json.loads(public)
     return identity
+
+
+def _crs_text(grid: GeoBox) -> str:
+    code = grid.crs.to_epsg() if grid.crs else None
+    return f"EPSG:{code}" if code else str(grid.crs)
 
 
 def check_identity(begun: Mapping[str, Any], wanted: Mapping[str, Any], shown: str) -> None:

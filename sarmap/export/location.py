@@ -9,6 +9,7 @@ starts. A run that ends early leaves what it has stored where it is, for another
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import os
 import shutil
@@ -65,13 +66,26 @@ def store_at(out: str | Path, *, read_only: bool = False) -> Any:
         if scheme in _OBJECT_STORES:
             from obstore.store import from_url
 
-            return ObjectStore(from_url(str(out)), read_only=read_only)
+            return ObjectStore(from_url(str(out), retry_config=_retries()), read_only=read_only)
         return FsspecStore.from_url(str(out), read_only=read_only)
     except Exception as error:
         raise RequestError(
             f"No store is known for {_shown(out)} ({type(error).__name__}): give `out` as a local "
             "path or an s3://, gs:// or az:// address."
         ) from error
+
+
+def _retries() -> Any:
+    """How obstore itself repeats a request: shortly, since blocks are stored patiently anyway."""
+    return {
+        "max_retries": 4,
+        "retry_timeout": dt.timedelta(seconds=20),
+        "backoff": {
+            "init_backoff": dt.timedelta(seconds=0.2),
+            "max_backoff": dt.timedelta(seconds=4),
+            "base": 2,
+        },
+    }
 
 
 def storage_errors() -> tuple[type[Exception], ...]:

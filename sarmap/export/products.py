@@ -56,6 +56,7 @@ def write_products(
     min_area: float = 0.0,
     overwrite: bool = False,
     overview: xr.DataArray | None = None,
+    standing: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Write products of a finished map; landslides are outlined once for all of them.
 
@@ -66,6 +67,7 @@ def write_products(
         min_area: smallest polygon kept, square metres.
         overwrite: replace existing files.
         overview: small composite (band, y, x) for the picture; None: a picture without radar.
+        standing: products that are there already, which the STAC item names, too.
 
     Returns:
         Product name -> file written.
@@ -103,5 +105,6 @@ def write_products(
             overwrite=overwrite,
         )
     if "item" in files:  # last, as it names the others
-        done["item"] = write_item(source, files["item"], assets=done, overwrite=overwrite)
+        assets = {**(standing or {}), **done}
+        done["item"] = write_item(source, files["item"], assets=assets, overwrite=overwrite)
     return done

@@ -53,11 +53,11 @@ def make_map(shape=(90, 70), chunk=32, seed=0, slope=True):
 
 
 def fingerprint(folder):
-    """Every file of a store and a hash of its bytes; a picture's pieces are no part of the map."""
+    """Every file of a store and a hash of its bytes; the ledger is no part of the map."""
     return {
         str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(Path(folder).rglob("*"))
-        if file.is_file() and "overview" not in file.parts
+        if file.is_file() and ".sarmap" not in file.parts
     }
 
 

@@ -1,0 +1,64 @@
+"""When one map may be continued as another, and which of its blocks an unread pixel spoils."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sarmap
+
+if TYPE_CHECKING:
+    from sarmap.assembly import Prepared
+    from sarmap.detect.protocol import DetectorSpec
+    from sarmap.export.waves import Reach
+
+__all__ = ["identity_of", "reach_of"]
+
+_ENGINES = ("openvino", "tensorflow")
+"""Engines whose package decides bits of the answer."""
+
+
+def identity_of(prepared: Prepared) -> dict[str, Any]:
+    """What decides the pixels of a map, beside its grid and blocks: equal, or not continued.
+
+    Places are not among it, and neither is what only decides products (threshold, smallest area).
+    """
+    spec, passes = prepared.spec, prepared.passes
+    engine = str(getattr(prepared.detector, "engine", "own"))
+    return {
+        "sarmap": sarmap.__version__,
+        "catalogue": [prepared.catalog.name, prepared.catalog.radar_collection],
+        "event": [instant.isoformat() for instant in passes[0].event],
+        "scenes": [
+            f"{one.role} {item.id}" for orbit in passes for one in orbit for item in one.items
+        ],
+        "optical scenes": [item.id for orbit in passes for item in orbit.optical],
+        "elevation": [prepared.catalog.dem_collection, prepared.catalog.dem_asset],
+        "bands": list(spec.bands),
+        "detector": dict(spec.attributes),
+        "engine": [engine, str(getattr(prepared.detector, "precision", "own")), _version(engine)],
+        "overlap": prepared.request.overlap,
+        "chunk": prepared.chunk,
+    }
+
+
+def _version(engine: str) -> str:
+    from importlib.metadata import version
+
+    return version(engine) if engine in _ENGINES else ""
+
+
+def reach_of(spec: DetectorSpec, overlap: int) -> Reach:
+    """How far from itself an unread pixel may change a detector's answers.
+
+    >>> from sarmap.detect.log_ratio import LogRatio
+    >>> from sarmap.detect.protocol import describe
+    >>> reach_of(describe(LogRatio()), 0)
+    Reach(tile=1, margin=8)
+    """
+    from sarmap.export.waves import Reach
+
+    if spec.kind == "pixel":
+        return Reach(1, spec.halo)
+    if spec.kind == "segment" and not overlap and spec.stride == spec.tile:
+        return Reach(spec.tile, spec.halo)
+    return Reach(1, spec.tile + spec.halo)
