@@ -154,17 +154,22 @@ def sample_lines() -> Callable[[int, int], None]:
 
 
 def epoch_lines(epochs: int) -> Callable[[Mapping[str, float]], None]:
-    """Says, on standard error, one line per epoch: losses, seconds, and what is left at most."""
+    """Says, on standard error, one line per epoch: losses, seconds, and what is left at most.
+
+    `epochs` is the most there will be; 0 where that is not one number.
+    """
     started = time.perf_counter()
     first: list[float] = []
 
     def say(epoch: Mapping[str, float]) -> None:
-        first[:] = first or [epoch["epoch"] - 1]
+        if not first or epoch["epoch"] <= first[0]:  # another training has begun
+            first[:] = [epoch["epoch"] - 1]
         done = epoch["epoch"] - first[0]
         left = (time.perf_counter() - started) / done * (epochs - epoch["epoch"])
         print(
-            f"epoch {epoch['epoch']:.0f}/{epochs}: loss {epoch['loss']:.4f}, validation "
-            f"{epoch['val_loss']:.4f}, {epoch['seconds']:.1f} s, at most {left / 60:.1f} min left",
+            f"epoch {epoch['epoch']:.0f}{f'/{epochs}' if epochs else ''}: loss "
+            f"{epoch['loss']:.4f}, validation {epoch['val_loss']:.4f}, {epoch['seconds']:.1f} s"
+            + (f", at most {left / 60:.1f} min left" if epochs else ""),
             file=sys.stderr,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -149,18 +150,22 @@ def _covers(source: EventSource, grid: Any) -> LandCover | None:
         if not path.is_file():
             raise RequestError(f"Event {source.name}: land cover {path.name!r} does not exist.")
         return LandCover(grid, path, source.land_cover_names)
+    codes, names = _simulated_cover(source.simulated or "")
+    return LandCover(grid, codes, names)
+
+
+@lru_cache(maxsize=2)
+def _simulated_cover(folder: str) -> tuple[Any, dict[int, str]]:
+    """Land cover of a simulated event: it is not kept, but its seed makes it anew."""
     from sarmap.simulate.event import _make_scene as make_ground
     from sarmap.simulate.event import open_event
     from sarmap.simulate.landcover import Cover
 
-    # a simulated event does not keep its land cover, but its seed makes it anew
-    event = open_event(str(source.simulated))
+    event = open_event(folder)
     made = make_ground(event.seed, event.grid, None)
     if len(made.slides.frame) != event.landslides:
         raise RequestError(
-            f"Event {source.name} was simulated with given landslides, or by another simulator, so "
-            "its land cover is not known: leave out land_cover."
+            f"The simulated event {event.path.name} was made with given landslides, or by another "
+            "simulator, so its land cover is not known: leave out land_cover."
         )
-    ground = made.ground
-    names = {int(cover): cover.name.lower() for cover in Cover}
-    return LandCover(grid, ground.land.cover, names)
+    return made.ground.land.cover, {int(cover): cover.name.lower() for cover in Cover}

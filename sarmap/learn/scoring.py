@@ -68,7 +68,8 @@ def answers_of(model: Any) -> Answers:
     """Probability of landslide from a Keras model of two classes, a batch at a time."""
 
     def ask(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(model.predict_on_batch(images), np.float32)[..., 1]
+        # called directly: a traced graph for each of many small networks costs more than it gives
+        return np.asarray(model(images, training=False), np.float32)[..., 1]
 
     return ask
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import shutil
 import time
@@ -223,6 +224,7 @@ def settle(
     """
     from sarmap.detect.networks import build_network, get_arrays, set_arrays
 
+    _check_backend()
     folder = Path(config.out).expanduser()
     work = folder / "training"
     started = time.time()
@@ -257,6 +259,25 @@ def settle(
 
 
 # --- the pieces ----------------------------------------------------------------------------------
+
+
+def _check_backend() -> None:
+    """Choose TensorFlow, quietly, before Keras is first imported; refuse what cannot train."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        import keras
+        import tensorflow  # noqa: F401  (feeds the training, whatever computes)
+    except ImportError as error:
+        raise RequestError(
+            "Training needs TensorFlow, which is not installed here: pip install tensorflow."
+        ) from error
+    backend = keras.config.backend()
+    if backend not in ("tensorflow", "jax"):
+        raise RequestError(
+            f"Keras runs on {backend} in this process, which cannot train: set "
+            "KERAS_BACKEND=tensorflow."
+        )
 
 
 def _statistics(config: TrainingConfig, store: SampleStore, training: NDArray[np.int64]) -> Any:

@@ -1,0 +1,72 @@
+"""How much of the papers is made anew: the full setting, and a small one that CI can afford."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["FULL1", "FULL2", "SMALL1", "SMALL2", "Effort"]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Sizes and settings of one reproduction."""
+
+    name: str
+    """'full' or 'small'."""
+    rows: int
+    """Rows of the simulated event, pixels."""
+    columns: int
+    """Columns."""
+    training: Mapping[str, Any]
+    """Settings of every row's training."""
+    samples: Mapping[str, Any]
+    """Settings of every row's samples."""
+    grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Grid searched on A_BAA_S."""
+    grid_epochs: int = 0
+    """Most epochs of a cell of the grid."""
+
+
+_PAPER_GRID: Mapping[str, tuple[int, ...]] = {
+    "filters": (2, 4, 8, 16, 32),
+    "batch": (2, 4, 8, 16, 32),
+}
+
+FULL1 = Effort(
+    "full",
+    3842,
+    2346,
+    {"epochs": 30, "batch": 64, "learning_rate": 0.001, "patience": 6},
+    {"per_polygon": 2, "stride": 8},
+)
+"""Paper 1: the whole extent, at most two clips of each polygon."""
+SMALL1 = Effort(
+    "small",
+    448,
+    384,
+    {"epochs": 2, "batch": 32, "learning_rate": 0.002, "arguments": {"filters": [4, 8, 8]}},
+    {"per_polygon": 2, "stride": 8, "block": 128},
+)
+"""Paper 1 in seconds; its scores mean nothing."""
+FULL2 = Effort(
+    "full",
+    3842,
+    2346,
+    {"epochs": 60, "learning_rate": 0.001, "schedule": "constant", "patience": 10, "depth": 4},
+    {"keep": "slide"},
+    _PAPER_GRID,
+    grid_epochs=15,
+)
+"""Paper 2: the whole extent, its grid, constant rate 0.001."""
+SMALL2 = Effort(
+    "small",
+    448,
+    384,
+    {"epochs": 1, "learning_rate": 0.01, "schedule": "constant", "depth": 2},
+    {"keep": "slide", "block": 128},
+    {"filters": (2,), "batch": (8, 16)},
+    grid_epochs=1,
+)
+"""Paper 2 in seconds; its scores mean nothing."""

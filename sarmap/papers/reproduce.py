@@ -1,0 +1,337 @@
+"""The papers' tables, row by row; a finished row is never repeated, a killed one goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sarmap.errors import RequestError
+from sarmap.learn.fitting import Report
+from sarmap.learn.store import open_samples
+from sarmap.learn.train import TrainingResult, train
+from sarmap.learn.tune import tune
+from sarmap.papers.averaging import average_scores, open_trained
+from sarmap.papers.effort import FULL1, FULL2, SMALL1, SMALL2, Effort
+from sarmap.papers.figures import PAPER1, Figure, paper2_figure
+from sarmap.papers.places import Say, has_optical, own_event, sources
+from sarmap.papers.report import Row, write_report
+from sarmap.simulate.fingerprint import simulator_hash
+from sarmap.simulate.record import SimulatedEvent, open_event
+
+__all__ = ["Reproduction", "reproduce_paper1", "reproduce_paper2"]
+
+SEED = 21
+"""Of the simulated event; no shipped weights have seen it."""
+_HELD_OUT = "event real inventory"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A reproduced table."""
+
+    rows: Sequence[Row]
+    """In the paper's order."""
+    files: Mapping[str, Path]
+    """'md', 'csv' and 'png'."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all rows of one reproduction share."""
+
+    out: Path
+    effort: Effort
+    seed: int
+    events: tuple[SimulatedEvent, ...]
+    held_out: SimulatedEvent | None
+    inventory: str | None
+    splits: tuple[str, ...]
+    client: Any
+    say: Say
+    report: Report | None
+
+    @property
+    def part(self) -> str:
+        """Part whose scores a row shows."""
+        return _HELD_OUT if self.held_out else "test"
+
+
+def reproduce_paper1(
+    out: str | Path,
+    *,
+    small: bool = False,
+    events: Sequence[str | Path] = (),
+    seed: int = SEED,
+    splits: Sequence[str] = ("random",),
+    client: Any = None,
+    say: Say = print,
+    report: Report | None = None,
+) -> Reproduction:
+    """Paper 1's table: nine composites through the CNN; accuracy, precision, recall.
+
+    Parameters
+    ----------
+    out
+        Folder for events, rows and the table.
+    small
+        The setting for CI.
+    events
+        Folders of simulated events to use instead of simulating one.
+    seed
+        Of the event and of every training.
+    splits
+        'random' (the paper's), 'blocks', or both: one row each.
+    client
+        Dask client to read and tune on; None: this process.
+    say, report
+        Told what is being done, and every epoch.
+
+    Raises
+    ------
+    RequestError
+        An event cannot be used.
+    """
+    started = time.time()
+    effort = SMALL1 if small else FULL1
+    job = _job(out, effort, seed, events, None, splits, client, say, report, optical=True)
+    rows = []
+    for composite, figure in PAPER1.items():
+        if composite == "RGB" and not all(has_optical(event) for event in job.events):
+            note = "the events given have no Sentinel-2 scene"
+            rows += [Row({"composite": "RGB"}, split, None, figure, note) for split in splits]
+            continue
+        for split in splits:
+            result = _row(job, f"{composite}-{split}", composite, split, {"network": "cnn"})
+            ours = result.scores[job.part]
+            rows.append(Row({"composite": composite}, split, ours, figure))
+    lines = _lines(job, "Paper 1: nine composites through the CNN", "paper1", started)
+    metrics = ("accuracy", "precision", "recall")
+    return Reproduction(rows, write_report(job.out, "paper1", rows, metrics, lines))
+
+
+def reproduce_paper2(
+    out: str | Path,
+    *,
+    small: bool = False,
+    events: Sequence[str | Path] = (),
+    seed: int = SEED,
+    splits: Sequence[str] = ("random",),
+    inventory: str | Path | None = None,
+    settings: Mapping[str, int] | None = None,
+    client: Any = None,
+    say: Say = print,
+    report: Report | None = None,
+) -> Reproduction:
+    """Paper 2's tables: four composites with and without augmentation, and both orbits averaged.
+
+    Parameters
+    ----------
+    out, small, events, seed, splits, client, say, report
+        As of `reproduce_paper1`.
+    inventory
+        Real landslide polygons: an event is simulated around them and held out whole; the networks
+        train on the other events and are scored on the real polygons.
+    settings
+        `filters` and `batch` to use instead of searching the grid on A_BAA_S.
+
+    Raises
+    ------
+    RequestError
+        An event or the inventory cannot be used.
+    """
+    started = time.time()
+    effort = SMALL2 if small else FULL2
+    job = _job(out, effort, seed, events, inventory, splits, client, say, report, optical=False)
+    best = dict(settings) if settings else _search(job)
+    rows: list[Row] = []
+    for augmented in (False, True):
+        for split in job.splits:
+            made = {}
+            for composite in ("D_BA_S", "A_BA_S", "D_BAA_S", "A_BAA_S"):
+                fields = {"network": "attention-unet", "augment": augmented, **best}
+                name = f"{composite}-{'augmented' if augmented else 'plain'}-{split}"
+                made[composite] = _row(job, name, composite, split, fields)
+                rows.append(_paper2_row(composite, augmented, split, made[composite], job.part))
+            for pair in ("BA_S", "BAA_S"):
+                rows.append(_averaged(job, pair, augmented, split, made))
+    lines = _lines(
+        job,
+        "Paper 2: four composites through the Attention U-Net",
+        "paper2",
+        started,
+        f"Setting of every row: {', '.join(f'{k} {v}' for k, v in best.items())}"
+        + (" (given)." if settings else ", the best of the grid on A_BAA_S (grid/tune.md)."),
+    )
+    metrics = ("precision", "recall", "f1", "iou")
+    return Reproduction(rows, write_report(job.out, "paper2", rows, metrics, lines))
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+def _job(
+    out: str | Path,
+    effort: Effort,
+    seed: int,
+    events: Sequence[str | Path],
+    inventory: str | Path | None,
+    splits: Sequence[str],
+    client: Any,
+    say: Say,
+    report: Report | None,
+    *,
+    optical: bool,
+) -> _Job:
+    folder = Path(out).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    unknown = [one for one in splits if one not in ("random", "blocks")]
+    if unknown or not splits:
+        raise RequestError(f"Splits are random and blocks, not {', '.join(splits)}: set --split.")
+    given = tuple(open_event(one) for one in events)
+
+    def make(number: int, of: str | None) -> SimulatedEvent:
+        return own_event(folder, effort, number, optical=optical, inventory=of, say=say)
+
+    held = None
+    if inventory is not None:
+        real = str(Path(inventory).expanduser())
+        held = make(seed, real)
+        given = given or (make(seed + 1, None), make(seed + 2, None))
+        splits = ("events",)
+    return _Job(
+        folder,
+        effort,
+        seed,
+        given or (make(seed, None),),
+        held,
+        None if inventory is None else real,
+        tuple(splits),
+        client,
+        say,
+        report,
+    )
+
+
+def _row(
+    job: _Job, name: str, composite: str, split: str, fields: Mapping[str, Any]
+) -> TrainingResult:
+    """Train one row, or find it trained."""
+    job.say(f"row {name}")
+    return train(
+        _config(job, composite, split, fields)
+        | {"name": name, "out": str(job.out / "rows" / name)},
+        samples=_samples(job, composite),
+        client=job.client,
+        report=job.report,
+    )
+
+
+def _samples(job: _Job, composite: str) -> Path:
+    """Samples are a composite's, whatever is trained on them."""
+    return job.out / "samples" / f"{composite}.zarr"
+
+
+def _config(job: _Job, composite: str, split: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    orbit = "descending" if composite.startswith("D_") else "ascending"
+    return {
+        "composite": composite,
+        "seed": job.seed,
+        **job.effort.training,
+        **fields,
+        "samples": {**job.effort.samples, "split": split},
+        "events": sources(
+            job.events,
+            orbit,
+            land_cover=fields["network"] == "cnn",
+            held_out=job.held_out,
+            inventory=job.inventory,
+        ),
+    }
+
+
+def _search(job: _Job) -> dict[str, int]:
+    """The best setting of the grid on A_BAA_S with augmentation."""
+    job.say(f"grid on A_BAA_S: {dict(job.effort.grid)}")
+    fields = {
+        "network": "attention-unet",
+        "augment": True,
+        "epochs": job.effort.grid_epochs,
+        "grid": dict(job.effort.grid),
+    }
+    result = tune(
+        _config(job, "A_BAA_S", job.splits[0], fields)
+        | {"name": "grid", "out": str(job.out / "grid")},
+        samples=_samples(job, "A_BAA_S"),
+        client=job.client,
+        progress=lambda done, total: job.say(f"{done} of {total} settings"),
+    )
+    return dict(result.best)
+
+
+def _paper2_row(
+    composite: str, augmented: bool, split: str, result: TrainingResult, part: str
+) -> Row:
+    return Row(
+        {"composite": composite, "augmentation": "yes" if augmented else "no"},
+        split,
+        result.scores[part],
+        paper2_figure(composite, augmented),
+    )
+
+
+def _averaged(
+    job: _Job, pair: str, augmented: bool, split: str, made: Mapping[str, TrainingResult]
+) -> Row:
+    """Both orbits' probabilities, averaged."""
+    orbits = []
+    for letter in ("A", "D"):
+        store = open_samples(_samples(job, f"{letter}_{pair}"))
+        _deal_out(store, job, split)
+        orbits.append(open_trained(made[f"{letter}_{pair}"].manifest, store))
+    part = "held_out" if job.held_out else "test"
+    scores = average_scores(orbits, split, [part])
+    label = {
+        "composite": f"A_{pair} and D_{pair} averaged",
+        "augmentation": "yes" if augmented else "no",
+    }
+    figure: Figure = paper2_figure(f"both {pair}", augmented)
+    return Row(label, split, scores.record(), figure)
+
+
+def _deal_out(store: Any, job: _Job, split: str) -> None:
+    """The parts as the training dealt them out; another split may have been dealt out since."""
+    from sarmap.learn.config import SampleSettings
+
+    of = SampleSettings.model_validate({**job.effort.samples, "split": split})
+    store.parts(split, seed=job.seed, test=of.test, validation=of.validation, block=of.block)
+
+
+def _lines(job: _Job, title: str, name: str, started: float, *more: str) -> list[str]:
+    """What a table is."""
+    command = f"sarmap reproduce {name}" + (" --small" if job.effort.name == "small" else "")
+    seeds = ", ".join(f"{e.seed} ({e.shape[0]} x {e.shape[1]} px)" for e in job.events)
+    held = (
+        f" Held out and scored: the polygons of {Path(str(job.inventory)).name}, real, on radar "
+        f"that is simulated around them."
+        if job.inventory
+        else ""
+    )
+    meaning = (
+        "This is the small setting: it shows that the command works, and its scores mean nothing."
+        if job.effort.name == "small"
+        else "Scores in percent; in brackets 95 % block-bootstrap intervals."
+    )
+    return [
+        title,
+        f"**Ours is a SIMULATED event**: simulator {simulator_hash()}, seed {seeds}; the papers' "
+        f"is the 2018 Hokkaido Eastern Iburi earthquake. Figures are comparable in kind only.{held}",
+        "'random' is the papers' split, in which neighbours of training samples test; 'blocks' "
+        "holds out whole squares, 'events' whole events.",
+        meaning,
+        *more,
+        f"Made by `{command} --seed {job.seed} --split {' --split '.join(job.splits)}` in "
+        f"{(time.time() - started) / 60:.1f} minutes (rows that were there are not counted).",
+    ]
