@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import ClusterError
@@ -15,6 +16,8 @@ __all__ = ["check_versions", "difference", "needed_packages", "own_versions"]
 SHARED = ("python", "sarmap", "dask", "distributed", "numpy", "xarray", "zarr")
 """What decides a map's bytes, or must agree for tasks to travel at all."""
 ENGINES = {"openvino": ("openvino",), "tensorflow": ("tensorflow", "keras")}
+NAMES = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-macos")}
+"""What one package may be installed as."""
 
 
 def needed_packages(engine: str | None) -> tuple[str, ...]:
@@ -31,17 +34,23 @@ def own_versions(packages: Iterable[str]) -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
     from sys import version_info
 
-    found = {}
-    for package in packages:
-        try:
-            found[package] = (
-                f"{version_info.major}.{version_info.minor}"
-                if package == "python"
-                else version(package)
-            )
-        except PackageNotFoundError:
-            found[package] = "none"
-    return found
+    told: dict[str, str] = {"python": f"{version_info.major}.{version_info.minor}"}
+    for name in _installed_as(packages):
+        with suppress(PackageNotFoundError):
+            told[name] = version(name)
+    return {package: _version(package, told) for package in packages}
+
+
+def _installed_as(packages: Iterable[str]) -> list[str]:
+    """Names of distributions to ask for."""
+    return [name for one in packages if one != "python" for name in NAMES.get(one, (one,))]
+
+
+def _version(package: str, told: Mapping[str, Any]) -> str:
+    """A package's version among what a process told, Python's without its patch, or 'none'."""
+    names = NAMES.get(package, (package,))
+    found = next((str(told[name]) for name in names if told.get(name)), "none")
+    return ".".join(found.split(".")[:2]) if package == "python" else found
 
 
 def difference(ours: Mapping[str, str], theirs: Mapping[str, Any]) -> str | None:
@@ -53,9 +62,7 @@ def difference(ours: Mapping[str, str], theirs: Mapping[str, Any]) -> str | None
     'no openvino, the client openvino 2026.4'
     """
     for package, version in ours.items():
-        other = str(theirs.get(package) or "none")
-        if package == "python":
-            other = ".".join(other.split(".")[:2])
+        other = _version(package, theirs)
         if other != version:
             has = f"{package} {other}" if other != "none" else f"no {package}"
             return f"{has}, the client {package} {version}"
@@ -73,7 +80,7 @@ def check_versions(client: Client, engine: str | None) -> None:
     """
     packages = needed_packages(engine)
     ours = own_versions(packages)
-    told: Any = client.get_versions(packages=[name for name in packages if name != "python"])
+    told: Any = client.get_versions(packages=_installed_as(packages))
     shared = {name: ours[name] for name in SHARED}
     _refuse("The scheduler", difference(shared, _packages(told["scheduler"])))
     for address, answer in sorted(told["workers"].items()):
