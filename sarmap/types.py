@@ -278,6 +278,9 @@ class MapResult:
     """Pixels that one orbit could not be read for, though another saw them."""
     computed: int | None = None
     """Blocks computed and stored by this call; 0 where a resumed map was finished before."""
+    reads: Mapping[str, int] = field(default_factory=dict)
+    """What reading took: 'requests', 'bytes', 'retries' and 'failures' (reads that failed for
+    good), of files on the web."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Further products: 'cog', 'geoparquet', 'geopackage', 'points', 'item', 'quicklook'."""
     warnings: tuple[str, ...] = ()
