@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     from sarmap.plot.maps import plot_outcomes as plot_outcomes
     from sarmap.plot.maps import plot_pair as plot_pair
     from sarmap.plot.maps import plot_probability as plot_probability
+    from sarmap.regions.forecast import plan_scan as plan_scan
+    from sarmap.regions.mosaic import open_scan as open_scan
+    from sarmap.regions.request import ScanRequest as ScanRequest
+    from sarmap.regions.scanning import scan as scan
+    from sarmap.regions.status import scan_status as scan_status
     from sarmap.types import CatalogSettings as CatalogSettings
     from sarmap.types import Detector as Detector
     from sarmap.types import MapRequest as MapRequest
@@ -59,12 +64,14 @@ _HOME = {
     "TrainingResult": "sarmap.learn.train",
     "apply_calibration": "sarmap.assess.calibration",
     "assess_map": "sarmap.assess.assessment",
+    "ScanRequest": "sarmap.regions.request",
     "fuse": "sarmap.detect.fusion",
     "load_detector": "sarmap.detect.weights",
     "make_composite": "sarmap.compose.composites",
     "make_grid": "sarmap.acquire.grid",
     "map_landslides": "sarmap.pipeline",
     "open_cube": "sarmap.acquire.cube",
+    "open_scan": "sarmap.regions.mosaic",
     "open_terrain": "sarmap.acquire.terrain",
     "plan": "sarmap.planning",
     "plot_change": "sarmap.plot.maps",
@@ -73,7 +80,10 @@ _HOME = {
     "plot_outcomes": "sarmap.plot.maps",
     "plot_pair": "sarmap.plot.maps",
     "plot_probability": "sarmap.plot.maps",
+    "plan_scan": "sarmap.regions.forecast",
     "predict": "sarmap.detect.prediction",
+    "scan": "sarmap.regions.scanning",
+    "scan_status": "sarmap.regions.status",
     "score_map": "sarmap.assess.scores",
     "search_passes": "sarmap.acquire.search",
     "train": "sarmap.learn.train",

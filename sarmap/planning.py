@@ -12,7 +12,7 @@ from sarmap.types import MapRequest, Plan
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["READ_THREADS", "make_plan", "plan"]
+__all__ = ["READ_THREADS", "make_plan", "plan", "read_bytes_of"]
 
 READ_THREADS = max(8, 2 * (os.cpu_count() or 1))
 """Dask threads: reads wait for the network, so there are more of them than cores."""
@@ -61,7 +61,7 @@ def make_plan(prepared: Prepared, assembly: Assembly) -> Plan:
         chunk=chunk,
         blocks=-(-height // chunk) * -(-width // chunk),
         tasks=count_tasks(assembly.dataset),
-        read_bytes=_read_bytes(prepared),
+        read_bytes=read_bytes_of(prepared),
         write_bytes=height * width * (4 if "slope" in assembly.dataset else 2),
         peak_memory=_peak_memory(prepared),
         memory_limit=_memory_limit(request),
@@ -73,7 +73,7 @@ def count_tasks(dataset: xr.Dataset) -> int:
     return len(dict(dataset.__dask_graph__() or {}))
 
 
-def _read_bytes(prepared: Prepared) -> int:
+def read_bytes_of(prepared: Prepared) -> int:
     """Uncompressed float32 bytes of the scenes' pixels on the grid, and of the elevation."""
     from sarmap.compose.composites import required_radar_bands
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -12,6 +12,8 @@ from sarmap.errors import RequestError
 from sarmap.types import MapRequest
 
 __all__ = ["make_request", "read_request_file"]
+
+R = TypeVar("R", bound=MapRequest)
 
 
 def read_request_file(path: str | Path) -> dict[str, Any]:
@@ -56,7 +58,7 @@ def _parse(text: str, file: Path) -> Any:
     raise RequestError(f"Request file {file.name} must end in .yaml, .yml or .toml.")
 
 
-def make_request(fields: Mapping[str, Any]) -> MapRequest:
+def make_request(fields: Mapping[str, Any], model: type[R] = MapRequest) -> R:  # type: ignore[assignment]
     """A request from names and values, with one sentence for what is wrong.
 
     >>> make_request({"area": [141.8, 42.6, 142.1, 42.9], "event": "2018-09-05T18:08Z"}).pre
@@ -66,16 +68,16 @@ def make_request(fields: Mapping[str, Any]) -> MapRequest:
         RequestError: a field is missing, unknown, or not of its kind.
     """
     try:
-        return MapRequest(**fields)
+        return model(**fields)
     except ValidationError as error:
-        raise RequestError(_sentence(error)) from error
+        raise RequestError(_sentence(error, model)) from error
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, model: type[MapRequest]) -> str:
     """The first fault of a validation, in words."""
     fault = error.errors(include_url=False, include_input=False)[0]
     name = ".".join(str(part) for part in fault["loc"][:1])
-    known = ", ".join(MapRequest.model_fields)
+    known = ", ".join(model.model_fields)
     if fault["type"] == "missing":
         return f"The request lacks {name}."
     if fault["type"] == "extra_forbidden":

@@ -19,6 +19,7 @@ from sarmap.cli.events import demo, simulate
 from sarmap.cli.learning import train, tune
 from sarmap.cli.maps import map_, plan, search
 from sarmap.cli.papers import reproduce
+from sarmap.cli.regions import scan, status
 from sarmap.errors import SarmapError
 
 __all__ = ["group", "main"]
@@ -38,7 +39,7 @@ def group(context: click.Context, debug: bool) -> None:
     context.obj = {"debug": debug}
 
 
-for command in (demo, simulate, search, plan, map_, train, tune, assess, reproduce):
+for command in (demo, simulate, search, plan, map_, scan, status, train, tune, assess, reproduce):
     group.add_command(command)
 
 

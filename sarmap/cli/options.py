@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "cluster_options",
+    "fields_from",
     "json_option",
     "opened_client",
     "products_of",
@@ -57,6 +58,11 @@ _MAP = [
     click.option("--chunk", type=int, help="Block edge in pixels. Default: planned."),
     click.option("--engine", help="auto, openvino, tensorflow or keras."),
     click.option("--precision", help="auto, f32 or bf16."),
+    click.option(
+        "--dense/--windowed",
+        default=None,
+        help="Window classifiers: all windows in one pass, or one by one. Default: as it can.",
+    ),
     click.option("--memory", help="Memory limit, such as 2.5GB. Default: what the machine has."),
     click.option("--out", help="Result store. Default: map.zarr."),
     click.option("--overwrite", is_flag=True, default=None, help="Replace an existing result."),
@@ -93,14 +99,23 @@ def request_from(flags: Mapping[str, Any]) -> MapRequest:
     Raises:
         RequestError: the file or a flag is wrong.
     """
+    fields = fields_from(flags)
+    if isinstance(fields.get("products"), str):
+        fields["products"] = products_of(fields["products"], fields.get("detector", ""))
+    return make_request(fields)
+
+
+def fields_from(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a request file with the flags given on top.
+
+    Raises:
+        RequestError: the file is wrong.
+    """
     fields: dict[str, Any] = read_request_file(flags["file"]) if flags.get("file") else {}
     given = {name: value for name, value in flags.items() if value is not None and name != "file"}
     if "event" in given and "/" in given["event"]:
         given["event"] = tuple(given["event"].split("/", 1))
-    fields |= given
-    if isinstance(fields.get("products"), str):
-        fields["products"] = products_of(fields["products"], fields.get("detector", ""))
-    return make_request(fields)
+    return fields | given
 
 
 def products_of(words: str, detector: str) -> tuple[str, ...]:

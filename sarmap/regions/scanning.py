@@ -24,7 +24,7 @@ from sarmap.regions.unit_map import Mapped, map_unit, reduced, reduction_for, re
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["ScanProgress", "ScanResult", "scan"]
+__all__ = ["ScanProgress", "ScanResult", "cores_of", "scan"]
 
 logger = logging.getLogger(__name__)
 
@@ -254,7 +254,7 @@ def _keep(
         started=before.started,
         finished=now(),
         seconds=round(before.seconds + (mapped.seconds if done else 0.0), 3),
-        cores=_cores(client),
+        cores=cores_of(client),
         pixels=result.pixels,
         computed=before.computed + round(result.pixels * share),
         blocks=result.plan.blocks,
@@ -265,7 +265,7 @@ def _keep(
     collection.write(units.all())
 
 
-def _cores(client: Client | None) -> int:
+def cores_of(client: Client | None) -> int:
     """Threads that compute."""
     from dask.system import CPU_COUNT
 

@@ -1,0 +1,222 @@
+"""What a scan will take, known before it starts: units, scenes, bytes, tasks, core-hours.
+
+Nothing is invented: hours come from units that were mapped, those of an earlier part of the same
+scan or a piece mapped for the purpose, and the plan says which; otherwise they are unknown.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sarmap.assembly import assemble
+from sarmap.errors import RequestError, SarmapError
+from sarmap.planning import make_plan, read_bytes_of
+from sarmap.regions.design import Design, Work, check_same, design, identity, survey
+from sarmap.regions.folder import Folder
+from sarmap.regions.ledger import State, read_units
+from sarmap.regions.request import ScanRequest
+from sarmap.regions.status import Rate, measured_rate
+from sarmap.regions.tracks import Decision
+from sarmap.regions.unit_map import prepared_unit
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["ScanPlan", "plan_scan"]
+
+PIECE = 2048
+"""Edge of the piece that is mapped to measure the rate, pixels."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScanPlan:
+    """What a scan will read, compute and write."""
+
+    request: ScanRequest
+    """The request this plan serves."""
+    zones: Mapping[str, int]
+    """Zone -> units in it."""
+    order: tuple[str, ...]
+    """Units in the order they are to be mapped, those without radar among them."""
+    decisions: Mapping[str, Decision]
+    """Unit -> what it is read from."""
+    orbits: Mapping[str, int]
+    """Track and passes, in words -> units that are read from it."""
+    scenes: tuple[str, ...]
+    """Ids of all scenes to be read."""
+    searches: int
+    """Searches for radar scenes this plan took."""
+    pixels: int
+    """Pixels to be mapped."""
+    pixels_done: int
+    """Of those, mapped already in `out`."""
+    blocks: int
+    """Blocks to be computed."""
+    tasks: int | None
+    """Dask tasks, as counted in the largest unit and scaled by blocks and orbits; None: none is
+    to be mapped, or its elevation was not found."""
+    unit_tasks: int
+    """Dask tasks of the largest unit: the most that a scheduler holds at a time."""
+    read_bytes: int
+    """Bytes of uncompressed pixels to be read."""
+    write_bytes: int
+    """Bytes of uncompressed pixels to be written."""
+    peak_memory: int
+    """Projected peak of the process that maps the largest unit, bytes."""
+    rate: Rate | None
+    """How fast units are mapped; None: not known."""
+    warnings: tuple[str, ...] = ()
+    """What could not be told."""
+
+    @property
+    def core_hours(self) -> float | None:
+        """Hours of one core for what is not mapped yet; None where no rate is known."""
+        if self.rate is None:
+            return None
+        left = self.pixels - self.pixels_done
+        return left / 1e6 * self.rate.core_seconds_per_megapixel / 3600
+
+    @property
+    def unmapped(self) -> dict[str, str]:
+        """Unit that cannot be mapped -> why."""
+        return {name: one.sentence for name, one in self.decisions.items() if one.sentence}
+
+
+def plan_scan(
+    request: ScanRequest, client: Client | None = None, *, calibrate: bool = False
+) -> ScanPlan:
+    """What a scan would take; asks the catalogue, reads no pixel unless told to calibrate.
+
+    Args:
+        request: what would be mapped.
+        client: a Dask client to calibrate on; None: threads of this process.
+        calibrate: map a piece of the first unit into a temporary folder, to measure the rate.
+
+    Raises:
+        RequestError: the request cannot be served as given, or another scan lies in `out`.
+        CatalogError: the catalogue cannot be reached.
+    """
+    known = survey(request)
+    folder = Folder(str(request.out))
+    record = folder.read("scan.json")
+    states: dict[str, State] = {}
+    if record is not None:
+        check_same(record, identity(known), folder.shown)
+        states = read_units(folder)
+    laid = design(known, record)
+    mapped = {name: work for name, work in known.works.items() if laid.decisions[name].takes}
+    rate = measured_rate(states, folder.shown)
+    if rate is None and calibrate and mapped:
+        rate = _calibrated(next(iter(mapped.values())), laid, client)
+    return _plan(laid, mapped, states, folder, rate)
+
+
+def _plan(
+    laid: Design,
+    mapped: Mapping[str, Work],
+    states: Mapping[str, State],
+    folder: Folder,
+    rate: Rate | None,
+) -> ScanPlan:
+    prepared = {name: prepared_unit(work, laid, folder) for name, work in mapped.items()}
+    scenes = {
+        item.id: None
+        for one in prepared.values()
+        for passes in one.passes
+        for each in passes
+        for item in each.items
+    }
+    sizes = {name: _blocks(work, laid.survey.chunk) for name, work in mapped.items()}
+    weights = {name: sizes[name] * len(laid.decisions[name].takes) for name in mapped}
+    largest = max(weights, key=lambda name: weights[name], default=None)
+    tasks, unit_tasks, memory, written = None, 0, 0, 2
+    warnings: tuple[str, ...] = ()
+    if largest is not None:
+        try:
+            assembly = assemble(prepared[largest])
+            sample = make_plan(prepared[largest], assembly)
+        except SarmapError as error:
+            warnings = (f"Tasks and memory are not known: {error}",)
+        else:
+            unit_tasks, memory = sample.tasks, sample.peak_memory
+            tasks = round(sample.tasks * sum(weights.values()) / weights[largest])
+            written = len(assembly.dataset.data_vars)
+    takes = {name: laid.decisions[name].takes for name in mapped}
+    done = sum(state.pixels for name, state in states.items() if state.status == "done")
+    works = laid.survey.works
+    return ScanPlan(
+        request=laid.survey.request,
+        zones=dict(Counter(work.unit.lattice.zone for work in works.values())),
+        order=tuple(works),
+        decisions=laid.decisions,
+        orbits=dict(Counter(_words(laid, key) for name in mapped for key in takes[name])),
+        scenes=tuple(scenes),
+        searches=laid.searches,
+        pixels=sum(work.unit.pixels for work in mapped.values()),
+        pixels_done=done,
+        blocks=sum(sizes.values()),
+        tasks=tasks,
+        unit_tasks=unit_tasks,
+        read_bytes=sum(read_bytes_of(one) for one in prepared.values()),
+        write_bytes=written * sum(work.unit.pixels for work in mapped.values()),
+        peak_memory=memory,
+        rate=rate,
+        warnings=warnings,
+    )
+
+
+def _blocks(work: Work, chunk: int) -> int:
+    rows, columns = work.unit.shape
+    return -(-rows // chunk) * -(-columns // chunk)
+
+
+def _words(laid: Design, key: str) -> str:
+    """A take in words: 'ascending 68, 2018-09-01 to 2018-09-13'."""
+    passes = laid.takes[key]
+    days = sorted(one.datetime for one in passes)
+    orbit = f"{passes.orbit_state} {passes.relative_orbit}"
+    return f"{orbit}, {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}"
+
+
+def _calibrated(work: Work, laid: Design, client: Client | None) -> Rate:
+    """The rate of a piece of one unit, mapped into a folder that is removed again."""
+    from sarmap.pipeline import map_landslides
+    from sarmap.regions.scanning import cores_of
+
+    unit = work.unit
+    rows = (unit.rows[0], min(unit.rows[0] + PIECE, unit.rows[1]))
+    columns = (unit.columns[0], min(unit.columns[0] + PIECE, unit.columns[1]))
+    piece = replace(work, unit=replace(unit, rows=rows, columns=columns))
+    with tempfile.TemporaryDirectory(prefix="sarmap-rate-") as scratch:
+        prepared = prepared_unit(piece, laid, Folder(scratch))
+        if client is not None and not _shares_disk(client):
+            raise RequestError(
+                "calibrating on a cluster needs a folder that its workers share: leave "
+                "--calibrate out, or give --out of a scan with finished units."
+            )
+        started = time.perf_counter()
+        map_landslides(prepared.request, client, prepared=prepared)
+        seconds = time.perf_counter() - started
+    pixels = piece.unit.pixels
+    return Rate(
+        pixels / seconds,
+        seconds * cores_of(client) / pixels * 1e6,
+        f"a piece of {unit.name} mapped for this plan ({pixels / 1e6:.1f} Mpx in {seconds:.1f} s, "
+        "start-up included)",
+    )
+
+
+def _shares_disk(client: Client) -> bool:
+    """True where all workers run on this machine."""
+    import socket
+
+    hosts = client.run(socket.gethostname)
+    return set(hosts.values()) == {socket.gethostname()}
