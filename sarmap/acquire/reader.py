@@ -32,7 +32,7 @@ from sarmap.acquire.signing import Signer, redact
 from sarmap.acquire.source import Source
 from sarmap.acquire.tally import count
 from sarmap.acquire.warp import READ_FAILED, resample
-from sarmap.acquire.web import ReadError
+from sarmap.acquire.web import FileChanged, ReadError
 from sarmap.errors import RequestError, SarmapError
 
 __all__ = ["SceneReader", "read_source", "why_unread"]
@@ -124,8 +124,9 @@ def read_source(
         except _IO_ERRORS as error:
             reason = redact(error.__cause__ or error)
             renew(source.href, source.reach)
+            asked = isinstance(error, ReadError) and not isinstance(error, FileChanged)
             final = isinstance(error, ReadError) and not error.again
-            if isinstance(error, ReadError) or deadline.left <= 0:
+            if asked or deadline.left <= 0:
                 break  # its requests had their tries
     level = logging.DEBUG if _failures.recent(source.href) else logging.WARNING
     logger.log(level, "Read of %s failed: %s", source.label, reason)

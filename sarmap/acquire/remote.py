@@ -20,7 +20,7 @@ from sarmap.acquire.patience import Deadline, Patience, hold_off, patience, wait
 from sarmap.acquire.reach import Reach
 from sarmap.acquire.signing import Signer
 from sarmap.acquire.tally import count
-from sarmap.acquire.web import Answer, ReadError, fetch
+from sarmap.acquire.web import Answer, FileChanged, ReadError, fetch
 
 __all__ = ["Opening", "RemoteFile", "merged"]
 
@@ -262,7 +262,7 @@ class RemoteFile:
     def _checked(self, answer: Answer) -> bytes:
         """The answer's bytes, if they are of the file that was opened."""
         if self.size and (answer.size, answer.version) != (self.size, self.version):
-            raise ReadError("the file changed while it was read", again=False)
+            raise FileChanged("the file changed while it was read", again=False)
         self.size, self.version = answer.size, answer.version
         return answer.body
 

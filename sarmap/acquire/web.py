@@ -38,6 +38,7 @@ __all__ = [
     "HOPS",
     "REDIRECTS",
     "Answer",
+    "FileChanged",
     "GuardedAdapter",
     "ReadError",
     "fetch",
@@ -76,6 +77,10 @@ class ReadError(OSError):
         """HTTP status; 0: there was none."""
         self.wait = wait
         """Seconds the server asks to be left alone."""
+
+
+class FileChanged(ReadError):
+    """The file is another one than when it was opened: open it again."""
 
 
 @dataclass(frozen=True)

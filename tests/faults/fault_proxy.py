@@ -89,6 +89,8 @@ class Fault:
     """Requests that match and are let through first."""
     times: int | None = None
     """Hits in all; None: no end."""
+    within: tuple[int, int] | None = None
+    """Only requests for a range that touches these bytes, first to last."""
     seconds: float = 1.0
     """What Retry-After says."""
     pace: float = 10.0
@@ -162,6 +164,8 @@ class FaultServer:
         for number, fault in enumerate(self.faults):
             if fault.path not in path or fault.method not in ("", method):
                 continue
+            if fault.within is not None and not _touches(asked_range, fault.within):
+                continue
             if fault.tries is not None and nth >= fault.tries:
                 continue
             self._matched[number] += 1
@@ -187,6 +191,18 @@ def _unit(*key: object) -> float:
     """
     digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
+
+
+def _touches(asked_range: str, span: Sequence[int]) -> bool:
+    """True where a Range header asks for any byte of a span.
+
+    >>> _touches("bytes=0-99", (99, 120)), _touches("bytes=0-99", (100, 120)), _touches("", (0, 1))
+    (True, False, False)
+    """
+    asked = _RANGE.match(asked_range)
+    if asked is None:
+        return False
+    return int(asked[1]) <= span[1] and (not asked[2] or int(asked[2]) >= span[0])
 
 
 @dataclass(frozen=True)
