@@ -1,0 +1,92 @@
+"""The client of a soak: map after map on one cluster of two workers, one line of JSON after each.
+
+Told by JSON on standard input: ``area``, ``event``, ``catalog``, ``detector``, ``chunk``, ``out``
+(an address with ``{}`` for the map's number) and ``blocks``. Waits for a line before the next map,
+so that the one before can be compared and removed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import psutil
+
+import sarmap
+from sarmap.errors import ClusterError, OutputError
+from sarmap.export.progress import read_progress
+
+MOST_RUNS = 50
+"""Runs in which a map must be whole."""
+
+
+def main() -> int:
+    """Soak until enough blocks are done."""
+    from distributed import Client, LocalCluster
+
+    told = json.loads(sys.stdin.readline())
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        done = number = 0
+        while done < told["blocks"]:
+            out = told["out"].format(number)
+            runs, stops = _whole(told, out, client)
+            blocks = read_progress(out).total
+            done, number = done + blocks, number + 1
+            print(json.dumps(_line(out, blocks, runs, stops)), flush=True)
+            sys.stdin.readline()
+    return 0
+
+
+def _whole(told: dict[str, Any], out: str, client: Any) -> tuple[int, list[str]]:
+    """Map until nothing is left to be done or read again; returns runs, and why they ended."""
+    stops: list[str] = []
+    for run in range(1, MOST_RUNS + 1):
+        request = sarmap.MapRequest(
+            area=tuple(told["area"]),
+            event=told["event"],
+            catalog=told["catalog"],
+            orbit="ascending",
+            detector=told["detector"],
+            chunk=told["chunk"],
+            out=out,
+            resume=True,
+        )
+        try:
+            sarmap.map_landslides(request, client=client)
+        except (OutputError, ClusterError) as error:
+            stops.append(f"{type(error).__name__}: {error}")
+            continue
+        progress = read_progress(out)
+        if progress.complete:
+            return run, stops
+        stops.append(f"{progress.failed} blocks held unread pixels")
+    raise SystemExit(f"{out} is not whole after {MOST_RUNS} runs: {stops}")
+
+
+def _line(out: str, blocks: int, runs: int, stops: list[str]) -> dict[str, Any]:
+    """What this process and its workers hold now."""
+    me = psutil.Process()
+    workers = []
+    for child in me.children(recursive=True):
+        try:
+            if "spawn_main" in " ".join(child.cmdline()):
+                workers.append((child.memory_info().rss, child.num_fds()))
+        except psutil.Error:
+            continue
+    return {
+        "out": out,
+        "blocks": blocks,
+        "runs": runs,
+        "stops": stops,
+        "rss": me.memory_info().rss,
+        "files": me.num_fds(),
+        "workers": workers,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
