@@ -82,7 +82,7 @@ class _State:
     virtual: Mapping[str, Any]
     delay: float = 0.0
     fail: float = 0.0
-    chance: random.Random = field(default_factory=lambda: random.Random(0))
+    chance: random.Random = field(default_factory=lambda: random.Random(1))
     counts: dict[str, int] = field(default_factory=lambda: {"requests": 0, "bytes": 0, "failed": 0})
     opened: dict[str, Any] = field(default_factory=dict)
 
@@ -187,7 +187,7 @@ async def _control(request: Any, state: _State) -> Any:
     if request.match_info["word"] == "reset":
         state.delay = float(request.query.get("delay", 0))
         state.fail = float(request.query.get("fail", 0))
-        state.chance.seed(0)
+        state.chance.seed(1)
         state.counts = dict.fromkeys(state.counts, 0)
     return web.json_response(state.counts)
 

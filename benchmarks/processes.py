@@ -72,8 +72,7 @@ def run_task(
     seconds = time.perf_counter() - started
     lines = [line for line in said.splitlines() if line.startswith(MARK)]
     if child.returncode or not lines:
-        last = (complained.strip().splitlines() or ["it said nothing"])[-1]
-        raise TaskFailed(f"{task} failed: {_without_paths(last)}")
+        raise TaskFailed(f"{task} failed: {_without_paths(_cause(complained))}")
     answer: dict[str, Any] = json.loads(lines[-1][len(MARK) :])
     answer["process_seconds"] = seconds
     answer["peak_memory"] = max(answer.get("peak_memory", 0), sampled)
@@ -85,6 +84,13 @@ def _environment() -> dict[str, str]:
     hosts = [host for host in os.environ.get("NO_PROXY", "").split(",") if host]
     direct = ",".join([*hosts, "127.0.0.1", "localhost"])
     return {**os.environ, "NO_PROXY": direct, "no_proxy": direct, "PYTHONHASHSEED": "0"}
+
+
+def _cause(complained: str) -> str:
+    """The error of a traceback, or the last line said."""
+    lines = complained.strip().splitlines() or ["it said nothing"]
+    errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    return (errors or lines)[-1]
 
 
 def _without_paths(text: str) -> str:

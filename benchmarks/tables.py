@@ -48,7 +48,8 @@ def table(record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _cells(row: Mapping[str, Any], columns: Sequence[Any], floors: bool) -> list[str]:
     if row["failed"]:
-        return [row["label"], f"failed: {row['failed']}", *[""] * (len(columns) - 1 + floors)]
+        failed = [f"{row['label']} - failed: {row['failed']}"]
+        return [*failed, *[""] * (len(columns) + floors)]
     cells = [row["label"], *(figure(row["metrics"].get(c["key"]), c) for c in columns)]
     if floors:
         cells.append(_ratio(row))
