@@ -32,7 +32,7 @@ import struct
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -141,6 +141,8 @@ class FaultServer:
     """Root of the server whose answers are passed on."""
     url: str = ""
     """Root of this server; set while it runs."""
+    guard: Callable[[str], object] = lambda _query: True
+    """From a request's query to whether the storage opens to it; 403 where it does not."""
     keep: int = 100_000
     """Requests remembered."""
     seen: list[Seen] = field(default_factory=list)
@@ -230,6 +232,8 @@ class _App:
             return await self._control(request)
         server = self.server
         fault = server.draw(request.method, request.path, request.headers.get("Range", ""))
+        if not server.guard(request.query_string):
+            fault = Fault("403")
         server.counts["requests"] += 1
         if fault:
             server.counts[fault.kind] += 1
