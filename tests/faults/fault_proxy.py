@@ -143,6 +143,8 @@ class FaultServer:
     """Root of this server; set while it runs."""
     guard: Callable[[str], object] = lambda _query: True
     """From a request's query to whether the storage opens to it; 403 where it does not."""
+    rewrite: Callable[[str, bytes], bytes] = lambda _path, body: body
+    """From a path and the JSON that the upstream server answered to what is answered instead."""
     keep: int = 100_000
     """Requests remembered."""
     seen: list[Seen] = field(default_factory=list)
@@ -321,6 +323,7 @@ class _App:
             }
             if "json" in headers.get("Content-Type", ""):
                 body = body.replace(upstream.encode(), self.server.url.rstrip("/").encode())
+                body = self.server.rewrite(request.path, body)
             return _Answer(answer.status, headers, body, 0, len(body))
 
     async def _send(
