@@ -129,7 +129,8 @@ def find_clips(labels: Labels, rule: ClipRule, covers: LandCover | None = None) 
         others.append(_other_points(mask, inner, window_rows, window_columns, rule))
     rng = np.random.default_rng([rule.seed, 25])
     y, x = _inside(_per_polygon(np.concatenate(slides), rule, rng), half, rows, columns)
-    oy, ox = _inside(np.concatenate(others), half, rows, columns)
+    # in the scene's order, not the windows', so that the same ones are drawn
+    oy, ox = _inside(np.unique(np.concatenate(others), axis=0), half, rows, columns)
     if not len(y) or not len(oy):
         lacking = "landslides" if not len(y) else "other land"
         raise RequestError(

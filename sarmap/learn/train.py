@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import platform
 import shutil
@@ -272,6 +273,8 @@ def _check_backend() -> None:
         raise RequestError(
             "Training needs TensorFlow, which is not installed here: pip install tensorflow."
         ) from error
+    # one network after another is no mistake, which TensorFlow would warn of
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     backend = keras.config.backend()
     if backend not in ("tensorflow", "jax"):
         raise RequestError(
