@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -177,11 +178,13 @@ def _start(asked: Any, stack: ExitStack) -> Any:
         stack.callback(_leave, cluster, asked)
     except (RequestError, ClusterError):
         raise
-    except TypeError as error:
-        raise RequestError(
-            f"The options of the {asked.type} cluster do not fit its constructor: {error}."
-        ) from error
     except Exception as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unknown is not None:
+            raise RequestError(
+                f"The {asked.type} cluster does not know the option {unknown[1]!r}: name its "
+                "options as its library's documentation does."
+            ) from error
         raise ClusterError(
             f"The {asked.type} cluster could not be started ({type(error).__name__}): run "
             "`sarmap --debug ...` to see what its library says."
