@@ -5,8 +5,10 @@ Needs the standard library alone, so that tasks of other environments (`peers`) 
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,14 @@ def peak_memory() -> int:
     return int(largest if sys.platform == "darwin" else largest * 1024)
 
 
+def end_with_parent() -> None:
+    """Linux: have the kernel end this process with its parent (prctl, PR_SET_PDEATHSIG = 1)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 def main() -> None:
+    end_with_parent()
     job = json.loads(sys.stdin.read())
     module, _, function = job["task"].partition(":")
     task = getattr(importlib.import_module(f"benchmarks.tasks.{module}"), function)

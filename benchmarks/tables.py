@@ -8,15 +8,15 @@ from typing import Any
 __all__ = ["machine_line", "markdown", "render"]
 
 
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; text left, all else right.
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """A Markdown table; the first `left` columns are text, all others figures.
 
     >>> print(markdown(["what", "s"], [["a|b", "1.0"]]))
     | what | s |
     | --- | ---: |
     | a\\|b | 1.0 |
     """
-    marks = ["---", *["---:"] * (len(headings) - 1)]
+    marks = [*["---"] * left, *["---:"] * (len(headings) - left)]
     lines = [_line(headings), _line(marks), *(_line(row) for row in rows)]
     return "\n".join(lines)
 

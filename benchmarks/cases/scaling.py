@@ -30,11 +30,10 @@ def shape_of(extent: tuple[int, int], times: int) -> tuple[int, int]:
 
 def _configure(context: Context) -> Sequence[Configuration]:
     sizes = context.sizes or ((1, 2) if context.quick else (1, 4, 16))
-    graphs = (1, 4) if context.quick else GRAPHS
     return [
         *_maps(context, sizes),
-        *_graphs(context, graphs),
-        *_workers(context, 1 if context.quick else 4),
+        *_graphs(context, (4,) if context.quick else GRAPHS),
+        *_workers(context, *((1, (2,)) if context.quick else (4, (1, 2)))),
     ]
 
 
@@ -73,16 +72,16 @@ def _graphs(context: Context, sizes: Sequence[int]) -> Iterable[Configuration]:
         )
 
 
-def _workers(context: Context, times: int) -> Iterable[Configuration]:
-    place = _place(context, times, times)
-    for workers in (1, 2):
+def _workers(context: Context, times: int, counts: Sequence[int]) -> Iterable[Configuration]:
+    place = {**_place(context, times, times), "crop": _common(context.extent)}
+    for workers in counts:
         yield Configuration(
             f"{workers} worker{'s' * (workers > 1)} of 1 thread, {times} x the extent",
             "mapping:run",
             {**place, **NETWORK, "scheduler": "distributed", "workers": workers, "tree": True},
             "workers of a local cluster (memory of all processes)",
             repeats=1,
-            family="workers",
+            family="area",
         )
 
 

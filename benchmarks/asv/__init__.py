@@ -1,0 +1,1 @@
+"""Small benchmarks that guard against regressions: run by asv, see `benchmarks/README.md`."""
