@@ -122,7 +122,12 @@ def load(request: MapRequest) -> Detector:
     if callable(request.detector):
         own: Detector = request.detector
         return own
-    return load_detector(request.detector, engine=request.engine, precision=request.precision)
+    return load_detector(
+        request.detector,
+        engine=request.engine,
+        precision=request.precision,
+        dense=request.dense,
+    )
 
 
 def _warm(detector: Detector) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["identity_of", "reach_of"]
 
-_ENGINES = ("openvino", "tensorflow")
+_ENGINES = ("openvino", "tensorflow", "keras")
 """Engines whose package decides bits of the answer."""
 
 
@@ -34,7 +34,7 @@ def identity_of(prepared: Prepared) -> dict[str, Any]:
         "optical scenes": [item.id for orbit in passes for item in orbit.optical],
         "elevation": [prepared.catalog.dem_collection, prepared.catalog.dem_asset],
         "bands": list(spec.bands),
-        "detector": dict(spec.attributes),
+        "detector": {k: v for k, v in spec.attributes.items() if k != "engine_reason"},
         "engine": [engine, str(getattr(prepared.detector, "precision", "own")), _version(engine)],
         "overlap": prepared.request.overlap,
         "chunk": prepared.chunk,

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import BoundedSemaphore
+from typing import cast
 
 import numpy as np
 from dask.system import CPU_COUNT
@@ -26,7 +27,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from sarmap.detect.normalise import normalise_tiles, standardise
-from sarmap.detect.protocol import DetectorSpec, FixedStatistics
+from sarmap.detect.protocol import DetectorSpec, FixedStatistics, Sweeping
 from sarmap.detect.windows import Block, BlockedAxis, TileAxis, blend_weights, reflect
 from sarmap.errors import RequestError
 from sarmap.types import Detector, Observation
@@ -211,11 +212,39 @@ def _windows(pixels: Pixels, measured: Mask, job: _Job) -> Pixels:
     wanted = _touched(
         measured, np.arange(bottom - top) * stride, np.arange(right - left) * stride, edge
     )
-    answers = _answers(_tiles(pixels, edge, stride), wanted, job, ())
+    if job.spec.dense:
+        answers = _swept(pixels, wanted, (top, left), job)
+    else:
+        answers = _answers(_tiles(pixels, edge, stride), wanted, job, ())
     down = job.rows.nearest(np.arange(job.y.start, job.y.stop)) - top
     along = job.columns.nearest(np.arange(job.x.start, job.x.stop)) - left
     nearest: Pixels = answers[down][:, along]
     return nearest
+
+
+def _swept(pixels: Pixels, wanted: Mask, corner: tuple[int, int], job: _Job) -> Pixels:
+    """Answers of all `wanted` windows from passes over whole patches, NaN for the others.
+
+    Patches lie on one grid of the scene, so that a window has the same place in its patch, and its
+    answer the same bits, in every block; what a patch has beyond the block is 0 and in no window.
+    """
+    edge, stride, across = job.spec.tile, job.rows.stride, job.spec.dense
+    above = (corner[0] - job.rows.anchor) % across
+    beside = (corner[1] - job.columns.anchor) % across
+    down = -(-(above + wanted.shape[0]) // across)
+    along = -(-(beside + wanted.shape[1]) // across)
+    own = slice(above, above + wanted.shape[0]), slice(beside, beside + wanted.shape[1])
+    asked = np.zeros((down * across, along * across), np.bool_)
+    asked[own] = wanted
+    patches = np.logical_or.reduce(asked.reshape(down, across, along, across), axis=(1, 3))
+    height, width = ((windows - 1) * stride + edge for windows in asked.shape)
+    padded = np.zeros((height, width, pixels.shape[-1]), np.float32)
+    top, left = above * stride, beside * stride
+    padded[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+    view = _tiles(padded, (across - 1) * stride + edge, across * stride)
+    answers = _answers(view, patches, job, (across, across)).transpose(0, 2, 1, 3)
+    found: Pixels = answers.reshape(asked.shape)[own]
+    return np.where(wanted, found, np.float32(np.nan))
 
 
 def _segments(pixels: Pixels, answerable: Mask, job: _Job) -> Pixels:
@@ -303,7 +332,7 @@ def _answers(view: Pixels, wanted: Mask, job: _Job, shape: tuple[int, ...]) -> P
         if not isinstance(job.spec.normalisation, FixedStatistics):
             normalise_tiles(tiles, job.spec.normalisation)
         given = _ask(tiles, job)
-        if shape and job.spec.halo:
+        if job.spec.kind == "segment" and job.spec.halo:
             given = given[:, job.spec.halo : -job.spec.halo, job.spec.halo : -job.spec.halo]
         answers[down[part], along[part]] = given
     return answers
@@ -311,7 +340,7 @@ def _answers(view: Pixels, wanted: Mask, job: _Job, shape: tuple[int, ...]) -> P
 
 def _parts(count: int, tile_bytes: int, job: _Job) -> Iterator[slice]:
     """Slices of `count` tiles that each fit into one call."""
-    step = max(1, _CALL_BYTES[job.spec.kind] // tile_bytes)
+    step = max(1, _CALL_BYTES["segment" if job.spec.dense else job.spec.kind] // tile_bytes)
     if step > _WHOLE_BATCHES:
         step -= step % _WHOLE_BATCHES
     return (slice(start, start + step) for start in range(0, count, step))
@@ -323,8 +352,12 @@ def _ask(tiles: Pixels, job: _Job) -> Pixels:
     Raises `RequestError`.
     """
     spec = job.spec
-    expected = tiles.shape[:1] if spec.kind == "window" else tiles.shape[:3]
-    answer = np.asarray(job.detector(tiles), np.float32)
+    if spec.dense:
+        expected: tuple[int, ...] = (len(tiles), spec.dense, spec.dense)
+        answer = np.asarray(cast(Sweeping, job.detector).sweep(tiles), np.float32)
+    else:
+        expected = tiles.shape[:1] if spec.kind == "window" else tiles.shape[:3]
+        answer = np.asarray(job.detector(tiles), np.float32)
     if answer.shape != expected:
         raise RequestError(
             f"detector {spec.name} answered shape {answer.shape} to tiles of shape {tiles.shape} "

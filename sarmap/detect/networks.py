@@ -16,7 +16,7 @@ from sarmap.errors import WeightsError
 
 __all__ = ["NETWORKS", "build_network", "get_arrays", "landslide_answer", "set_arrays"]
 
-NETWORKS = ("attention-unet", "plain-unet", "dropout-unet", "cnn")
+NETWORKS = ("attention-unet", "plain-unet", "dropout-unet", "cnn", "cnn-dense")
 """Names a manifest may give as its network."""
 
 
@@ -30,7 +30,7 @@ def build_network(name: str, bands: int, arguments: Mapping[str, Any]) -> Any:
     bands
         Number of input bands.
     arguments
-        Keyword arguments of `build_attention_unet` or `build_cnn`.
+        Keyword arguments of `build_attention_unet`, `build_cnn` or `build_dense_cnn`.
 
     Raises
     ------
@@ -39,12 +39,15 @@ def build_network(name: str, bands: int, arguments: Mapping[str, Any]) -> Any:
     """
     from sarmap.detect.attention_unet import build_attention_unet
     from sarmap.detect.cnn import build_cnn
+    from sarmap.detect.dense_cnn import build_dense_cnn
 
     if name not in NETWORKS:
         raise WeightsError(f"Network {name!r} is none of {', '.join(NETWORKS)}: mend the manifest.")
     try:
         if name == "cnn":
             return build_cnn(bands, **arguments)
+        if name == "cnn-dense":
+            return build_dense_cnn(bands, **arguments)
         variant: Any = name.removesuffix("-unet")
         return build_attention_unet(bands, variant=variant, **arguments)
     except (TypeError, ValueError) as error:

@@ -15,6 +15,8 @@ attribute           meaning                                    default
 ``stride``          step from tile to tile, pixels             the tile (``window``: 2)
 ``halo``            context around a tile, pixels              0
 ``network_size``    edge the network resamples a tile to       the tile with its halo
+``dense``           windows along each edge of a patch that    0: the detector knows no such call
+                    ``sweep`` answers in one call
 ``name``            short name for messages and attributes     the function's or the class's name
 ``provenance``      what made it: weights, sha256, engine ...  nothing
 ==================  =========================================  ====================================
@@ -25,6 +27,9 @@ What a detector is called with, by kind:
   which the inner ``tile x tile`` pixels are kept. Normalised, never NaN.
 - ``window``: float32 ``[n, tile, tile, band]``, normalised, never NaN, **not** resampled: a network
   of another input size resamples in its own graph. Answers ``[n]``.
+  With ``dense``, a number ``w``, it has another call, ``sweep``: float32 ``[n, e, e, band]`` with
+  ``e = (w - 1) * stride + tile``, to the answers ``[n, w, w]`` of all windows in each patch, the
+  same as one by one. It needs fixed statistics: a tile's own would differ from window to window.
 - ``pixel``: float32 ``[1, y + 2 * halo, x + 2 * halo, band]``, a whole block of any shape with the
   halo it looks across; NaN where nothing was measured. Answers ``[1, y + 2 * halo, x + 2 * halo]``;
   the answer at a pixel may depend on nothing farther away than the halo.
@@ -41,12 +46,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, Protocol, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 from sarmap.types import Detector, Kind, Scaling
 
-__all__ = ["DetectorSpec", "FixedStatistics", "describe"]
+__all__ = ["DetectorSpec", "FixedStatistics", "Sweeping", "describe"]
 
 Normalisation = Literal["tile-minmax", "none"]
 
@@ -63,6 +71,14 @@ class FixedStatistics:
     """Subtracted, in the units of each band; what a missing pixel is filled with."""
     scale: tuple[float, ...]
     """Divided by, in the units of each band; positive."""
+
+
+class Sweeping(Protocol):
+    """A window detector with `dense`: it answers all windows of a patch in one call."""
+
+    def sweep(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [n, edge, edge, band] to probability [n, dense, dense]."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -87,6 +103,8 @@ class DetectorSpec:
     """Context given around a tile or block, and cropped from the answer, pixels."""
     network_size: int
     """Edge of the network's own input, pixels; the detector resamples to it."""
+    dense: int = 0
+    """Windows along each edge of a patch that the detector's `sweep` answers at once; 0: none."""
     provenance: Mapping[str, str | int | float] = field(default_factory=dict)
     """What made it (weights, sha256, engine, precision ...), for the result's attributes."""
 
@@ -153,9 +171,12 @@ def describe(detector: Detector) -> DetectorSpec:
         ),
         halo=halo,
         network_size=_whole(detector, name, "network_size", _seen(kind, tile, halo), least=1),
+        dense=_whole(detector, name, "dense", 0, least=0),
         provenance=dict(getattr(detector, "provenance", None) or {}),
     )
     _check_together(spec)
+    if spec.dense:
+        _check_dense(spec, detector)
     return spec
 
 
@@ -224,6 +245,21 @@ def _checked_statistics(
     if not all(map(math.isfinite, (*offset, *scale))) or min(scale) <= 0:
         raise RequestError(f"detector {name} needs finite offsets and positive scales: {value}")
     return FixedStatistics(offset, scale)
+
+
+def _check_dense(spec: DetectorSpec, detector: Any) -> None:
+    """Refuse a detector that cannot answer all windows of a patch, though it says so."""
+    if spec.kind != "window" or not isinstance(spec.normalisation, FixedStatistics):
+        raise RequestError(
+            f"detector {spec.name} has dense {spec.dense}, which is for windows of fixed "
+            f"statistics, and is of kind {spec.kind} with normalisation "
+            f"{normalisation_text(spec)}; leave dense at 0"
+        )
+    if not callable(getattr(detector, "sweep", None)):
+        raise RequestError(
+            f"detector {spec.name} has dense {spec.dense} and no sweep(patches); give it one, or "
+            "leave dense at 0"
+        )
 
 
 def _check_together(spec: DetectorSpec) -> None:

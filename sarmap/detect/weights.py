@@ -28,6 +28,10 @@ __all__ = ["NetworkDetector", "detector_names", "load_detector"]
 DATA = Path(__file__).parent / "data"
 ALIASES = {"cnn": "cnn-baa"}
 LOG_RATIO = "log-ratio"
+SWEEPING = ("cnn-dense",)
+"""Networks that can answer all windows of a patch in one pass."""
+SWEEP = 128
+"""Windows along each edge of a patch: its activations stay in a core's share of the cache."""
 log = logging.getLogger(__name__)
 
 
@@ -35,7 +39,13 @@ class NetworkDetector:
     """A network with its weights, ready to answer tiles (`sarmap.types.Detector`)."""
 
     def __init__(
-        self, manifest: Manifest, folder: Path | None, source: str, engine: str, precision: str
+        self,
+        manifest: Manifest,
+        folder: Path | None,
+        source: str,
+        engine: str,
+        precision: str,
+        dense: bool = False,
     ) -> None:
         self.manifest = manifest
         self.name = manifest.name
@@ -51,10 +61,11 @@ class NetworkDetector:
         self.sha256 = manifest.sha256
         self.engine = engine
         self.precision = precision
+        self.dense = SWEEP if dense else 0
         self.reason = ""
         self._folder = folder
         self._source = source
-        self._engine: Engine | None = None
+        self._engines: dict[int, Engine] = {}
         self._lock = threading.Lock()
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -70,15 +81,28 @@ class NetworkDetector:
                 f"Detector {self.name} takes tiles of shape [n, "
                 f"{', '.join(map(str, self.manifest.input_shape))}], not {list(tiles.shape)}."
             )
-        return self.prepare()(tiles)
+        return self._start(0)(tiles)
+
+    def sweep(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
+        """All windows of patches at once, for networks that can (`sarmap.detect.dense_cnn`).
+
+        float32 [n, edge, edge, band] with ``edge = (dense - 1) * stride + tile``, normalised, to
+        probability [n, dense, dense].
+        """
+        return self._start(self.dense)(patches)
 
     def prepare(self) -> Engine:
         """Start the engine now rather than at the first call, and give it; later calls reuse it."""
+        return self._start(self.dense)
+
+    def _start(self, dense: int) -> Engine:
+        """The engine of single tiles (0), or of patches of so many windows along each edge."""
         with self._lock:
-            if self._engine is None:
+            if dense not in self._engines:
                 folder = self._find_weights()
-                self._engine = make_engine(self.manifest, folder, self.engine, self.precision)
-            return self._engine
+                manifest = _of_patches(self.manifest, dense) if dense else self.manifest
+                self._engines[dense] = make_engine(manifest, folder, self.engine, self.precision)
+            return self._engines[dense]
 
     def find_weights(self) -> None:
         """Find (or fetch) and check the weights now rather than at the first call.
@@ -114,14 +138,15 @@ class NetworkDetector:
             "engine": self.engine,
             "precision": self.precision,
             **({"engine_reason": self.reason} if self.reason else {}),
+            **({"windows_in_one_pass": 1} if self.dense else {}),
         }
 
-    def __reduce__(self) -> tuple[Any, tuple[str, str, str, str]]:
+    def __reduce__(self) -> tuple[Any, tuple[str, str, str, str, bool]]:
         record = self.manifest.model_dump_json(exclude=_STAY_BEHIND, exclude_defaults=True)
-        return _reload, (self._source, record, self.engine, self.precision)
+        return _reload, (self._source, record, self.engine, self.precision, self.dense > 0)
 
     def __dask_tokenize__(self) -> tuple[str, ...]:
-        return (type(self).__name__, self.sha256, self.engine, self.precision)
+        return (type(self).__name__, self.sha256, self.engine, self.precision, str(self.dense))
 
     def __repr__(self) -> str:
         return (
@@ -131,7 +156,11 @@ class NetworkDetector:
 
 
 def load_detector(
-    name_or_path: str | Path, *, engine: str = "auto", precision: str = "auto"
+    name_or_path: str | Path,
+    *,
+    engine: str = "auto",
+    precision: str = "auto",
+    dense: bool | None = None,
 ) -> Detector:
     """Load a detector by its name, or from a user's own weights.
 
@@ -145,7 +174,11 @@ def load_detector(
         'auto' (Keras where there is a GPU and a backend that reaches it, else OpenVINO),
         'openvino', 'tensorflow' or 'keras' (on whatever backend Keras runs on).
     precision
-        'auto' (bf16 where the processor has it natively, else f32), 'f32' or 'bf16'.
+        'auto' (bf16 where the device has it natively, else f32), 'f32' or 'bf16'.
+    dense
+        Window classifiers only. True: one convolutional pass gives the answers of all windows at
+        once, equal to the windows' own to 1e-5; for networks without resampling or padding inside
+        the window (``cnn-dense``). False: window by window. None: as the network can.
 
     Raises
     ------
@@ -174,7 +207,8 @@ def load_detector(
         path, source = _find(name_or_path)
         manifest, folder = read_manifest(path), path.parent
         _check_digest(manifest, folder)
-    network = NetworkDetector(manifest, folder, source, choice.engine, choice.precision)
+    dense = _can_sweep(manifest) if dense is None else _may_sweep(manifest, dense)
+    network = NetworkDetector(manifest, folder, source, choice.engine, choice.precision, dense)
     network.reason = choice.reason
     return network
 
@@ -190,19 +224,52 @@ _STAY_BEHIND = {"training", "scores", "licence", "card"}
 _RELOAD = threading.Lock()
 
 
-def _reload(source: str, record: str, engine: str, precision: str) -> NetworkDetector:
+def _can_sweep(manifest: Manifest) -> bool:
+    """True for a network that can answer all windows of a patch in one pass."""
+    fixed = isinstance(manifest.normalisation, dict)
+    return manifest.network in SWEEPING and manifest.kind == "window" and fixed
+
+
+def _may_sweep(manifest: Manifest, dense: bool) -> bool:
+    """`dense` as asked; refused where the network cannot do it."""
+    if dense and not _can_sweep(manifest):
+        raise RequestError(
+            f"Detector {manifest.name} cannot answer all windows in one pass: that takes a network "
+            f"without resampling or padding inside the window ({', '.join(SWEEPING)}) and fixed "
+            "normalisation; leave dense out, or use detector 'cnn-dense'."
+        )
+    return dense
+
+
+def _of_patches(manifest: Manifest, dense: int) -> Manifest:
+    """The manifest of the same weights as a network of patches of `dense` windows along an edge."""
+    arguments = {
+        "clip": manifest.tile,
+        **manifest.arguments,
+        "every": manifest.stride,
+        "windows": dense,
+    }
+    tile = (dense - 1) * manifest.stride + manifest.tile
+    return manifest.model_copy(update={"arguments": arguments, "tile": tile, "kind": "segment"})
+
+
+def _reload(
+    source: str, record: str, engine: str, precision: str, dense: bool = False
+) -> NetworkDetector:
     """Unpickle a handle; all copies in one process share one detector.
 
     Dask's scheduler unpickles graphs too, and needs no weights: nothing is read here.
     """
     with _RELOAD:  # the cache alone would let two threads make one each
-        return _reload_once(source, record, engine, precision)
+        return _reload_once(source, record, engine, precision, dense)
 
 
 @lru_cache(maxsize=8)
-def _reload_once(source: str, record: str, engine: str, precision: str) -> NetworkDetector:
+def _reload_once(
+    source: str, record: str, engine: str, precision: str, dense: bool
+) -> NetworkDetector:
     manifest = Manifest.model_validate_json(record)
-    return NetworkDetector(manifest, None, source, engine, precision)
+    return NetworkDetector(manifest, None, source, engine, precision, dense)
 
 
 def _same_weights(source: str, asked: Manifest) -> Path:

@@ -96,6 +96,17 @@ class TileAxis:
         beyond_first = 2 * pixel - (2 * self.first + self.tile - 1)
         return np.clip(-((self.stride - beyond_first) // (2 * self.stride)), 0, self.count - 1)
 
+    @property
+    def anchor(self) -> int:
+        """Where patches of windows begin: the window that pixel 0 would take, were there any.
+
+        Counted from there, blocks that are a multiple of a patch take whole patches.
+
+        >>> TileAxis("window", size=100, tile=25, stride=2).anchor
+        -6
+        """
+        return -((self.stride + 2 * self.first + self.tile - 1) // (2 * self.stride))
+
     def tiles(self, start: int, stop: int) -> tuple[int, int]:
         """Tiles (half-open range) that the pixels ``[start, stop)`` take their answer from."""
         if self.kind == "window":

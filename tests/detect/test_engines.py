@@ -275,7 +275,7 @@ def test_keras_answers_alike_on_every_backend(backend, tmp_path):
         "import sys, numpy as np; from sarmap.detect.weights import load_detector;"
         "d = load_detector('cnn', engine='keras', precision='f32');"
         f"np.save({str(tmp_path / 'answers.npy')!r}, d(np.load({str(tmp_path / 'tiles.npy')!r})));"
-        "print(d._engine.backend, 'tensorflow' in sys.modules)"
+        "print(d.prepare().backend, 'tensorflow' in sys.modules)"
     )
     environment = {**os.environ, "KERAS_BACKEND": backend}
     done = subprocess.run(
