@@ -108,7 +108,7 @@ def _security(asked: Address) -> Any:
         missing = asked.tls.missing()
         if missing:
             raise RequestError(f"The file of tls.{missing} is not there: check its path.")
-        return _certified(asked.tls)
+        return _usable(_certified(asked.tls))
     if not secured:
         return None
     configured: Any = Security(require_encryption=True)
@@ -117,7 +117,19 @@ def _security(asked: Address) -> Any:
             "A tls:// scheduler needs certificates: give --cluster a YAML file with `tls:` "
             "(ca_file, cert, key), or set distributed.comm.tls in Dask's configuration."
         )
-    return configured
+    return _usable(configured)
+
+
+def _usable(security: Any) -> Any:
+    """Certificates that can be read as such."""
+    try:
+        security.get_connection_args("client")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise RequestError(
+            f"The certificates for TLS cannot be used ({type(error).__name__}): check that "
+            "tls.ca_file, tls.cert and tls.key are PEM files that belong together."
+        ) from error
+    return security
 
 
 def _certified(tls: Tls) -> Any:
@@ -255,8 +267,11 @@ def _kubernetes(asked: Kubernetes) -> Any:
 def _jobs(asked: Jobs) -> Any:
     library = _needed("dask_jobqueue", "dask-jobqueue", "jobqueue")
     make = library.SLURMCluster if asked.type == "slurm" else library.PBSCluster
-    scheduler = {"dashboard_address": "127.0.0.1:8787", **_part(asked, "scheduler_options")}
-    return make(**{**asked.options, "scheduler_options": scheduler})
+    words = list(asked.options.get("worker_extra_args") or ())
+    if not any("dashboard" in word for word in words):
+        words.append("--no-dashboard")
+    changed = {"scheduler_options": _scheduler_options(asked), "worker_extra_args": words}
+    return make(**{**asked.options, **changed})
 
 
 def _coiled(asked: Coiled) -> Any:
@@ -270,13 +285,15 @@ def _ssh(asked: Ssh) -> Any:
     _needed("asyncssh", "asyncssh", "ssh")
     from distributed import SSHCluster
 
-    scheduler = {"dashboard_address": "127.0.0.1:8787", **_part(asked, "scheduler_options")}
-    return SSHCluster(list(asked.hosts), **{**asked.options, "scheduler_options": scheduler})
+    workers = {"dashboard": False, **(asked.options.get("worker_options") or {})}
+    changed = {"scheduler_options": _scheduler_options(asked), "worker_options": workers}
+    return SSHCluster(list(asked.hosts), **{**asked.options, **changed})
 
 
-def _part(asked: Any, name: str) -> Mapping[str, Any]:
-    """A mapping below `options`, empty where it is not given."""
-    return asked.options.get(name) or {}
+def _scheduler_options(asked: Any) -> Mapping[str, Any]:
+    """As asked, with the dashboard on loopback unless asked otherwise."""
+    given = asked.options.get("scheduler_options") or {}
+    return {"dashboard_address": "127.0.0.1:8787", **given}
 
 
 _BUILDERS: Mapping[type, Callable[[Any], Any]] = {
