@@ -84,7 +84,7 @@ def test_shipped_weights_say_all_that_prediction_needs(name):
 
 def test_shipped_weights_are_float16_and_small():
     files = list(DATA.glob("*.npz"))
-    assert len(files) == 4
+    assert len(files) == 5
     assert sum(file.stat().st_size for file in files) < 20e6
     assert all(array.dtype == np.float16 for file in files for array in read_arrays(file).values())
 
@@ -92,7 +92,15 @@ def test_shipped_weights_are_float16_and_small():
 def test_the_names_are_listed_when_one_is_unknown():
     with pytest.raises(WeightsError) as caught:
         load_detector("attention-net")
-    for name in ("attention-unet", "cnn", "cnn-baa", "cnn-bah", "cnn-bas", "log-ratio"):
+    for name in (
+        "attention-unet",
+        "cnn",
+        "cnn-baa",
+        "cnn-bah",
+        "cnn-bas",
+        "cnn-dense",
+        "log-ratio",
+    ):
         assert name in str(caught.value)
         assert name in detector_names()
 
