@@ -12,6 +12,10 @@ cd "$(dirname "$0")/.."
 # Only sarmap is installed anew for each revision; its dependencies are this environment's.
 ASV_PYTHONPATH=$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 export ASV_PYTHONPATH
+if [ -d "$ASV_PYTHONPATH/sarmap" ]; then
+  echo "install sarmap editable here (pip install -e .): a plain install would hide both revisions" >&2
+  exit 2
+fi
 python -m asv machine --yes --machine compare > "$out/machine.txt"
 
 failed=0
