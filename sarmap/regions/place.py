@@ -107,7 +107,7 @@ def _across(area: Any) -> list[BaseGeometry] | None:
     if whole is None or whole.is_empty or not np.isfinite(whole.bounds).all():
         return None
     west, south, east, north = whole.bounds
-    if not (-90 <= south < north <= 90) or east - west >= 360 or max(abs(west), abs(east)) > 540:
+    if not (-90 <= south < north <= 90) or east - west > 360 or max(abs(west), abs(east)) > 540:
         return None
     whole = on_globe(whole)
     sides = [shapely.box(-180, -90, 0, 90), shapely.box(0, -90, 180, 90)]
@@ -144,6 +144,8 @@ def _unwrapped(area: Any) -> BaseGeometry | None:
     box = _numbers(area)
     if box is not None:
         west, south, east, north = box
+        if south >= north:
+            return None
         return shapely.box(west, south, east + 360 if east < west else east, north)
     try:
         found = _geometries(area)

@@ -1,0 +1,54 @@
+"""What tests of regions share: events that lie across borders, and scans of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sarmap
+
+
+@pytest.fixture(scope="session")
+def border_event(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A simulated event on the meridian between UTM zones 53 and 54; its files are in zone 54."""
+    from sarmap.simulate.event import simulate_event
+
+    folder = tmp_path_factory.mktemp("events") / "border"
+    return simulate_event(
+        folder, seed=5, rows=288, columns=384, earlier=0, center=(138.0, 37.0), optical=False
+    )
+
+
+@pytest.fixture(scope="session")
+def border_server(border_event: Any) -> Iterator[Any]:
+    """That event behind a STAC API and a file server on loopback."""
+    from sarmap.simulate.serve import serve_event
+
+    with serve_event(border_event) as running:
+        yield running
+
+
+@pytest.fixture
+def scan_request(
+    border_event: Any, border_server: Any, tmp_path: Path
+) -> Callable[..., sarmap.ScanRequest]:
+    """A request for a scan of the event across the border, with changes."""
+
+    def make(**changes: Any) -> sarmap.ScanRequest:
+        fields: dict[str, Any] = {
+            "area": (137.986, 36.991, 138.014, 37.009),
+            "event": border_event.event,
+            "catalog": border_server.catalog,
+            "detector": "log-ratio",
+            "orbit": "ascending",
+            "unit": 256,
+            "chunk": 128,
+            "out": str(tmp_path / "scan"),
+            "products": (),
+        }
+        return sarmap.ScanRequest(**fields | changes)
+
+    return make
