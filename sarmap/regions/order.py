@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import shapely
@@ -20,6 +21,7 @@ from sarmap.regions.request import ScanRequest
 __all__ = ["distance", "in_order"]
 
 _GEOD = Geod(ellps="WGS84")
+_ROWS = 1024
 VECTORS = (".gpkg", ".geojson", ".json", ".shp", ".parquet", ".fgb", ".kml", ".gml")
 """Endings of a priority file that is read as polygons; all others are read as a raster."""
 
@@ -93,12 +95,8 @@ def _of_polygons(pieces: Mapping[str, BaseGeometry], file: Path) -> dict[str, fl
 
 
 def _of_raster(pieces: Mapping[str, BaseGeometry], file: Path) -> dict[str, float]:
-    """The greatest value of a raster over each unit, 0 where it has none.
-
-    Read in the raster's own pixels, at most 512 across a unit.
-    """
+    """The greatest value of a raster over each unit's bounds, 0 where it has none."""
     import rasterio
-    from rasterio.enums import Resampling
     from rasterio.warp import transform_bounds
 
     found = {}
@@ -107,16 +105,23 @@ def _of_raster(pieces: Mapping[str, BaseGeometry], file: Path) -> dict[str, floa
             raise RequestError(f"priority file {file.name!r} names no CRS: save it with one.")
         for name, piece in pieces.items():
             bounds = transform_bounds("EPSG:4326", source.crs, *piece.bounds, densify_pts=21)
-            window = source.window(*bounds).round_offsets("floor").round_lengths("ceil")
-            try:
-                window = window.intersection(rasterio.windows.Window(0, 0, *source.shape[::-1]))
-            except rasterio.errors.WindowError:
-                found[name] = 0.0
-                continue
-            shape = (min(int(window.height), 512), min(int(window.width), 512))
-            values = source.read(
-                1, window=window, out_shape=shape, masked=True, resampling=Resampling.max
-            )
-            valid = np.asarray(values.compressed(), np.float64)
-            found[name] = float(np.max(valid[np.isfinite(valid)], initial=0.0))
+            found[name] = _greatest(source, bounds)
     return found
+
+
+def _greatest(source: Any, bounds: tuple[float, float, float, float]) -> float:
+    """The greatest value within bounds of the raster's CRS, read some rows at a time."""
+    inverse = ~source.transform
+    corners = [inverse * (x, y) for x in bounds[::2] for y in bounds[1::2]]
+    left, right = (round(pick(c[0] for c in corners)) for pick in (min, max))
+    top, bottom = (round(pick(c[1] for c in corners)) for pick in (min, max))
+    left, top = max(left, 0), max(top, 0)
+    right, bottom = min(right, source.width), min(bottom, source.height)
+    greatest = 0.0
+    if left >= right:
+        return greatest
+    for row in range(top, bottom, _ROWS):
+        window = ((row, min(row + _ROWS, bottom)), (left, right))
+        values = np.asarray(source.read(1, window=window, masked=True).compressed(), np.float64)
+        greatest = float(np.max(values[np.isfinite(values)], initial=greatest))
+    return greatest

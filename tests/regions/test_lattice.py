@@ -125,7 +125,10 @@ def test_a_unit_smaller_than_a_tile_is_refused() -> None:
 def test_islands_far_apart_make_no_units_between_them() -> None:
     lattice = Lattice("1S", 32701, 10.0, 1024, 64)
     islands = shapely.union_all(
-        [shapely.box(x, 8_000_000, x + 500, 8_000_400) for x in (302_000, 402_000, 502_000, 602_000, 702_000)]
+        [
+            shapely.box(x, 8_000_000, x + 500, 8_000_400)
+            for x in (302_000, 402_000, 502_000, 602_000, 702_000)
+        ]
     )
     assert len(lattice.units(islands)) == 5
     assert all(unit.pixels <= 3 * 64 * 3 * 64 for unit in lattice.units(islands))
