@@ -22,7 +22,7 @@ from sarmap.errors import (
     SarmapError,
     UnreadDataError,
 )
-from sarmap.planning import READ_THREADS, make_plan, refuse_too_large
+from sarmap.planning import READ_THREADS, Machine, make_plan, refuse_too_large
 from sarmap.types import MapRequest, MapResult, Plan
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ def map_landslides(
     prepared = prepared or prepare(request, warm=client is None)
     _check_products(prepared)
     assembly = assemble(prepared)
-    made = make_plan(prepared, assembly)
-    refuse_too_large(made)
+    machine = _smallest(client)
+    made = make_plan(prepared, assembly, machine)
+    refuse_too_large(made, machine)
     overview = _overview(assembly) if "quicklook" in targets else None
     meter = Meter(client)
     with _keeping_what_is_done(out, client), _scheduler(client, prepared, out):
@@ -221,6 +222,15 @@ def _overview(assembly: Assembly) -> xr.DataArray:
     from sarmap.export.quicklook import composite_overview
 
     return composite_overview(assembly.composite)
+
+
+def _smallest(client: Client | None) -> Machine | None:
+    """The worker of a cluster with the least memory for each of its threads; None: no cluster."""
+    if client is None:
+        return None
+    from sarmap.cluster.workers import smallest_worker
+
+    return Machine(*smallest_worker(client))
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sarmap.assembly import Assembly, Prepared, assemble, prepare
@@ -12,7 +13,7 @@ from sarmap.types import MapRequest, Plan
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["READ_THREADS", "make_plan", "plan", "read_bytes_of"]
+__all__ = ["READ_THREADS", "Machine", "make_plan", "plan", "read_bytes_of", "refuse_too_large"]
 
 READ_THREADS = max(8, 2 * (os.cpu_count() or 1))
 """Dask threads: reads wait for the network, so there are more of them than cores."""
@@ -20,6 +21,20 @@ READ_THREADS = max(8, 2 * (os.cpu_count() or 1))
 _PROCESS_BYTES = 1000 * 2**20
 """Libraries, engine, weights, file handles and caches: measured on the Iburi extent with blocks of
 512, 1024 and 2048 px, whose peaks were 1.20, 1.25 and 1.44 GB."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One process that maps blocks: this one, or the smallest worker of a cluster."""
+
+    threads: int
+    """Blocks it holds at a time."""
+    cores: int
+    """Blocks it computes at a time."""
+    memory: int
+    """Bytes it may take."""
+    name: str = ""
+    """The worker's address; empty: this process."""
 
 
 def plan(request: MapRequest) -> Plan:
@@ -37,8 +52,12 @@ def plan(request: MapRequest) -> Plan:
     return made
 
 
-def make_plan(prepared: Prepared, assembly: Assembly) -> Plan:
-    """The plan of a prepared request and its lazy map (nothing is refused here)."""
+def make_plan(prepared: Prepared, assembly: Assembly, machine: Machine | None = None) -> Plan:
+    """The plan of a prepared request and its lazy map, for one process; nothing is refused here.
+
+    `machine` is the worker that is to hold its share of the blocks; None: this process.
+    """
+    machine = machine or _this_machine()
     spec, request, chunk = prepared.spec, prepared.request, prepared.chunk
     height, width = prepared.grid.shape
     return Plan(
@@ -63,8 +82,8 @@ def make_plan(prepared: Prepared, assembly: Assembly) -> Plan:
         tasks=count_tasks(assembly.dataset),
         read_bytes=read_bytes_of(prepared),
         write_bytes=height * width * (4 if "slope" in assembly.dataset else 2),
-        peak_memory=_peak_memory(prepared),
-        memory_limit=_memory_limit(request),
+        peak_memory=_peak_memory(prepared, machine),
+        memory_limit=_memory_limit(request, machine),
     )
 
 
@@ -84,30 +103,34 @@ def read_bytes_of(prepared: Prepared) -> int:
     return int(scenes * bands * height * width * 4 + elevation)
 
 
-def _peak_memory(prepared: Prepared) -> int:
+def _peak_memory(prepared: Prepared, machine: Machine) -> int:
     """Projected peak of the process, bytes: the libraries plus every thread's block.
 
     As many blocks as cores are at the network, held as scenes, as composite and as tiles; those of
     the other threads wait as composites (see `sarmap.detect.block`).
     """
-    from dask.system import CPU_COUNT
-
     spec, chunk = prepared.spec, prepared.chunk
     height, width = prepared.grid.shape
     margin = 2 * max(spec.tile, spec.halo)
     composite = (min(chunk, height) + margin) * (min(chunk, width) + margin) * 4 * len(spec.bands)
     blocks = -(-height // chunk) * -(-width // chunk) * len(prepared.passes)
-    held = min(READ_THREADS, blocks)
-    computed = min(int(CPU_COUNT), held)
+    held = min(machine.threads, blocks)
+    computed = min(machine.cores, held)
     return int(_PROCESS_BYTES + (3 * computed + (held - computed)) * composite)
 
 
-def _memory_limit(request: MapRequest) -> int:
+def _this_machine() -> Machine:
+    from dask.system import CPU_COUNT
+
+    return Machine(READ_THREADS, int(CPU_COUNT), _machine_memory())
+
+
+def _memory_limit(request: MapRequest, machine: Machine) -> int:
     """Bytes the process may take: as asked, else what the machine has free."""
     from dask.utils import parse_bytes
 
     if request.memory is None:
-        return _machine_memory()
+        return machine.memory
     try:
         return int(parse_bytes(request.memory))
     except ValueError as error:
@@ -131,8 +154,10 @@ def _machine_memory() -> int:
     return int(run_path(str(Path(found.origin).with_name("system.py")))["MEMORY_LIMIT"])
 
 
-def refuse_too_large(made: Plan) -> None:
+def refuse_too_large(made: Plan, machine: Machine | None = None) -> None:
     """Refuse a plan whose projected peak exceeds its limit, with the argument that would fit.
+
+    `machine` is the worker that was planned for; None: this process.
 
     Raises:
         RequestError: it does not fit.
@@ -143,7 +168,8 @@ def refuse_too_large(made: Plan) -> None:
     share = max((made.memory_limit - _PROCESS_BYTES) / (made.peak_memory - _PROCESS_BYTES), 0.0)
     smaller = int(made.chunk * share**0.5) // 64 * 64
     advice = f"chunk={smaller} would fit" if smaller >= 128 else "raise memory="
+    where = f" on worker {machine.name}" if machine is not None else ""
     raise RequestError(
-        f"The map would take about {need:.1f} GB with blocks of {made.chunk} px, but only "
+        f"The map would take about {need:.1f} GB{where} with blocks of {made.chunk} px, but only "
         f"{have:.1f} GB are allowed: {advice}."
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sarmap.types import Detector
 
-__all__ = ["ready_workers"]
+__all__ = ["ready_workers", "smallest_worker"]
 
 DETECTOR_BYTES = 2**20
 """A detector that travels is a handle; a larger one carries its weights with it."""
@@ -54,6 +54,29 @@ def ready_workers(client: Client, detector: Detector, out: str) -> Iterator[None
             yield
         finally:
             _forget(client, MapPlugin.name)
+
+
+def smallest_worker(client: Client) -> tuple[int, int, int, str]:
+    """Threads, cores, bytes and address of the worker with the least memory for each thread.
+
+    Raises:
+        RequestError: this is no client.
+        ClusterError: there is no worker.
+    """
+    from dask.system import cpu_count
+
+    _check_client(client)
+    addresses = _workers(client)
+    cores = client.run(cpu_count)
+    told = client.scheduler_info(n_workers=-1)["workers"]
+    sizes = [
+        (int(told[one]["nthreads"]), int(cores[one]), int(told[one]["memory_limit"] or 2**63), one)
+        for one in addresses
+        if one in told and one in cores
+    ]
+    if not sizes:
+        raise ClusterError("The Dask cluster lost its workers: start some, or read its logs.")
+    return min(sizes, key=lambda size: size[2] / size[0])
 
 
 def _check_client(client: Any) -> None:
