@@ -26,6 +26,11 @@ from sarmap.types import as_path
 __all__ = ["Area", "parse_area"]
 
 LONLAT = "EPSG:4326"
+_MALFORMED = (
+    *(KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError),
+    shapely.errors.ShapelyError,
+)
+"""What reading GeoJSON raises that is none."""
 _NUMBER = r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*"
 _BBOX_TEXT = re.compile(rf"^\s*[\[(]?{_NUMBER}(?:,{_NUMBER})+[\])]?\s*$")
 _ORDER = "give longitude before latitude: (west, south, east, north)"
@@ -131,7 +136,7 @@ def _from_bbox(values: Iterable[Any]) -> Area:
     given = list(values)
     try:
         numbers = [float(value) for value in given]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = []
     shown = f"area ({', '.join(f'{n:g}' for n in numbers) if numbers else given})"
     if len(numbers) != 4 or not all(map(math.isfinite, numbers)):
@@ -163,14 +168,15 @@ def _from_geojson(mapping: Mapping[str, Any]) -> Area:
         crs = str(named.get("properties", {}).get("name", LONLAT))
     try:
         geometries = [shapely.geometry.shape(one) for one in _geometries(mapping)]
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, shapely.GEOSException):
+        whole = _dissolved(geometries) if geometries else None
+    except _MALFORMED:
         raise RequestError(
             f"area is not a valid GeoJSON {mapping.get('type', 'object')}: give a Polygon or "
             "MultiPolygon with closed rings of (longitude, latitude)."
         ) from None
-    if not geometries:
+    if whole is None:
         raise RequestError("area has no features: give at least one polygon.")
-    return _checked(_dissolved(geometries), crs, "area")
+    return _checked(whole, crs, "area")
 
 
 def _geometries(mapping: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -175,7 +175,7 @@ def _from_mapping(given: Mapping[str, Any]) -> CatalogSettings:
     base: dict[str, Any] = {}
     preset = values.pop("preset", None)
     if preset is not None:
-        if preset not in PRESETS:
+        if not isinstance(preset, str) or preset not in PRESETS:
             raise RequestError(f"catalog preset {preset!r} is not known: give one of {_names()}.")
         base = _as_dict(PRESETS[preset])
     for key in values:

@@ -47,6 +47,9 @@ CELL = 256
 KERNEL = 6
 """Source pixels read around a cell, for the cubic kernel."""
 
+FINEST, COARSEST = 0.4, 5_000.0
+"""Pixel edges, metres, that an elevation item may claim: memory follows from them."""
+
 METRES_PER_DEGREE = 111_195.0
 """Of latitude, on a sphere of 6,371 km."""
 
@@ -293,7 +296,18 @@ def _sources(
                 f"Elevation {source.label}, has no proj:transform or proj:shape: its pixels cannot "
                 "be placed; choose an elevation collection whose items carry them."
             )
+        if not FINEST <= _metres(source) <= COARSEST or not _upright(source.transform):
+            raise RequestError(
+                f"Elevation {source.label}, claims pixels of {_metres(source):g} m, or turned ones "
+                f"(proj:transform): {FINEST:g} to {COARSEST:g} m, north up, can be read; choose "
+                "another elevation collection."
+            )
     return sources
+
+
+def _upright(lattice: Affine) -> bool:
+    """True where rows run east and columns south."""
+    return bool(lattice.a > 0 and lattice.e < 0 and lattice.b == 0 and lattice.d == 0)
 
 
 def _bbox(grid: GeoBox, margin: float) -> tuple[float, float, float, float]:
@@ -391,6 +405,13 @@ def _same_lattice(one: Source, other: Source) -> bool:
     column, row = ~a * (b.c, b.f)
     fits = max(abs(column - round(column)), abs(row - round(row))) < 0.01
     return fits and math.isclose(a.e, b.e, rel_tol=1e-6)
+
+
+def _metres(source: Source) -> float:
+    """Pixel edge of a tile, metres."""
+    degrees = CRS.from_user_input(source.crs).is_geographic
+    lattice = _affine(source)
+    return min(abs(lattice.a), abs(lattice.e)) * (METRES_PER_DEGREE if degrees else 1.0)
 
 
 def _resolution(source: Source) -> float:

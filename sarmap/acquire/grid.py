@@ -88,7 +88,7 @@ def _own_grid(geobox: GeoBox, crs: str | int | None) -> GeoBox:
 def _resolution(resolution: float) -> float:
     try:
         size = float(resolution)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         size = math.nan
     if not (math.isfinite(size) and size > 0):
         raise RequestError(f"resolution is {resolution!r}: give a pixel size in metres above 0.")

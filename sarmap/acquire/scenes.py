@@ -24,6 +24,12 @@ from sarmap.types import CatalogSettings
 
 __all__ = ["Scene", "footprint_of", "newest_of_each", "read_item", "read_scene", "share_covered"]
 
+MALFORMED = (
+    *(ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError),
+    *(pystac.STACError, pystac.STACTypeError, shapely.errors.ShapelyError),
+)
+"""What reading a record raises that is not what it says it is."""
+
 _SAME_SCENE = dt.timedelta(seconds=0.5)
 _SAME_GROUND = 0.9
 _VERSION_PROPERTIES = ("updated", "processing:datetime", "s2:generation_time", "created")
@@ -68,14 +74,25 @@ def read_item(record: Mapping[str, Any]) -> pystac.Item:
     name = record.get("id", "without id")
     try:
         item = pystac.Item.from_dict(dict(record))
-    except (ValueError, KeyError, TypeError, AttributeError, pystac.STACError) as error:
+        for asset in item.assets.values():
+            asset.href = unsigned(asset.href)
+        if not isinstance(item.id, str) or not item.id:
+            raise TypeError("id")
+        _check_bbox(item.bbox)
+    except MALFORMED as error:
         raise RequestError(
             f"item {name} is not a valid STAC item ({type(error).__name__}): mend its record, or "
             "use another catalog."
         ) from None
-    for asset in item.assets.values():
-        asset.href = unsigned(asset.href)
     return item
+
+
+def _check_bbox(bbox: Any) -> None:
+    """Raise, as a malformed record does, where a bbox is no four or six numbers."""
+    if bbox is not None and (
+        len(bbox) not in (4, 6) or not np.isfinite(np.asarray(bbox, float)).all()
+    ):
+        raise ValueError("bbox")
 
 
 def read_scene(record: Mapping[str, Any], settings: CatalogSettings) -> Scene:
@@ -114,7 +131,13 @@ def acquired(item: pystac.Item) -> dt.datetime:
             raise RequestError(
                 f"item {item.id} has no datetime: mend its record, or use another catalog."
             ) from None
-    return when.astimezone(dt.UTC) if when.tzinfo else when.replace(tzinfo=dt.UTC)
+    try:
+        return when.astimezone(dt.UTC) if when.tzinfo else when.replace(tzinfo=dt.UTC)
+    except OverflowError:
+        raise RequestError(
+            f"item {item.id} has a datetime beyond the calendar: mend its record, or use another "
+            "catalog."
+        ) from None
 
 
 def footprint_of(item: pystac.Item) -> BaseGeometry:
@@ -126,7 +149,7 @@ def footprint_of(item: pystac.Item) -> BaseGeometry:
     refuse_source_form(item.id, item.bbox, item.geometry)
     try:
         shape = shapely.geometry.shape(item.geometry) if item.geometry else None
-    except (KeyError, TypeError, ValueError, AttributeError, shapely.GEOSException):
+    except MALFORMED:
         shape = None
     if shape is None or shape.is_empty:
         if not item.bbox:
@@ -134,21 +157,27 @@ def footprint_of(item: pystac.Item) -> BaseGeometry:
                 f"item {item.id} has no footprint: mend its geometry, or use another catalog."
             )
         shape = shapely.box(item.bbox[0], item.bbox[1], *_upper(item.bbox))
-    valid = shapely.make_valid(shapely.force_2d(shape))
-    return _within_globe(valid)
+    try:
+        return _within_globe(shapely.make_valid(shapely.force_2d(shape)))
+    except MALFORMED:
+        raise RequestError(
+            f"item {item.id} has a footprint that is no polygon: mend its geometry, or use another "
+            "catalog."
+        ) from None
 
 
 def refuse_source_form(
     name: str, bbox: Sequence[float] | None, geometry: Mapping[str, Any] | None
 ) -> None:
     """Refuse an item whose bbox or geometry is in metres, as a file's own header has it."""
-    values = [abs(float(v)) for v in (bbox or ())]
+    values: list[float] = []
     try:
+        values += [abs(float(v)) for v in (bbox or ())]
         if geometry:
             values += list(
                 np.abs(shapely.get_coordinates(shapely.geometry.shape(geometry))).ravel()
             )
-    except (KeyError, TypeError, ValueError, AttributeError, shapely.GEOSException):
+    except MALFORMED:
         pass
     if any(value > 361 for value in values):
         raise RequestError(

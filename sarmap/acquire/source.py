@@ -19,7 +19,7 @@ from rasterio.transform import array_bounds
 from rasterio.warp import transform_bounds
 
 from sarmap.acquire.reach import Reach, check_href
-from sarmap.acquire.scenes import footprint_of, refuse_source_form
+from sarmap.acquire.scenes import MALFORMED, footprint_of, refuse_source_form
 from sarmap.acquire.signing import unsigned
 from sarmap.errors import RequestError
 
@@ -116,7 +116,24 @@ def item_source(
             f"Item {item.id!r} has no asset {asset_key!r} (it has {', '.join(sorted(item.assets))})"
             f": name the right one in the catalogue settings ({setting}), or choose other bands."
         )
-    check_href(asset.href, reach, f"item {item.id!r}, asset {asset_key!r}")
+    what = f"item {item.id!r}, asset {asset_key!r}"
+    check_href(asset.href, reach, what)
+    try:
+        return _described(item, asset_key, band, reach, projection_from_file)
+    except RequestError:
+        raise
+    except MALFORMED as error:
+        raise RequestError(
+            f"The record of {what} has proj: or raster: fields that cannot be read "
+            f"({type(error).__name__}): correct the item, or choose another catalogue."
+        ) from None
+
+
+def _described(
+    item: pystac.Item, asset_key: str, band: int, reach: Reach, projection_from_file: bool
+) -> Source:
+    """What an item's fields say of an asset's file."""
+    asset = item.assets[asset_key]
     fields = _projection_fields(item.properties, asset.extra_fields)
     details = _band_details(asset.extra_fields, band)
     placed = _says_place(fields) or not projection_from_file
