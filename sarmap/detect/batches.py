@@ -25,15 +25,15 @@ def batch_size(manifest: Manifest, precision: str, gpu: Gpu | None = None) -> in
 
     On the processor from trials: the largest batch whose activations stay in cache. 2 cores,
     float32, 64 px tiles of the 16-filter U-Net: 2.5 ms a tile at 1 or 4, 4.2 ms at 16. Where bf16
-    is native, batches of 16 were best. Clips are small: 53 us at 256, 60 us at 16. On a GPU by its
-    memory, a power of two.
+    is native, batches of 16 were best. Clips are small: 88 us of a core at 64, 93 at 256. On a GPU
+    by its memory, a power of two.
     """
     pixels = manifest.input_shape[0] * manifest.input_shape[1]
     if gpu is not None:
         room = gpu.memory // _GPU_SHARE // (_GPU_BYTES[manifest.kind] * pixels)
         return int(min(_GPU_MOST[manifest.kind], 1 << max(room, 1).bit_length() - 1))
     if manifest.kind == "window":
-        return 256
+        return 64
     return max(1, (16 if precision == "bf16" else 4) * 64 * 64 // pixels)
 
 

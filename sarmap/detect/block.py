@@ -9,23 +9,25 @@ computes at a time is its own business, and must not show in its answer.
 What a missing pixel costs: itself. It is filled for the network (`sarmap.detect.normalise`) and
 masked in the answer. Tiles in which no pixel can be answered are not asked at all.
 
-At most one block per core is worked on at a time in a process, however many threads Dask runs:
-reads want many threads, inference wants the cores, and the tiles of waiting blocks would fill the
-memory.
+At most one block per core is worked on at a time in a process, however many threads Dask runs, on
+threads and on a cluster's workers alike (`sarmap.detect.hardware.allow_cores`): reads want many
+threads, inference wants the cores, and the tiles of waiting blocks would fill the memory. A thread
+whose block waits here holds one composite and reads nothing, so reading runs ahead by at most the
+threads that there are, and memory is bounded without a scheduler's knowing (docs/speed.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from threading import BoundedSemaphore
+from threading import Condition
 from typing import cast
 
 import numpy as np
-from dask.system import CPU_COUNT
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from sarmap.detect.hardware import usable_cores
 from sarmap.detect.normalise import normalise_tiles, standardise
 from sarmap.detect.protocol import DetectorSpec, FixedStatistics, Sweeping
 from sarmap.detect.windows import Block, BlockedAxis, TileAxis, blend_weights, reflect
@@ -47,7 +49,25 @@ _TOLERANCE = 1e-3
 """How far reduced precision may carry a probability past 0 or 1 before it is an error."""
 
 
-_AT_WORK = BoundedSemaphore(CPU_COUNT)  # affinity and cgroup limits are in it
+class _Gate:
+    """Lets as many threads in as the process may use cores; the others wait outside."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._left = Condition()
+
+    def __enter__(self) -> None:
+        with self._left:
+            self._left.wait_for(lambda: self._inside < usable_cores())
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._left:
+            self._inside -= 1
+            self._left.notify()
+
+
+_AT_WORK = _Gate()
 
 
 @dataclass(frozen=True)

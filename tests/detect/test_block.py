@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Barrier, BoundedSemaphore, BrokenBarrierError, Lock
+from threading import Barrier, BrokenBarrierError, Lock
 from typing import Any
 
 import numpy as np
@@ -162,7 +162,7 @@ def test_calls_are_bounded_and_their_size_does_not_show(
 def test_no_more_blocks_are_worked_on_at_once_than_there_are_cores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(block_module, "_AT_WORK", BoundedSemaphore(2))
+    monkeypatch.setattr(block_module, "usable_cores", lambda: 2)
     two_meet, three_meet, lock, inside, most = Barrier(2), Barrier(3), Lock(), [0], [0]
 
     class Meeting(Recorder):
