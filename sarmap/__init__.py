@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sarmap.plot.maps import plot_outcomes as plot_outcomes
     from sarmap.plot.maps import plot_pair as plot_pair
     from sarmap.plot.maps import plot_probability as plot_probability
+    from sarmap.progress import progress_bar as progress_bar
     from sarmap.regions.forecast import plan_scan as plan_scan
     from sarmap.regions.mosaic import open_scan as open_scan
     from sarmap.regions.request import ScanRequest as ScanRequest
@@ -74,6 +75,7 @@ _HOME = {
     "open_scan": "sarmap.regions.mosaic",
     "open_terrain": "sarmap.acquire.terrain",
     "plan": "sarmap.planning",
+    "progress_bar": "sarmap.progress",
     "plot_change": "sarmap.plot.maps",
     "plot_composite": "sarmap.plot.maps",
     "plot_observation": "sarmap.plot.maps",

@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from sarmap.errors import (
     UnreadDataError,
 )
 from sarmap.planning import READ_THREADS, Machine, make_plan, refuse_too_large
+from sarmap.progress import Progress
 from sarmap.types import MapRequest, MapResult, Plan
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
 __all__ = ["map_landslides"]
-
-Progress = Callable[[int, int], None]
-"""Called with blocks done and blocks in all."""
 
 
 def map_landslides(

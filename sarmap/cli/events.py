@@ -13,7 +13,7 @@ import click
 
 from sarmap.cli.maps import finish
 from sarmap.cli.options import json_option
-from sarmap.cli.printing import echo_json, print_result, progress_bar, result_record
+from sarmap.cli.printing import echo_json, print_result, result_record
 from sarmap.cli.startup import import_libraries
 from sarmap.errors import RequestError
 
@@ -99,6 +99,7 @@ def demo(
     from sarmap.assess.scores import score_map
     from sarmap.cli.options import products_of
     from sarmap.pipeline import map_landslides
+    from sarmap.progress import progress_bar
     from sarmap.simulate.serve import serve_event
     from sarmap.types import MapRequest
 

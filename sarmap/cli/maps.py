@@ -21,7 +21,6 @@ from sarmap.cli.printing import (
     print_passes,
     print_plan,
     print_result,
-    progress_bar,
     result_record,
 )
 from sarmap.cli.startup import import_libraries
@@ -96,9 +95,12 @@ def map_(as_json: bool, **flags: Any) -> None:
     """
     import_libraries()
     from sarmap.pipeline import map_landslides
+    from sarmap.progress import progress_bar
 
-    with opened_client(flags) as client, progress_bar() as progress:
-        result = map_landslides(request_from(flags), client, progress=progress)
+    opening = opened_client(flags)
+    request = request_from(flags)
+    with opening as client, progress_bar() as progress:
+        result = map_landslides(request, client, progress=progress)
     if as_json:
         echo_json(result_record(result))
     else:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -150,9 +150,10 @@ def cluster_options(function: F) -> F:
     return function
 
 
-@contextmanager
-def opened_client(flags: dict[str, Any]) -> Iterator[Client | None]:
-    """The client that the flags of `cluster_options` ask for, taken out of `flags`; None: threads.
+def opened_client(flags: dict[str, Any]) -> AbstractContextManager[Client | None]:
+    """The client that the flags of `cluster_options` ask for, opened by `with`; None: threads.
+
+    The flags are taken out of `flags` at once; nothing is opened before the `with` block.
 
     Raises:
         RequestError: the flags are wrong, or an optional package is missing.
@@ -162,8 +163,7 @@ def opened_client(flags: dict[str, Any]) -> Iterator[Client | None]:
 
     spec, report = flags.pop("cluster", None), flags.pop("performance_report", None)
     debug = bool((click.get_current_context().obj or {}).get("debug"))
-    with open_client(spec, performance_report=report, say=_note, quiet=not debug) as client:
-        yield client
+    return open_client(spec, performance_report=report, say=_note, quiet=not debug)
 
 
 def _note(line: str) -> None:

@@ -3,48 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from sarmap.types import MapResult, Passes, Plan
 
-__all__ = ["PAPER_SECONDS", "plan_record", "print_plan", "print_result", "progress_bar"]
+__all__ = ["PAPER_SECONDS", "plan_record", "print_plan", "print_result"]
 
 PAPER_SECONDS = 420
 """Paper 2: "around 7 mins" for the whole area on a six-core laptop."""
-
-
-@contextmanager
-def progress_bar(pixels: int | None = None) -> Iterator[Callable[[int, int], None]]:
-    """A bar with rate and time left on standard error; silent where that is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.progress import TimeRemainingColumn as Left
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total} blocks, {task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        Left(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("mapping", total=None, rate="")
-
-        def update(done: int, total: int) -> None:
-            speed = bar.tasks[0].speed
-            rate = f"{speed:.1f} blocks/s" if speed else ""
-            bar.update(task, completed=done, total=total, rate=rate)
-
-        yield update
 
 
 def passes_record(passes: Passes) -> dict[str, Any]:

@@ -1,0 +1,99 @@
+"""How far a map is: a bar in a terminal or in a notebook, silence anywhere else.
+
+`map_landslides(progress=...)` takes any function of the blocks done and all blocks; this is one.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+__all__ = ["Progress", "progress_bar"]
+
+Progress = Callable[[int, int], None]
+"""Called with blocks done and blocks in all."""
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar with rate and time left: on a terminal's standard error, or below a notebook's cell.
+
+    Silent where there is neither.
+
+    Yields:
+        A function for `map_landslides(progress=...)`.
+
+    Examples:
+        >>> with progress_bar() as progress:
+        ...     progress(3, 12)
+    """
+    if _in_notebook():
+        yield _notebook_bar()
+    elif sys.stderr.isatty():
+        with _terminal_bar() as progress:
+            yield progress
+    else:
+        yield lambda done, total: None
+
+
+def _in_notebook() -> bool:
+    """True in a Jupyter kernel, which shows HTML; IPython in a terminal does not."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
+
+
+@contextmanager
+def _terminal_bar() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+    from rich.progress import TimeRemainingColumn as Left
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} blocks, {task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        Left(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("mapping", total=None, rate="")
+
+        def update(done: int, total: int) -> None:
+            speed = bar.tasks[0].speed
+            rate = f"{speed:.1f} blocks/s" if speed else ""
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        yield update
+
+
+def _notebook_bar() -> Progress:
+    """One display below the cell, renewed in place; rich would need ipywidgets for that."""
+    shell: Any = import_module("IPython.display")
+    started = time.monotonic()
+    shown = shell.display(shell.HTML(notebook_line(0, 0, 0.0)), display_id=True)
+
+    def update(done: int, total: int) -> None:
+        shown.update(shell.HTML(notebook_line(done, total, time.monotonic() - started)))
+
+    return update
+
+
+def notebook_line(done: int, total: int, seconds: float) -> str:
+    """The bar as HTML.
+
+    >>> notebook_line(3, 12, 6.0)
+    '<progress value="3" max="12"></progress> mapping 3/12 blocks, 0.5 blocks/s, 18 s left'
+    >>> notebook_line(0, 0, 0.0)
+    '<progress></progress> mapping'
+    """
+    if not total:
+        return "<progress></progress> mapping"
+    rate = done / seconds if seconds > 0 else 0.0
+    left = f", {rate:.1f} blocks/s, {(total - done) / rate:.0f} s left" if rate else ""
+    return f'<progress value="{done}" max="{total}"></progress> mapping {done}/{total} blocks{left}'
