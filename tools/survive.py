@@ -34,6 +34,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--event", type=Path, help="folder of a simulated event")
     parser.add_argument("--size", help="rows x columns of an event made for it, such as 700x600")
+    parser.add_argument("--delay-ms", type=float, default=50.0, help="added to every read")
     parser.add_argument("--detector", default="log-ratio")
     parser.add_argument("--chunk", default="512")
     parser.add_argument("flags", nargs="*", help="further flags of `sarmap map`, after --")
@@ -49,7 +50,7 @@ def main() -> int:
         size = (rows, columns)
     with (
         tempfile.TemporaryDirectory(prefix="sarmap-survive-") as folder,
-        staged(Path(folder), given.event, size) as stage,
+        staged(Path(folder), given.event, size, given.delay_ms / 1000) as stage,
     ):
         stage.flags = ("--detector", given.detector, "--chunk", given.chunk, *given.flags)
         if given.trial == "kills":

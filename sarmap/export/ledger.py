@@ -15,6 +15,7 @@ finished map without unread pixels is a plain Zarr store.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,7 @@ MAP = "probability"
 ROOM = ".sarmap"
 _MARKS = f"{ROOM}/blocks"
 _PAGE = f"{ROOM}/page.json"
+_MARK = re.compile(r"\w+(,\d+){7}")
 
 Block = tuple[int, int]
 """Row and column of a block in its family."""
@@ -186,5 +188,6 @@ def _names(store: Any) -> list[str]:
     async def listed() -> list[str]:
         return [key async for key in store.list_dir(_MARKS)]
 
+    # A mark that is just being written, or that a kill has left half written, has another ending.
     names = (key.rstrip("/").rpartition("/")[2] for key in sync(listed()))
-    return [name for name in names if name.count(",") == 7]
+    return [name for name in names if _MARK.fullmatch(name)]

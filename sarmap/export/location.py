@@ -271,9 +271,9 @@ def _remote_state(out: str | Path) -> str:
 
     async def look(store: Any) -> str:
         for name in ("zarr.json", ".zgroup", ".zarray"):
-            if await store.exists(name):
-                unfinished = name == "zarr.json" and _is_unfinished(await read_bytes(store, name))
-                return "unfinished" if unfinished else "zarr"
+            record = await read_bytes(store, name)
+            if record is not None:
+                return "unfinished" if _is_unfinished(record) else "zarr"
         async for _ in store.list():
             return "other"
         return "nothing"

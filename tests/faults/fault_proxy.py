@@ -319,7 +319,8 @@ class _App:
             headers = {
                 name: value
                 for name, value in answer.headers.items()
-                if name.lower() in ("content-type", "content-range", "accept-ranges", "etag")
+                if name.lower()
+                in ("content-type", "content-range", "accept-ranges", "etag", "last-modified")
             }
             if "json" in headers.get("Content-Type", ""):
                 body = body.replace(upstream.encode(), self.server.url.rstrip("/").encode())

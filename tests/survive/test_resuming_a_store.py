@@ -258,6 +258,16 @@ def test_a_block_with_two_marks_is_done_again(
     assert objects(out) == undisturbed
 
 
+def test_a_mark_that_a_kill_left_half_written_counts_for_nothing(
+    lazy_map: LazyMap, weather: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "map.zarr"
+    stop(lazy_map, weather, out, (3, 1))
+    done = read_progress(out).done
+    (out / ".sarmap" / "blocks" / "probability,3,1,9,0,0,0,0.9c2f.partial").write_bytes(b"")
+    assert read_progress(out).done == done
+
+
 def test_files_that_a_kill_left_half_written_are_swept(
     lazy_map: LazyMap, weather: Any, tmp_path: Path
 ) -> None:

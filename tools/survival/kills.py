@@ -82,8 +82,7 @@ def _one_map(
             stderr=subprocess.PIPE,
             start_new_session=True,
         ) as client:
-            moment = draw.uniform(0.1, 1.0) * tally.undisturbed_seconds
-            killed = tally.kills < times and _kill_after(client, moment)
+            killed = tally.kills < times and _kill(client, out, draw, tally.undisturbed_seconds)
             said = client.stderr.read().decode() if client.stderr else ""
         if killed:
             tally.kills += 1
@@ -95,14 +94,24 @@ def _one_map(
             raise SystemExit(f"a resumed run left with {client.returncode}: {said[-2000:]}")
 
 
-def _kill_after(client: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Kill a client and all it started; False where it ended before."""
-    try:
-        client.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(client.pid, signal.SIGKILL)
-        client.wait()
-        return True
+def _kill(
+    client: subprocess.Popen[bytes], out: str, draw: random.Random, undisturbed: float
+) -> bool:
+    """Kill a client and all it started; False where it ended before.
+
+    Every other kill falls at a random second, from start-up to the end; the others while blocks are
+    being stored, which takes but a part of a run: once a random number of them is done.
+    """
+    end = time.monotonic() + draw.uniform(0.05, 1.0) * undisturbed
+    progress = read_progress(out)
+    count = draw.randint(progress.done, progress.total - 1) if progress.total else 0
+    by_count = draw.random() < 0.5
+    while client.poll() is None:
+        if len(done_blocks(out)) > count if by_count else time.monotonic() > end:
+            os.killpg(client.pid, signal.SIGKILL)
+            client.wait()
+            return True
+        time.sleep(0.02)
     return False
 
 
@@ -124,11 +133,14 @@ def kill_workers(
         ) as client:
             while client.poll() is None:
                 time.sleep(draw.uniform(0.5, 1.5) * every)
-                if tally.kills < times and _kill_a_worker(client.pid, draw):
+                begun = read_progress(out).status == "unfinished"
+                if begun and tally.kills < times and _kill_a_worker(client.pid, draw):
                     tally.kills += 1
             said = client.stderr.read().decode() if client.stderr else ""
         if client.returncode != 0:
-            raise SystemExit(f"a run without workers left with {client.returncode}: {said[-3000:]}")
+            raise SystemExit(
+                f"a run that lost workers left with {client.returncode}: {said[-3000:]}"
+            )
         tally.maps += 1
         tally.blocks += read_progress(out).total
         tally.different += differences(objects(out), wanted)

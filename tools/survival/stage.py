@@ -78,15 +78,17 @@ class Stage:
 
 
 @contextmanager
-def staged(folder: Path, event: Path | None, size: tuple[int, int] | None) -> Iterator[Stage]:
-    """Serve an event: one that is there, or one made for the occasion."""
+def staged(
+    folder: Path, event: Path | None, size: tuple[int, int] | None, delay: float = 0.0
+) -> Iterator[Stage]:
+    """Serve an event: one that is there, or one made for the occasion; each read takes `delay`."""
     with ExitStack() as stack:
         if event is not None:
             known = open_event(event)
         else:
             rows, columns = size or (3842, 2346)
             known = simulate_event(folder / "event", seed=2018, rows=rows, columns=columns)
-        files = stack.enter_context(serve_faults(folder=known.path))
+        files = stack.enter_context(serve_faults(folder=known.path, delay=delay))
         items = json.loads(known.items.read_text(encoding="utf-8"))["features"]
         collections = json.loads(known.collections.read_text(encoding="utf-8"))
         placed = [absolute_hrefs(item, files.url) for item in items]

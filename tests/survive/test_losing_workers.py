@@ -1,0 +1,191 @@
+"""Workers die while a map is made, some for good: it is finished all the same, and it is the same.
+
+Functions are made inside fixtures, so that they travel to workers by value.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+
+from sarmap.errors import ClusterError
+from sarmap.export.progress import read_progress
+from sarmap.export.store import write_zarr
+
+EDGE, ROWS, COLUMNS = 64, 6, 5
+LAYOUT: dict[str, Any] = {"chunk": 32, "shard": 64}
+Objects = Callable[[Path | str], dict[str, bytes]]
+
+
+@pytest.fixture
+def slow_map(tmp_path: Path) -> Callable[..., xr.Dataset]:
+    """A lazy map whose blocks take `seconds`, and whose block (2, 2) kills its first `deadly`
+    workers."""
+    count = str(tmp_path / "deaths")
+
+    def make(seconds: float = 0.0, deadly: int = 0) -> xr.Dataset:
+        def block(layer: int, block_info: Any) -> Any:
+            import os
+            import signal
+            import time
+
+            import numpy as np
+
+            (top, bottom), (left, right) = block_info[None]["array-location"]
+            if (top, left) == (2 * 64, 2 * 64) and layer == 0 and deadly:
+                with open(count, "a+") as file:  # noqa: PTH123
+                    file.write("x")
+                    file.flush()
+                    file.seek(0)
+                    if len(file.read()) <= deadly:
+                        os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(seconds)
+            rows, columns = np.mgrid[top:bottom, left:right]
+            if layer == 1:
+                return np.zeros(rows.shape, np.uint8)
+            return (((rows * 7 + columns * 13) % 251) / 250).astype(np.float32)
+
+        chunks = ((EDGE,) * ROWS, (EDGE,) * COLUMNS)
+        layers = [
+            da.map_blocks(block, layer, chunks=chunks, dtype=dtype, meta=np.empty((0, 0), dtype))
+            for layer, dtype in enumerate((np.float32, np.uint8))
+        ]
+        dataset = xr.Dataset(
+            {"probability": (("y", "x"), layers[0]), "observation": (("y", "x"), layers[1])},
+            coords={
+                "y": 4700000.0 - 10 * np.arange(EDGE * ROWS),
+                "x": 500005.0 + 10 * np.arange(EDGE * COLUMNS),
+            },
+        )
+        dataset.coords["spatial_ref"] = ((), 0, {"crs_wkt": "EPSG:32654"})
+        return dataset
+
+    return make
+
+
+@pytest.fixture
+def undisturbed(slow_map: Any, objects: Objects, tmp_path: Path) -> dict[str, bytes]:
+    return objects(write_zarr(slow_map(), tmp_path / "undisturbed.zarr", **LAYOUT))
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    """Two workers in processes of their own, with nannies that start them again."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def test_workers_that_are_killed_again_and_again_cost_no_block(
+    slow_map: Any, undisturbed: Any, objects: Objects, client: Any, tmp_path: Path
+) -> None:
+    draw, kills, ended = random.Random(7), [], threading.Event()
+
+    def kill() -> None:
+        while not ended.wait(0.7) and len(kills) < 6:
+            nanny = draw.choice(list(client.cluster.workers.values()))
+            if nanny.process is not None and nanny.process.process.is_alive():
+                kills.append(nanny.process.process.pid)
+                nanny.process.process.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        out = write_zarr(slow_map(seconds=0.15), tmp_path / "map.zarr", **LAYOUT)
+    finally:
+        ended.set()
+        killer.join()
+    assert kills
+    assert objects(out) == undisturbed
+
+
+def test_a_block_that_dask_gave_up_is_tried_again(
+    slow_map: Any, undisturbed: Any, objects: Objects, client: Any, tmp_path: Path
+) -> None:
+    """Four workers have died with it: for Dask alone that is the end (KilledWorker)."""
+    out = write_zarr(slow_map(deadly=5), tmp_path / "map.zarr", **LAYOUT)
+    assert len((tmp_path / "deaths").read_text()) == 6
+    assert objects(out) == undisturbed
+
+
+def test_a_block_that_kills_every_worker_ends_the_run_with_a_sentence_and_the_rest_is_kept(
+    slow_map: Any, objects: Objects, undisturbed: Any, client: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "map.zarr"
+    with pytest.raises(ClusterError, match=r"1 blocks? .*lost with their workers.*chunk="):
+        write_zarr(slow_map(deadly=1000), out, **LAYOUT)
+    assert read_progress(out).done == ROWS * COLUMNS - 1
+    write_zarr(slow_map(), out, resume=True, **LAYOUT)
+    assert objects(out) == undisturbed
+
+
+def test_a_worker_that_is_gone_for_good_is_done_without(
+    slow_map: Any, undisturbed: Any, objects: Objects, tmp_path: Path
+) -> None:
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        ) as cluster,
+        Client(cluster) as client,
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "dask", "worker", cluster.scheduler_address, "--no-nanny"),
+                *("--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"),
+                *("--local-directory", str(tmp_path)),
+            ],
+            stderr=subprocess.DEVNULL,
+        ) as mortal,
+    ):
+        client.wait_for_workers(2, timeout=60)
+        told: list[int] = []
+
+        def progress(done: int, _: int) -> None:
+            told.append(done)
+            if done == 4:
+                mortal.kill()
+
+        out = write_zarr(slow_map(seconds=0.1), tmp_path / "map.zarr", progress=progress, **LAYOUT)
+        assert mortal.wait(30) != 0
+        assert len(client.scheduler_info()["workers"]) == 1
+    assert told == list(range(1, ROWS * COLUMNS + 1))
+    assert objects(out) == undisturbed
+
+
+def test_a_cluster_that_is_gone_ends_the_run_with_a_sentence(
+    slow_map: Any, objects: Objects, undisturbed: Any, tmp_path: Path
+) -> None:
+    from distributed import Client, LocalCluster
+
+    out = tmp_path / "map.zarr"
+    cluster = LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+    )
+    with Client(cluster):
+
+        def progress(done: int, _: int) -> None:
+            if done == 5:
+                cluster.close()
+
+        with pytest.raises(ClusterError, match="gone"):
+            write_zarr(slow_map(seconds=0.1), out, progress=progress, **LAYOUT)
+    assert read_progress(out).done >= 5
+    write_zarr(slow_map(), out, resume=True, **LAYOUT)
+    assert objects(out) == undisturbed
