@@ -222,7 +222,7 @@ def _stack(recipe: _Recipe, cube: xr.Dataset, planes: Mapping[str, da.Array]) ->
         recipe=recipe,
         names=(*series, *planes),
         new_axes={"b": len(recipe.bands)},
-        concatenate=True,
+        concatenate=False,  # the passes are read one by one: joining them would copy them all
         dtype=np.float32,
         meta=np.empty((0, 0, 0), np.float32),
     )
@@ -230,11 +230,17 @@ def _stack(recipe: _Recipe, cube: xr.Dataset, planes: Mapping[str, da.Array]) ->
 
 
 def compose_block(
-    *arrays: NDArray[np.float32], recipe: _Recipe, names: Sequence[str]
+    *arrays: NDArray[np.float32] | list[NDArray[np.float32]],
+    recipe: _Recipe,
+    names: Sequence[str],
 ) -> NDArray[np.float32]:
-    """The bands (band, y, x) of one block from its series (time, y, x) and planes (y, x)."""
-    given = dict(zip(names, arrays, strict=True))
-    out = np.empty((len(recipe.bands), *arrays[0].shape[-2:]), np.float32)
+    """The bands (band, y, x) of one block.
+
+    From its planes (y, x) and its series: (time, y, x), or a list of such along time.
+    """
+    given = {name: _by_time(array) for name, array in zip(names, arrays, strict=True)}
+    edge = arrays[0][0] if isinstance(arrays[0], list) else arrays[0]
+    out = np.empty((len(recipe.bands), *edge.shape[-2:]), np.float32)
     for index, band in enumerate(recipe.bands):
         values = given[band.variable]
         if band.kind == "radar":
@@ -245,6 +251,13 @@ def compose_block(
         else:
             out[index] = values
     return out
+
+
+def _by_time(array: NDArray[Any] | list[NDArray[Any]]) -> Any:
+    """A plane as it is; a series, whole or in parts, so that its instants can be picked."""
+    if isinstance(array, list):
+        return [instant for part in array for instant in part]
+    return array
 
 
 def _observation(
