@@ -47,7 +47,8 @@ def _network(
         arguments = {**place, "detector": detector, "overlap": overlap}
         made += [
             Configuration(
-                f"{what}: bare engine", "bare:engine", arguments, title, repeats=min(repeats, 2)
+                f"{what}: bare engine", "bare:engine",
+                {**arguments, "rounds": min(repeats, 2)}, title, repeats=min(repeats, 2),
             ),
             Configuration(
                 f"{what}: warm", "mapping:run", arguments, title,
@@ -60,6 +61,8 @@ def _network(
                 family=f"{name}-{overlap}", floor=f"{what}: bare engine",
             ),
         ]  # fmt: skip
+    if repeats == 1 and len(overlaps) > 1:
+        return made
     first = {**place, "detector": detector, "overlap": overlaps[0]}
     return [
         *made,

@@ -49,7 +49,7 @@ def _common(extent: tuple[int, int]) -> list[int]:
 
 
 def _maps(context: Context, sizes: Sequence[int]) -> Iterable[Configuration]:
-    repeats = {1: 3, 2: 2, 4: 2}
+    repeats = {1: 2}
     for times in sizes:
         yield Configuration(
             f"{times} x the extent",
@@ -120,7 +120,7 @@ HOKKAIDO = Benchmark(
         *_maps(context, context.sizes or ((1, 4) if context.quick else (1, 92)))
     ],
     metrics=_METRICS,
-    minutes=18,
+    minutes=17,
     repeats=1,
     notes=_NOTES,
 )
