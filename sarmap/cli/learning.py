@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sarmap.cli.maps import UNREAD
 from sarmap.cli.options import cluster_options, json_option, opened_client
 from sarmap.cli.printing import echo_json
 from sarmap.errors import RequestError
@@ -71,6 +72,7 @@ def train(config: str | None, as_json: bool, overwrite: bool, **flags: Any) -> N
         echo_json(training_record(result))
     else:
         print_training(result)
+    leave(result)
 
 
 def _refuse(wrong: bool, what: str, beside: str) -> None:
@@ -95,9 +97,10 @@ def _fine_tune(given: dict[str, Any], as_json: bool, overwrite: bool) -> None:
     if as_json:
         gain = {name: _number(getattr(result.gain, name)) for name in _GAIN}
         echo_json(training_record(result.training) | {"gain": gain})
-        return
-    print_training(result.training)
-    click.echo(str(result.gain))
+    else:
+        print_training(result.training)
+        click.echo(str(result.gain))
+    leave(result.training)
 
 
 _GAIN = ("before", "after", "low", "high", "patches", "blocks")
@@ -189,6 +192,7 @@ def training_record(result: TrainingResult) -> dict[str, Any]:
         "card": str(result.card),
         "epochs": len(result.history),
         "reused": result.reused,
+        "unread_pixels": result.unread_pixels,
         "scores": dict(result.scores),
     }
 
@@ -202,3 +206,14 @@ def print_training(result: TrainingResult) -> None:
     click.echo(f"weights   {result.manifest}\ncard      {result.card}")
     click.echo(score_table(result.scores))
     click.echo(f"Map with it: sarmap map --detector {result.manifest} ...")
+
+
+def leave(result: TrainingResult) -> None:
+    """Leave with exit code 3 where some radar could not be read."""
+    if result.unread_pixels:
+        print(
+            f"sarmap: {result.unread_pixels:,} pixels around samples could not be read; they "
+            "neither trained nor scored.",
+            file=sys.stderr,
+        )
+        click.get_current_context().exit(UNREAD)

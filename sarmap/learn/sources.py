@@ -16,7 +16,7 @@ from sarmap.learn.store import SampleStore
 
 __all__ = ["InMemory", "Stored", "band_means"]
 
-MEMORY_BYTES = 512 * 2**20
+MEMORY_BYTES = 256 * 2**20
 """Samples are kept in memory up to this many bytes; beyond it, so many are shuffled at a time."""
 
 

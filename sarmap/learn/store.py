@@ -34,6 +34,7 @@ from sarmap.learn.covers import LandCover
 from sarmap.learn.cutting import cut_clips, cut_tiles
 from sarmap.learn.index import ClipRule, Index, PatchRule, find_clips, find_patches
 from sarmap.learn.splits import PARTS, Split, assign_parts
+from sarmap.types import Observation
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -420,6 +421,7 @@ def _created(
     make("part", (count,), "uint8", ("sample",), count)
     make("valid", (count,), "uint8", ("sample",), chunk)
     make("done", (windows,), "uint8", ("window",), 1)
+    make("unread", (windows,), "int64", ("window",), 1)
     group.attrs.update(
         {
             "kind": "patches" if patches else "clips",
@@ -505,6 +507,7 @@ def _fill(
         for number, (values, codes) in zip(numbers, compute(*lazy), strict=True):
             one = windows[number]
             _store(group, scenes[one.scene], one, rule, minmax, places, values, codes)
+            group["unread"][number] = int((np.asarray(codes) == Observation.READ_FAILED).sum())
             group["done"][number] = 1
         if progress:
             progress(len(windows) - len(waiting) + start + len(numbers), len(windows))
@@ -563,7 +566,14 @@ def _store(
 def _finish(group: Any, out: str | Path) -> SampleStore:
     """Mark the store complete, unless nothing in it can be used."""
     valid = int(group["valid"][:].sum())
-    group.attrs["counts"] = {"samples": int(group["valid"].shape[0]), "observed": valid}
+    unread = int(group["unread"][:].sum())
+    group.attrs["counts"] = {
+        "samples": int(group["valid"].shape[0]),
+        "observed": valid,
+        "unread_pixels": unread,
+    }
+    if unread:
+        log.warning("%d pixels could not be read; they neither train nor score", unread)
     if not valid:
         raise RequestError(
             "Not one sample was observed: the composite is empty (NaN) wherever something is "

@@ -60,6 +60,8 @@ class TrainingResult:
     """Part -> scores with intervals and its split."""
     reused: bool = False
     """Whether the same training had been finished before."""
+    unread_pixels: int = 0
+    """Pixels around samples that could not be read; they neither train nor score."""
 
     @property
     def folder(self) -> Path:
@@ -307,20 +309,13 @@ def _seeded(config: TrainingConfig, bands: int) -> Any:
 
 def _precision(config: TrainingConfig) -> str:
     """'f32', or 'bf16' where the processor (or a graphics card) multiplies it natively."""
-    from sarmap.detect.engines import native_bf16
+    from sarmap.detect.hardware import find_gpu, native_bf16
 
-    has = native_bf16() or _card_has_bf16()
+    gpu = find_gpu()
+    has = gpu.bf16 if gpu is not None else native_bf16()
     if config.precision == "bf16" and not has:
         raise RequestError("This machine has no native bf16: use precision 'f32', or 'auto'.")
     return "bf16" if has and config.precision != "f32" else "f32"
-
-
-def _card_has_bf16() -> bool:
-    import tensorflow as tf
-
-    cards = tf.config.list_physical_devices("GPU")
-    details = [tf.config.experimental.get_device_details(card) for card in cards]
-    return any(one.get("compute_capability", (0, 0)) >= (8, 0) for one in details)
 
 
 @contextmanager
@@ -370,6 +365,7 @@ def _training_record(
     return {
         "events": [{name: one[name] for name in names} for one in store.events],
         "samples": samples,
+        "unread_pixels": store.attrs["counts"]["unread_pixels"],
         "sample_settings": config.samples.model_dump(),
         "loss": config.loss_name,
         "loss_settings": config.loss_settings,
@@ -425,7 +421,8 @@ def _store(
     plot_curves(rows, folder / "curves.png", config.name)
     result = {"history": rows, "scores": scores}
     (folder / "training" / "result.txt").write_text(json.dumps(result), encoding="utf-8")
-    return TrainingResult(path, card, rows, scores)
+    unread = int(store.attrs["counts"]["unread_pixels"])
+    return TrainingResult(path, card, rows, scores, unread_pixels=unread)
 
 
 def _unmixed(store: SampleStore) -> bool:
@@ -477,4 +474,7 @@ def _finished(folder: Path, config: TrainingConfig) -> TrainingResult | None:
     if not (said.is_file() and manifest.is_file() and card.is_file()):
         return None
     result = json.loads(said.read_text(encoding="utf-8"))
-    return TrainingResult(manifest, card, result["history"], result["scores"], reused=True)
+    unread = int(read_manifest(manifest).training["unread_pixels"])
+    return TrainingResult(
+        manifest, card, result["history"], result["scores"], reused=True, unread_pixels=unread
+    )

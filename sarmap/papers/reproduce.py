@@ -327,7 +327,8 @@ def _lines(job: _Job, title: str, name: str, started: float, *more: str) -> list
     return [
         title,
         f"**Ours is a SIMULATED event**: simulator {simulator_hash()}, seed {seeds}; the papers' "
-        f"is the 2018 Hokkaido Eastern Iburi earthquake. Figures are comparable in kind only.{held}",
+        "is the 2018 Hokkaido Eastern Iburi earthquake. Figures are comparable in kind only."
+        + held,
         "'random' is the papers' split, in which neighbours of training samples test; 'blocks' "
         "holds out whole squares, 'events' whole events.",
         meaning,

@@ -155,7 +155,7 @@ def test_a_wrong_configuration_is_one_sentence(change, said):
 
 
 def test_half_precision_is_refused_where_the_machine_lacks_it(make_scene, tmp_path, monkeypatch):
-    monkeypatch.setattr("sarmap.detect.engines.native_bf16", lambda: False)
+    monkeypatch.setattr("sarmap.detect.hardware.native_bf16", lambda: False)
     with pytest.raises(RequestError, match="bf16"):
         sarmap.train({**CONFIG, "out": str(tmp_path), "precision": "bf16"}, scenes=[make_scene()])
 
@@ -163,7 +163,7 @@ def test_half_precision_is_refused_where_the_machine_lacks_it(make_scene, tmp_pa
 def test_mixed_precision_keeps_weights_in_float32(tmp_path, make_scene, monkeypatch):
     import keras
 
-    monkeypatch.setattr("sarmap.detect.engines.native_bf16", lambda: True)
+    monkeypatch.setattr("sarmap.detect.hardware.native_bf16", lambda: True)
     result = sarmap.train({**CONFIG, "out": str(tmp_path), "epochs": 1}, scenes=[make_scene()])
     assert json.loads(result.manifest.read_text())["training"]["precision"] == "bf16"
     assert keras.config.dtype_policy().name == "float32"

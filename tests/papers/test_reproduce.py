@@ -1,0 +1,79 @@
+"""The papers' tables in a small setting: every row, the papers' figures beside, nothing twice."""
+
+import csv
+from dataclasses import replace
+
+import pytest
+
+from sarmap.cli import main
+from sarmap.papers import reproduce as module
+from sarmap.papers.effort import SMALL1, SMALL2
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """As small as it goes: the rows are what is tested."""
+    one = {**SMALL1.training, "epochs": 1, "arguments": {"filters": [2], "size": 8, "dense": 4}}
+    samples = {**SMALL1.samples, "per_polygon": 4, "stride": 4}
+    two = {**SMALL2.training, "depth": 1}
+    grid = {"filters": (1,), "batch": (8,)}
+    monkeypatch.setattr(module, "SMALL1", replace(SMALL1, training=one, samples=samples))
+    monkeypatch.setattr(module, "SMALL2", replace(SMALL2, training=two, grid=grid))
+
+
+def run(*words):
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in words])
+    return caught.value.code
+
+
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_paper_1_has_all_nine_rows_with_the_papers_figures(small, event, tmp_path, monkeypatch):
+    words = ["reproduce", "paper1", "--small", "--events", event.path, "--out", tmp_path]
+    assert run(*words) == 0
+    rows = rows_of(tmp_path / "paper1.csv")
+    assert [row["composite"] for row in rows] == list(module.PAPER1)
+    assert [row["accuracy_paper"] for row in rows][:2] == ["99.20", "86.63"]
+    assert all(0 <= float(row["accuracy_ours"]) <= 100 for row in rows)
+    text = (tmp_path / "paper1.md").read_text()
+    assert "SIMULATED event" in text
+    assert "its scores mean nothing" in text
+    assert (tmp_path / "paper1.png").read_bytes()[:4] == b"\x89PNG"
+    monkeypatch.setattr("sarmap.learn.train.settle", None)
+    assert run(*words) == 0
+    assert rows_of(tmp_path / "paper1.csv") == rows
+
+
+def test_paper_2_has_four_composites_both_ways_and_both_orbits_averaged(small, event, tmp_path):
+    words = ["reproduce", "paper2", "--small", "--events", event.path, "--out", tmp_path]
+    assert run(*words) == 0
+    rows = rows_of(tmp_path / "paper2.csv")
+    assert [row["augmentation"] for row in rows] == ["no"] * 6 + ["yes"] * 6
+    assert [row["composite"] for row in rows[:6]] == [
+        "D_BA_S",
+        "A_BA_S",
+        "D_BAA_S",
+        "A_BAA_S",
+        "A_BA_S and D_BA_S averaged",
+        "A_BAA_S and D_BAA_S averaged",
+    ]
+    best = rows[9]
+    assert (best["composite"], best["f1_paper"], best["precision_paper"]) == (
+        "A_BAA_S",
+        "61.15",
+        "not available",
+    )
+    assert rows[4]["f1_paper"] == "not available"
+    assert all(int(row["samples"]) > 0 for row in rows)
+    assert "best of the grid" in (tmp_path / "paper2.md").read_text()
+
+
+def test_options_that_do_not_go_together_are_refused(tmp_path, capsys):
+    assert run("reproduce", "paper2", "--filters", 2, "--out", tmp_path) == 2
+    assert "--batch" in capsys.readouterr().err
+    assert run("reproduce", "paper1", "--inventory", "x.zip", "--out", tmp_path) == 2
+    assert "paper2" in capsys.readouterr().err
