@@ -137,7 +137,7 @@ def _memory_limit(request: MapRequest, machine: Machine) -> int:
         return machine.memory
     try:
         return int(parse_bytes(request.memory))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise RequestError(
             f"memory={request.memory!r} is not a size: write it like '2.5GB'."
         ) from error

@@ -151,7 +151,12 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             f"Weights {path.name} are truncated or corrupt: fetch or train them again."
         ) from error
     for name, array in arrays.items():
-        if array.dtype.kind != "f" or not np.isfinite(array).all():
+        # A member of the archive that is no array comes as bytes.
+        if (
+            not isinstance(array, np.ndarray)
+            or array.dtype.kind != "f"
+            or not np.isfinite(array).all()
+        ):
             raise WeightsError(f"Weights {path.name} hold no finite numbers at {name}.")
     return arrays
 

@@ -103,3 +103,8 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         known[host] = list(addresses)
 
     return define
+
+
+@pytest.fixture(scope="session")
+def fuzz_targets() -> ModuleType:
+    return helper("fuzz_targets", "safety")

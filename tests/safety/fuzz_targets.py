@@ -211,7 +211,7 @@ def _begin(request: Any, folder: Path) -> None:
     from sarmap.acquire.reach import reach_of
     from sarmap.compose.composites import composite_bands
     from sarmap.export.products import product_files
-    from sarmap.planning import _memory_limit
+    from sarmap.planning import Machine, _memory_limit
 
     steps: list[Callable[[], Any]] = [
         lambda: reach_of(resolve_catalog(request.catalog, trusted=request.trust_catalog)),
@@ -219,7 +219,7 @@ def _begin(request: Any, folder: Path) -> None:
         lambda: parse_area(request.area),
         lambda: make_grid(request.area, crs=request.crs, resolution=request.resolution),
         lambda: request.composite is None or composite_bands(request.composite),
-        lambda: _memory_limit(request),
+        lambda: _memory_limit(request, Machine(16, 2, 8 * 10**9)),
         lambda: _stay_beside(
             product_files(request.products, str(folder / "map.zarr")).values(), folder
         ),

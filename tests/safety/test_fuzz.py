@@ -1,0 +1,235 @@
+"""Inputs that strangers may write: accepted, or refused in a sentence; nothing else, in any way.
+
+`tools/fuzz.py` runs the same targets for as long as one likes; what it found stands here.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sarmap.acquire.area import parse_area
+from sarmap.acquire.catalogs import resolve_catalog
+from sarmap.acquire.grid import make_grid
+from sarmap.acquire.reach import Reach
+from sarmap.acquire.scenes import read_scene
+from sarmap.acquire.source import item_source
+from sarmap.errors import RequestError, SarmapError
+from sarmap.types import CatalogSettings
+
+SETTINGS = CatalogSettings("fuzz", "https://8.8.8.8/v1")
+
+
+@pytest.fixture(scope="module")
+def targets() -> ModuleType:
+    import importlib.util
+    import sys
+
+    name = "sarmap_tests_safety_fuzz_targets"
+    if name not in sys.modules:
+        file = Path(__file__).with_name("fuzz_targets.py")
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def folder(targets: ModuleType) -> Iterator[Path]:
+    """A folder to work in, while nothing may be written, connected or started."""
+    with targets.watched() as place:
+        yield place
+
+
+class Drawn:
+    """Draws from Hypothesis."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def integer(self, low: int, high: int) -> int:
+        return int(self.data.draw(st.integers(low, high)))
+
+    def text(self) -> str:
+        return str(self.data.draw(st.text(max_size=20)))
+
+
+@pytest.mark.parametrize("name", ["request", "item", "elevation", "geometry"])
+@settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+@given(data=st.data())
+def test_any_input_is_accepted_or_refused_in_a_sentence(
+    data: Any, name: str, targets: ModuleType, folder: Path
+) -> None:
+    targets.try_input(targets.TARGETS[name], Drawn(data), folder)
+
+
+class TestTheHarness:
+    """It notices what it is there for."""
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            lambda folder: (folder / "x").write_text("x"),
+            lambda folder: (folder / "x").mkdir(),
+            lambda folder: __import__("subprocess").run(["true"], check=False),
+            lambda folder: __import__("socket").create_connection(("127.0.0.1", 9), 1),
+        ],
+        ids=["write", "mkdir", "start", "connect"],
+    )
+    def test_what_is_forbidden(
+        self, act: Callable[[Path], Any], targets: ModuleType, folder: Path
+    ) -> None:
+        with pytest.raises(targets.Forbidden):
+            targets.try_input(lambda _draw, place: act(place), None, folder)
+
+    def test_what_hangs(
+        self, targets: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(targets, "SECONDS", 0.2)
+
+        def hang(_draw: Any, _folder: Path) -> None:
+            while True:
+                try:
+                    sum(range(1000))
+                except Exception:
+                    continue
+
+        with pytest.raises(targets.Hung):
+            targets.try_input(hang, None, folder)
+
+    def test_what_crashes(self, targets: ModuleType, folder: Path) -> None:
+        with pytest.raises(ZeroDivisionError):
+            targets.try_input(lambda _draw, _folder: 1 / 0, None, folder)
+
+    def test_what_is_refused(self, targets: ModuleType, folder: Path) -> None:
+        def refuse(_draw: Any, _folder: Path) -> None:
+            raise SarmapError("no")
+
+        assert targets.try_input(refuse, None, folder) == "refused"
+
+
+def changed(record: Any, path: str, value: Any) -> Any:
+    """A record with one value replaced."""
+    whole = copy.deepcopy(record)
+    *parents, last = path.split("/")
+    node = whole
+    for key in parents:
+        node = node[key]
+    node[last] = value
+    return whole
+
+
+HUGE = 10**400
+
+FOUND_ITEMS = [
+    ("type", "Polygon"),
+    ("id", None),
+    ("id", ["a"]),
+    ("id", ""),
+    ("bbox", 1.5),
+    ("bbox", ["all", 0, 1, 1]),
+    ("bbox", [[]]),
+    ("bbox", [HUGE, 0, 1, 1]),
+    ("bbox", [0, 0, 1]),
+    ("geometry", {"type": "baa_s", "coordinates": []}),
+    ("geometry", {"type": "Polygon", "coordinates": [[[HUGE, 0], [1, 1], [2, 2], [HUGE, 0]]]}),
+    ("geometry", {"type": "GeometryCollection", "geometries": []}),
+    ("properties/datetime", "0001-01-01T00:00:00+14:00"),
+    ("properties", []),
+    ("assets", []),
+    ("assets/vv/href", None),
+    ("assets/vv/href", ["a"]),
+    ("assets/vv/href", "http://["),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), FOUND_ITEMS)
+def test_items_that_were_found_to_crash(path: str, value: Any, targets: ModuleType) -> None:
+    record = changed(targets.ITEM, path, value)
+    if path == "geometry":  # a footprint that cannot be read stands back behind the bbox
+        assert read_scene(record, SETTINGS).footprint.bounds == (141.0, 42.0, 143.0, 43.5)
+        return
+    with pytest.raises(RequestError, match=r"item|Item"):
+        item_source(read_scene(record, SETTINGS).item, "vv", setting="radar_assets", reach=Reach())
+
+
+FOUND_FIELDS = [
+    ("properties/proj:epsg", "SENTINEL-1B"),
+    ("properties/proj:epsg", HUGE),
+    ("properties/proj:epsg", {}),
+    ("properties/proj:code", "EPSG:~/x"),
+    ("properties/proj:code", "EPSG:a:b"),
+    ("properties/proj:code", [1]),
+    ("properties/proj:shape", [1]),
+    ("properties/proj:shape", ["\x00", 1]),
+    ("properties/proj:shape", [{}, 1]),
+    ("properties/proj:transform", [1, 2]),
+    ("properties/proj:transform", ["http://[", 0, 0, 0, 0, 0]),
+    ("properties/proj:transform", 7.5),
+    ("properties/proj:transform", [HUGE, 0, 0, 0, 0, 0]),
+    ("assets/vv/raster:bands", 5),
+    ("assets/vv/raster:bands", ["a"]),
+    ("assets/vv/raster:bands", [{"nodata": [1]}]),
+    ("assets/vv/raster:bands", [{"scale": "both"}]),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), FOUND_FIELDS)
+def test_projection_fields_that_were_found_to_crash(
+    path: str, value: Any, targets: ModuleType
+) -> None:
+    record = changed(targets.ITEM, path, value)
+    item = read_scene(record, SETTINGS).item
+    with pytest.raises(RequestError, match=item.id):
+        item_source(item, "vv", setting="radar_assets", reach=Reach())
+
+
+@pytest.mark.parametrize(
+    "area",
+    [
+        [HUGE, 0, 1, 1],
+        {"type": "\ud800", "coordinates": []},
+        {"type": "Polygon", "coordinates": [[[HUGE, 0], [1, 1], [2, 2], [HUGE, 0]]]},
+        {
+            "type": "FeatureCollection",
+            "features": [
+                {"type": "Feature", "geometry": {"type": "LineString", "coordinates": [[1, 1]] * 2}}
+            ]
+            * 2,
+        },
+    ],
+)
+def test_places_that_were_found_to_crash(area: Any) -> None:
+    with pytest.raises(RequestError):
+        parse_area(area)
+
+
+def test_numbers_that_were_found_to_crash() -> None:
+    from sarmap.planning import Machine, _memory_limit
+    from sarmap.types import MapRequest
+
+    wild = MapRequest(area=(1, 1, 2, 2), event="2018-09-05", memory="1e999")
+    with pytest.raises(RequestError, match="memory"):
+        _memory_limit(wild, Machine(2, 2, 10**9))
+    with pytest.raises(RequestError, match="resolution"):
+        make_grid((142.0, 42.7, 142.01, 42.71), resolution=HUGE)
+    with pytest.raises(RequestError, match="preset"):
+        resolve_catalog({"preset": ["planetary-computer"]})
