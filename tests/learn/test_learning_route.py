@@ -165,3 +165,62 @@ def test_a_detector_without_weights_cannot_learn(mapped, event, capsys):
     words = ["--corrections", event.inventory, "--map", mapped, "--detector", "log-ratio"]
     assert run("train", *words) == 2
     assert "no weights" in capsys.readouterr().err
+
+
+@pytest.fixture
+def bad_inventory(tmp_path, event):
+    """Files of labels that cannot be used, by what is wrong with them."""
+    import geopandas
+    import shapely
+
+    def write(name):
+        path = tmp_path / f"{name}.gpkg"
+        left, bottom, right, top = event.grid.boundingbox.bbox
+        box = shapely.box(left, bottom, right, top)
+        frames = {
+            "elsewhere": geopandas.GeoDataFrame(geometry=[shapely.box(0, 0, 9, 9)], crs=event.crs),
+            "empty": geopandas.GeoDataFrame(geometry=[], crs=event.crs),
+            "without crs": geopandas.GeoDataFrame(geometry=[box]),
+            "local system": geopandas.GeoDataFrame(
+                geometry=[shapely.box(0, 0, 9, 9)],
+                crs='ENGCRS["site",EDATUM["site"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],'
+                'LENGTHUNIT["metre",1]]',
+            ),
+        }
+        frames[name].to_file(path, layer="slides")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("elsewhere", "lies on the composite"),
+        ("empty", "no polygons"),
+        ("without crs", "reference system"),
+        ("local system", "reference system"),
+    ],
+)
+def test_bad_labels_are_one_sentence_and_lose_nothing(
+    bad_inventory, event, tmp_path, capsys, name, said
+):
+    config = {
+        "name": "tiny",
+        "out": str(tmp_path / "out"),
+        "events": [
+            {
+                "name": "bad",
+                "simulated": str(event.path),
+                "orbit": "ascending",
+                "inventory": str(bad_inventory(name)),
+            }
+        ],
+    }
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(config))
+    assert run("train", tmp_path / "train.yaml") == 2
+    error = capsys.readouterr().err
+    assert "Event bad" in error
+    assert said in error
+    assert str(tmp_path) not in error
+    assert error.count("\n") == 1

@@ -60,12 +60,10 @@ def test_only_cells_that_are_missing_are_trained(tuned, make_scene, tmp_path):
 def test_cells_run_as_tasks_on_a_dask_client(make_scene, tmp_path):
     from distributed import Client, LocalCluster
 
-    # one worker in this process: what is tested is that cells travel as tasks
     with (
         LocalCluster(
             n_workers=1,
             threads_per_worker=2,
-            processes=False,
             host="127.0.0.1",
             dashboard_address=None,
         ) as cluster,
