@@ -30,7 +30,16 @@ from sarmap.detect.protocol import DetectorSpec, describe
 from sarmap.errors import RequestError, SarmapError
 from sarmap.regions.lattice import Unit, lattice_for
 from sarmap.regions.order import in_order
-from sarmap.regions.place import Region, Zone, in_crs, outline, parse_region, polygons, zones_of
+from sarmap.regions.place import (
+    Region,
+    Zone,
+    in_crs,
+    on_globe,
+    outline,
+    parse_region,
+    polygons,
+    zones_of,
+)
 from sarmap.regions.request import ScanRequest, check_request
 from sarmap.regions.stored import restored_takes
 from sarmap.regions.tracks import Decision, decide
@@ -113,7 +122,7 @@ def survey(request: ScanRequest) -> Survey:
     for zone in zones:
         lattice = lattice_for(zone.name, zone.epsg, request.resolution, request.unit, spec, stride)
         for unit in lattice.units(in_crs(zone.geometry, zone.epsg)):
-            piece = polygons(zone.geometry.intersection(outline(unit.grid)))
+            piece = polygons(zone.geometry.intersection(on_globe(outline(unit.grid))))
             if piece.area > 0:
                 found[unit.name] = (unit, piece)
     ranks = in_order({name: piece for name, (_, piece) in found.items()}, request)

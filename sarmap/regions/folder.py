@@ -41,6 +41,7 @@ class Folder:
         text = str(out) if is_url(out) else str(Path(str(out)).expanduser().absolute())
         self.out = text.rstrip("/")
         self.store = store_at(self.out)
+        self._reading = store_at(self.out, read_only=True)  # which makes no folder
 
     @property
     def shown(self) -> str:
@@ -58,7 +59,9 @@ class Folder:
             OutputError: the store does not answer.
         """
         try:
-            return get_bytes(self.store, name)
+            return get_bytes(self._reading, name)
+        except FileNotFoundError:  # no folder at all
+            return None
         except storage_errors() as error:
             raise OutputError(
                 f"{self.shown} cannot be read ({type(error).__name__}): check the path and the "
@@ -88,7 +91,7 @@ class Folder:
         wanted = list(names)
 
         async def all_of_them() -> list[bytes | None]:
-            return await asyncio.gather(*(read_bytes(self.store, name) for name in wanted))
+            return await asyncio.gather(*(read_bytes(self._reading, name) for name in wanted))
 
         try:
             found = sync(all_of_them())
@@ -143,7 +146,7 @@ class Folder:
         from zarr.core.sync import sync
 
         async def nothing() -> bool:
-            async for _ in self.store.list_prefix(""):
+            async for _ in self._reading.list_prefix(""):
                 return False
             return True
 

@@ -31,24 +31,28 @@ def border_server(border_event: Any) -> Iterator[Any]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def border_fields(border_event: Any, border_server: Any) -> dict[str, Any]:
+    """What a scan of the event across the border asks for, but its place."""
+    return {
+        "area": (137.986, 36.991, 138.014, 37.009),
+        "event": border_event.event,
+        "catalog": border_server.catalog,
+        "detector": "log-ratio",
+        "orbit": "ascending",
+        "unit": 256,
+        "chunk": 128,
+        "products": (),
+    }
+
+
 @pytest.fixture
 def scan_request(
-    border_event: Any, border_server: Any, tmp_path: Path
+    border_fields: dict[str, Any], tmp_path: Path
 ) -> Callable[..., sarmap.ScanRequest]:
     """A request for a scan of the event across the border, with changes."""
 
     def make(**changes: Any) -> sarmap.ScanRequest:
-        fields: dict[str, Any] = {
-            "area": (137.986, 36.991, 138.014, 37.009),
-            "event": border_event.event,
-            "catalog": border_server.catalog,
-            "detector": "log-ratio",
-            "orbit": "ascending",
-            "unit": 256,
-            "chunk": 128,
-            "out": str(tmp_path / "scan"),
-            "products": (),
-        }
-        return sarmap.ScanRequest(**fields | changes)
+        return sarmap.ScanRequest(**border_fields | {"out": str(tmp_path / "scan")} | changes)
 
     return make
