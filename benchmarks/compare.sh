@@ -6,16 +6,12 @@ set -euo pipefail
 base=${1:?give the older revision}
 head=${2:?give the newer revision}
 out=${3:-benchmarks/results/compare}
-mkdir -p "$out"
 cd "$(dirname "$0")/.."
+mkdir -p "$out"
 
 # Only sarmap is installed anew for each revision; its dependencies are this environment's.
-ASV_PYTHONPATH=$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-export ASV_PYTHONPATH
-if [ -d "$ASV_PYTHONPATH/sarmap" ]; then
-  echo "install sarmap editable here (pip install -e .): a plain install would hide both revisions" >&2
-  exit 2
-fi
+SARMAP_DEPENDENCIES=$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+export SARMAP_DEPENDENCIES
 python -m asv machine --yes --machine compare > "$out/machine.txt"
 
 failed=0

@@ -108,7 +108,7 @@ class Route:
     def setup_cache(self) -> str:
         from sarmap.simulate.event import simulate_event
 
-        folder = Path(tempfile.mkdtemp(prefix="sarmap-asv-")) / "event"
+        folder = Path.cwd() / "event"  # asv's own scratch, which it removes
         simulate_event(folder, rows=ROWS, columns=COLUMNS, earlier=0, optical=False, decoy=False)
         return str(folder)
 
