@@ -94,7 +94,8 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
     catalog = resolve_catalog(request.catalog, trusted=request.trust_catalog)
     detector = load(request)
     if warm:
-        Thread(target=_warm, args=(detector,), daemon=True).start()
+        # Not a daemon: a process that ends while the engine compiles would abort inside it.
+        Thread(target=_warm, args=(detector,)).start()
     spec = describe(detector)
     orbit = orbit_of(request, spec)
     pre, post = required_passes(spec.bands)
