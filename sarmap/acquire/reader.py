@@ -124,7 +124,9 @@ def read_source(
         except _IO_ERRORS as error:
             reason = redact(error.__cause__ or error)
             renew(source.href, source.reach)
-            asked = isinstance(error, ReadError) and not isinstance(error, FileChanged)
+            asked = isinstance(error, ReadError | SarmapError) and not isinstance(
+                error, FileChanged
+            )
             final = isinstance(error, ReadError) and not error.again
             if asked or deadline.left <= 0:
                 break  # its requests had their tries

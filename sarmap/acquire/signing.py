@@ -34,9 +34,23 @@ SIGNERS = ("planetary-computer",)
 _BLOB_HOST = ".blob.core.windows.net"
 _PUBLIC_ACCOUNTS = frozenset({"ai4edatasetspublicassets"})
 _TIMEOUT = (10.0, 30.0)
-_RETRIES = Retry(
+_LONGEST_WAIT = 30.0
+"""Seconds waited where the endpoint asks for a wait."""
+
+
+class _Retry(Retry):
+    """urllib3's retries, whose obedience to Retry-After ends after six hours only."""
+
+    def get_retry_after(self, response: Any) -> float | None:
+        asked = super().get_retry_after(response)
+        return None if asked is None else min(asked, _LONGEST_WAIT)
+
+
+_RETRIES = _Retry(
     total=3, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False
 )
+_PAUSE = dt.timedelta(seconds=10)
+"""How long an endpoint that gave no token is not asked again: many reads would ask at once."""
 _MARGIN = dt.timedelta(minutes=1)
 """A token is renewed this long before it expires, or at a tenth of a shorter life."""
 
@@ -151,6 +165,7 @@ class TokenStore:
         self._fetch = fetch
         self._clock = clock
         self._tokens: dict[str, _Token] = {}
+        self._silent: dict[str, tuple[dt.datetime, CatalogError]] = {}
         self._guard = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
 
@@ -166,7 +181,14 @@ class TokenStore:
             token = self._tokens.get(endpoint)
             now = self._clock()
             if token is None or now >= token.renew_at:
-                query, expiry = self._fetched(endpoint)
+                until, failure = self._silent.get(endpoint, (now, None))
+                if failure is not None and now < until:
+                    raise CatalogError(str(failure))
+                try:
+                    query, expiry = self._fetched(endpoint)
+                except CatalogError as error:
+                    self._silent[endpoint] = (self._clock() + _PAUSE, error)
+                    raise
                 token = _Token(
                     query, expiry - min(_MARGIN, max(expiry - now, dt.timedelta(0)) / 10)
                 )

@@ -13,6 +13,7 @@ from typing import Any
 
 import planetary_computer.sas
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -279,3 +280,33 @@ class TestRedact:
     )
     def test_no_query_survives(self, before: str, secret: str, key: str) -> None:
         assert secret not in redact(f"{before} https://host/c/b.tif?a=1&{key}={secret} after")
+
+
+class TestSilentEndpoint:
+    """Many reads need the token at once; an endpoint that gives none is not asked by all of them."""
+
+    def test_asked_once_and_again_after_a_pause(self) -> None:
+        asked: list[str] = []
+        now = [dt.datetime(2026, 1, 1, tzinfo=dt.UTC)]
+
+        def fetch(endpoint: str) -> tuple[str, dt.datetime]:
+            asked.append(endpoint)
+            if len(asked) < 2:
+                raise requests.ConnectionError
+            return "sig=t", now[0] + dt.timedelta(hours=1)
+
+        tokens = TokenStore(fetch, lambda: now[0])
+        for _ in range(5):
+            with pytest.raises(CatalogError, match="no connection"):
+                tokens.query("http://127.0.0.1/a/b")
+        assert len(asked) == 1
+        now[0] += dt.timedelta(seconds=11)
+        assert tokens.query("http://127.0.0.1/a/b") == "sig=t"
+
+    def test_a_long_retry_after_is_not_waited_out(self) -> None:
+        from urllib3 import HTTPResponse
+
+        from sarmap.acquire import signing
+
+        answer = HTTPResponse(status=429, headers={"Retry-After": "20000"})
+        assert signing._RETRIES.get_retry_after(answer) == 30.0

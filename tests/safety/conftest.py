@@ -108,3 +108,9 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 @pytest.fixture(scope="session")
 def fuzz_targets() -> ModuleType:
     return helper("fuzz_targets", "safety")
+
+
+@pytest.fixture(scope="session")
+def load_helper() -> Callable[[str, str], ModuleType]:
+    """A helper module of another tests folder."""
+    return helper
