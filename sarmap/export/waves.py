@@ -281,8 +281,9 @@ def _run_on_cluster(client: Any, arrays: Sequence[Any], counted: set[Any], tick:
             elif not _lost(future):
                 future.result()
     finally:
-        client.cancel(list(waiting.values()))
-    if client.status not in ("running", "connecting"):
+        if waiting and client.status == "running":
+            client.cancel(list(waiting.values()))
+    if client.status != "running":
         raise ClusterError("The Dask cluster is gone: its scheduler does not answer any more.")
 
 

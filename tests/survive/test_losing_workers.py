@@ -5,7 +5,9 @@ Functions are made inside fixtures, so that they travel to workers by value.
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -80,12 +82,17 @@ def undisturbed(slow_map: Any, objects: Objects, tmp_path: Path) -> dict[str, by
 
 @pytest.fixture
 def client() -> Iterator[Any]:
-    """Two workers in processes of their own, with nannies that start them again."""
+    """Two workers in processes of their own, with nannies that start them again.
+
+    Dask gives a task up with its first worker, not its fourth: starting them takes a while.
+    """
+    import dask
     from distributed import Client, LocalCluster
 
     with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
         ) as cluster,
         Client(cluster) as client,
     ):
@@ -98,11 +105,11 @@ def test_workers_that_are_killed_again_and_again_cost_no_block(
     draw, kills, ended = random.Random(7), [], threading.Event()
 
     def kill() -> None:
-        while not ended.wait(0.7) and len(kills) < 6:
+        while not ended.wait(0.7) and len(kills) < 4:
             nanny = draw.choice(list(client.cluster.workers.values()))
-            if nanny.process is not None and nanny.process.process.is_alive():
-                kills.append(nanny.process.process.pid)
-                nanny.process.process.kill()
+            if nanny.pid is not None:
+                kills.append(nanny.pid)
+                os.kill(nanny.pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -118,9 +125,9 @@ def test_workers_that_are_killed_again_and_again_cost_no_block(
 def test_a_block_that_dask_gave_up_is_tried_again(
     slow_map: Any, undisturbed: Any, objects: Objects, client: Any, tmp_path: Path
 ) -> None:
-    """Four workers have died with it: for Dask alone that is the end (KilledWorker)."""
-    out = write_zarr(slow_map(deadly=5), tmp_path / "map.zarr", **LAYOUT)
-    assert len((tmp_path / "deaths").read_text()) == 6
+    """Its workers have died with it: for Dask alone that is the end (KilledWorker)."""
+    out = write_zarr(slow_map(deadly=2), tmp_path / "map.zarr", **LAYOUT)
+    assert len((tmp_path / "deaths").read_text()) == 3
     assert objects(out) == undisturbed
 
 
@@ -142,7 +149,7 @@ def test_a_worker_that_is_gone_for_good_is_done_without(
 
     with (
         LocalCluster(
-            n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+            n_workers=1, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
         ) as cluster,
         Client(cluster) as client,
         subprocess.Popen(
@@ -176,7 +183,7 @@ def test_a_cluster_that_is_gone_ends_the_run_with_a_sentence(
 
     out = tmp_path / "map.zarr"
     cluster = LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        n_workers=1, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
     )
     with Client(cluster):
 
