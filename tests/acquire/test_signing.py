@@ -283,7 +283,7 @@ class TestRedact:
 
 
 class TestSilentEndpoint:
-    """Many reads need the token at once; an endpoint that gives none is not asked by all of them."""
+    """Many reads need a token at once; an endpoint that gives none is not asked by all."""
 
     def test_asked_once_and_again_after_a_pause(self) -> None:
         asked: list[str] = []
