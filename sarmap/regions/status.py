@@ -118,7 +118,7 @@ def scan_status(out: str | Path) -> ScanStatus:
             except SarmapError as error:
                 warnings.append(f"{name}: {error}")
             else:
-                done, failed = told.done, told.failed
+                done, failed, total = told.done, told.failed, told.total or total
                 if state.status == "running":
                     running[name] = (told.done, total)
         share = done / total

@@ -1,0 +1,163 @@
+"""A region across two UTM zones on two workers, written to S3, equals the single machine's answer;
+and a region across the antimeridian is one scan."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+
+import sarmap
+
+Make = Callable[..., sarmap.ScanRequest]
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An S3 endpoint on loopback with one bucket; workers started later know it too."""
+    import boto3
+    import moto.server as moto
+
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ENDPOINT": f"http://{host}:{port}",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "SECRET",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    try:
+        boto3.client("s3").create_bucket(Bucket="scans")
+        yield "s3://scans"
+    finally:
+        server.stop()
+
+
+def packed(path: str) -> dict[str, dict[str, Any]]:
+    scan = sarmap.open_scan(path)
+    return {
+        name: {layer: zone.canvas(layer)[:, :] for layer in zone.layers}
+        for name, zone in scan.zones.items()
+    }
+
+
+def test_two_zones_on_two_workers_with_s3_equal_threads_on_one_machine(
+    scan_request: Make, bucket: str, tmp_path: Path
+) -> None:
+    import boto3
+    from distributed import Client
+
+    products = ("geopackage", "geoparquet", "quicklook")
+    alone = sarmap.scan(scan_request(products=products))
+    out = f"{bucket}/hokkaido"
+    with Client(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+    ) as client:
+        together = sarmap.scan(scan_request(products=products, out=out), client)
+    assert not together.incomplete
+    mine, theirs = packed(alone.path), packed(together.path)
+    assert set(mine) == set(theirs) == {"53N", "54N"}
+    for zone, layers in mine.items():
+        assert set(layers) == set(theirs[zone])
+        for layer, values in layers.items():
+            np.testing.assert_array_equal(values, theirs[zone][layer], err_msg=f"{zone} {layer}")
+    found = sarmap.scan_status(out)
+    assert found.finished
+    assert found.rate is not None
+
+    s3 = boto3.client("s3")
+    fetched = s3.get_object(Bucket="scans", Key="hokkaido/landslides.parquet")["Body"].read()
+    polygons = gpd.read_parquet(io.BytesIO(fetched))
+    local = gpd.read_parquet(alone.files["geoparquet"])
+    assert len(polygons) == len(local) > 0
+    assert polygons.geometry.geom_equals_exact(local.geometry, 0).all()
+    record = json.loads(
+        s3.get_object(Bucket="scans", Key="hokkaido/collection.json")["Body"].read()
+    )
+    items = [link for link in record["links"] if link["rel"] == "item"]
+    assert len(items) == together.count("done")
+    assert "SECRET" not in json.dumps(record)
+
+
+@pytest.fixture(scope="module")
+def fiji(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
+    """An event across 180 degrees, its records cut there as real catalogues do (RFC 7946)."""
+    from sarmap.acquire.scenes import footprint_of, read_item
+    from sarmap.simulate.event import simulate_event
+    from sarmap.simulate.serve import serve_catalog
+
+    event = simulate_event(
+        tmp_path_factory.mktemp("events") / "fiji",
+        seed=3,
+        rows=200,
+        columns=300,
+        earlier=0,
+        center=(179.99999, -17.0),
+        optical=False,
+        decoy=False,
+        orbits=("ascending",),
+    )
+    items = json.loads(event.items.read_text())["features"]
+    for item in items:
+        footprint = footprint_of(read_item(item))
+        item["geometry"] = shapely.geometry.mapping(footprint)
+        item["bbox"] = list(footprint.bounds)
+    collections = json.loads(event.collections.read_text())
+    for collection in collections:
+        collection["extent"]["spatial"]["bbox"] = [[-180, -18, 180, -16]]
+    with serve_catalog(items, collections, event.path) as server:
+        yield event, server
+
+
+def test_a_region_across_the_antimeridian_is_one_scan(
+    fiji: tuple[Any, Any], tmp_path: Path
+) -> None:
+    event, server = fiji
+    west, south, east, north = event.area
+    assert west > east
+
+    def scanned(name: str, **more: Any) -> Any:
+        fields: dict[str, Any] = {
+            "area": (west + 0.002, south + 0.002, east - 0.002, north - 0.002),
+            "event": event.event,
+            "catalog": server.catalog,
+            "detector": "log-ratio",
+            "unit": 128,
+            "chunk": 128,
+            "threshold": 0.3,
+            "products": ("geopackage", "quicklook"),
+            "out": str(tmp_path / name),
+        }
+        return sarmap.scan(sarmap.ScanRequest(**fields | more))
+
+    two = scanned("two-zones")
+    assert not two.incomplete
+    scan = sarmap.open_scan(two.path)
+    assert set(scan.zones) == {"1S", "60S"}
+    overview = scan.overview(200)
+    assert 179 < float(overview.longitude[0]) < 180 < float(overview.longitude[-1]) < 181
+    assert float((overview.observed > 0).mean()) > 0.9
+    record = json.loads((Path(two.path) / "collection.json").read_text())
+    box = record["extent"]["spatial"]["bbox"][0]
+    assert box[0] > 179 > -179 > box[2]
+
+    # the same in one system across 180 degrees: the same landslides, but for resampling
+    one = scanned("one-system", crs=32760)
+    assert list(sarmap.open_scan(one.path).zones) == ["epsg32760"]
+    areas = [gpd.read_file(done.files["geopackage"])["area_m2"].sum() for done in (one, two)]
+    assert areas[1] == pytest.approx(areas[0], rel=0.25)
+    across = gpd.read_file(two.files["geopackage"])
+    assert len(across) > 0
+    assert across.crs.to_epsg() == 4326
