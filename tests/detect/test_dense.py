@@ -185,6 +185,24 @@ def test_one_pass_equals_the_windows_on_every_engine(
     np.testing.assert_array_equal(again.probability.values, one.probability.values)
 
 
+def test_the_shipped_network_answers_alike_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "SWEEP", 16)
+    dense: Any = load_detector("cnn-dense", engine="openvino", precision="f32")
+    windowed: Any = load_detector("cnn-dense", engine="openvino", precision="f32", dense=False)
+    amplitude = np.random.default_rng(2).gamma(4.4, 0.1, (3, 60, 71)).astype(np.float32)
+    amplitude[1:, 15:45, 20:50] *= 0.4  # the ground has changed here
+    scene = xr.DataArray(
+        amplitude,
+        dims=("band", "y", "x"),
+        coords={"band": list(dense.bands)},
+        attrs={"scaling": "amplitude"},
+    )
+    one = predict(scene, dense).window_probability.values
+    each = predict(scene, windowed).window_probability.values
+    assert np.ptp(each) > 0.1
+    np.testing.assert_allclose(one, each, atol=1e-5)
+
+
 def test_the_way_of_asking_is_recorded_and_travels(untrained: Path) -> None:
     import pickle
 
