@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sarmap.export.item import write_item as write_item
     from sarmap.export.polygons import write_polygons as write_polygons
     from sarmap.export.store import write_zarr as write_zarr
-    from sarmap.learn.train import TrainingResult as TrainingResult
+    from sarmap.learn.outputs import TrainingResult as TrainingResult
     from sarmap.learn.train import train as train
     from sarmap.learn.tune import tune as tune
     from sarmap.pipeline import map_landslides as map_landslides
@@ -62,7 +62,7 @@ _HOME = {
     "Pass": "sarmap.types",
     "Passes": "sarmap.types",
     "Plan": "sarmap.types",
-    "TrainingResult": "sarmap.learn.train",
+    "TrainingResult": "sarmap.learn.outputs",
     "apply_calibration": "sarmap.assess.calibration",
     "assess_map": "sarmap.assess.assessment",
     "ScanRequest": "sarmap.regions.request",

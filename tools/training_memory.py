@@ -24,8 +24,9 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from sarmap.assess.labels import read_labels
-from sarmap.learn.store import Scene
-from sarmap.learn.train import prepare_samples, read_config, train
+from sarmap.learn.config import read_config
+from sarmap.learn.scene import Scene
+from sarmap.learn.train import prepare_samples, train
 
 BANDS = ("vv_pre", "vv_post_1", "vv_post_2", "slope")
 

@@ -15,7 +15,7 @@ from sarmap.cli.printing import echo_json
 from sarmap.errors import RequestError
 
 if TYPE_CHECKING:
-    from sarmap.learn.train import TrainingResult
+    from sarmap.learn.outputs import TrainingResult
 
 __all__ = ["epoch_lines", "sample_lines", "train", "tune"]
 

@@ -17,58 +17,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.assess.labels import Labels, read_labels
+from sarmap.assess.labels import Labels
 from sarmap.errors import RequestError
 from sarmap.learn.config import TrainingConfig, read_config
 from sarmap.learn.fitting import Report
+from sarmap.learn.gain import Gain, paired_gain
 from sarmap.learn.index import PatchRule
+from sarmap.learn.outputs import TrainingResult, prepare_folder
+from sarmap.learn.reviewed import corrected_labels
+from sarmap.learn.scene import Scene
 from sarmap.learn.scenes import lazy_composite
 from sarmap.learn.scoring import answers_of, count_outcomes, score_parts
+from sarmap.learn.settle import normalisation_of, settle
 from sarmap.learn.splits import PARTS, blocks_of
-from sarmap.learn.store import SampleStore, Scene, write_samples
-from sarmap.learn.train import Progress, TrainingResult, normalisation_of, prepare_folder, settle
+from sarmap.learn.store import SampleStore
+from sarmap.learn.writing import Progress, write_samples
 
 if TYPE_CHECKING:
     from sarmap.detect.manifest import Manifest
     from sarmap.export.reading import MapReader
 
-__all__ = ["CorrectionResult", "Gain", "learn_corrections", "paired_gain"]
-
-FEWEST_BLOCKS = 10
-"""With fewer blocks held out an interval means nothing."""
-
-
-@dataclass(frozen=True)
-class Gain:
-    """By how much fine-tuning helped on held-out corrections."""
-
-    before: float
-    """F1 of the weights it started from; NaN where undefined."""
-    after: float
-    """F1 of the fine-tuned weights."""
-    low: float
-    """Lower end of the 95 % interval of the difference; NaN with fewer than ten blocks."""
-    high: float
-    """Upper end."""
-    patches: int
-    """Tiles (or clips) held out."""
-    blocks: int
-    """Spatial blocks they lie in."""
-
-    def __str__(self) -> str:
-        interval = (
-            f"too few blocks ({self.blocks}) for an interval"
-            if np.isnan(self.low)
-            else f"95 % interval {100 * self.low:+.1f} to {100 * self.high:+.1f}"
-        )
-        verdict = "" if self.low > 0 else " It is not certain that it helped."
-        if not self.after > self.before:
-            verdict = " It did not help here: keep the weights you had."
-        return (
-            f"On {self.patches} held-out samples in {self.blocks} spatial blocks: F1 "
-            f"{100 * self.before:.1f} % before, {100 * self.after:.1f} % after, "
-            f"{100 * (self.after - self.before):+.1f} points ({interval}).{verdict}"
-        )
+__all__ = ["CorrectionResult", "learn_corrections"]
 
 
 @dataclass(frozen=True)
@@ -143,7 +112,7 @@ def learn_corrections(
     parent, folder = _trainable(detector)
     config = _config(parent, reader, corrections, catalog, locals())
     arrays = read_arrays(folder / parent.weights)
-    labels = _labels(reader, corrections, reviewed, crs, parent.tile)
+    labels = corrected_labels(reader, corrections, reviewed, crs, parent.tile)
     finished = prepare_folder(config, overwrite=overwrite)
     store = write_samples(
         [_scene(config, reader, labels)],
@@ -177,51 +146,6 @@ def learn_corrections(
     gain = _gain(config, store, codes, shipped, finished, tiles, block)
     _tell(finished, gain)
     return CorrectionResult(finished, gain)
-
-
-def paired_gain(
-    before: NDArray[np.int64], after: NDArray[np.int64], block: NDArray[np.int64], seed: int = 0
-) -> Gain:
-    """F1 before and after on the same samples, with a paired block-bootstrap interval.
-
-    Parameters
-    ----------
-    before, after
-        TP, FP, FN, TN of each sample (n, 4).
-    block
-        Spatial block of each sample; whole blocks are redrawn, for both alike.
-    seed
-        Of the drawing.
-
-    Examples
-    --------
-    >>> worse, better = np.array([[1, 1, 1, 0]] * 12), np.array([[2, 0, 1, 0]] * 12)
-    >>> print(paired_gain(worse, better, np.arange(12)))
-    On 12 held-out samples in 12 spatial blocks: F1 50.0 % before, 80.0 % after, +30.0 points \
-(95 % interval +30.0 to +30.0).
-    """
-    _, number = np.unique(block, return_inverse=True)
-    blocks = int(number.max()) + 1
-    sums = np.zeros((2, blocks, 4), np.float64)
-    for which, counts in enumerate((before, after)):
-        np.add.at(sums[which], number, counts)
-    f1 = _f1(sums.sum(axis=1))
-    low = high = float("nan")
-    if blocks >= FEWEST_BLOCKS:
-        rng = np.random.default_rng(seed)
-        drawn = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=1000)
-        redrawn = _f1(drawn @ sums[1]) - _f1(drawn @ sums[0])
-        redrawn = redrawn[np.isfinite(redrawn)]
-        if len(redrawn):
-            low, high = (float(end) for end in np.quantile(redrawn, [0.025, 0.975]))
-    return Gain(float(f1[0]), float(f1[1]), low, high, len(before), blocks)
-
-
-def _f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    twice = 2 * counts[:, 0]
-    whole = twice + counts[:, 1] + counts[:, 2]
-    scores: NDArray[np.float64] = np.full(len(counts), np.nan)
-    return np.divide(twice, whole, out=scores, where=whole > 0)
 
 
 # --- what is started from ------------------------------------------------------------------------
@@ -307,65 +231,6 @@ def _network(config: TrainingConfig, bands: int, arrays: Mapping[str, Any]) -> A
     model = build_network(config.network, bands, config.network_arguments)
     set_arrays(model, arrays)
     return model
-
-
-# --- what was corrected --------------------------------------------------------------------------
-
-
-def _labels(
-    reader: MapReader,
-    corrections: str | Path,
-    reviewed: str | Path | None,
-    crs: Any,
-    tile: int,
-) -> Labels:
-    """The corrected polygons, labelled where they or the map's polygons touch a tile."""
-    labels = read_labels(reader.grid, corrections, surveyed=reviewed, crs=crs)
-    if reviewed is not None:
-        return labels
-    touched = _touched(reader, labels, tile)
-    return Labels(
-        labels.grid,
-        labels.landslides,
-        _boxes(reader.grid, touched, tile),
-        repaired=labels.repaired,
-        dropped=labels.dropped,
-    )
-
-
-def _touched(reader: MapReader, labels: Labels, tile: int) -> NDArray[np.bool_]:
-    """Which tiles (row, column) hold a pixel that the map, or the corrections, call landslide."""
-    from sarmap.export.encoding import FILL, threshold_level
-
-    request = json.loads(reader.attrs.get("sarmap:request", "{}"))
-    level = threshold_level(float(request.get("threshold", 0.5)))
-    rows, columns = reader.shape
-    touched = np.zeros((-(-rows // tile), -(-columns // tile)), bool)
-    step = max(reader.strip_rows(columns) // tile, 1) * tile
-    for strip in reader.strips(step):
-        packed = strip.probability
-        window = slice(strip.top, strip.top + packed.shape[0]), slice(0, columns)
-        found = ((packed >= level) & (packed != FILL)) | (labels.mask(*window) == 1)
-        y, x = np.nonzero(found)
-        touched[(y + strip.top) // tile, x // tile] = True
-    return touched
-
-
-def _boxes(grid: Any, touched: NDArray[np.bool_], tile: int) -> Any:
-    """Tiles as polygons in the grid's system."""
-    import geopandas
-    import shapely
-
-    y, x = np.nonzero(touched)
-    left, top = grid.transform * (x * tile, y * tile)
-    right, bottom = grid.transform * ((x + 1) * tile, (y + 1) * tile)
-    boxes = shapely.box(
-        np.minimum(left, right),
-        np.minimum(top, bottom),
-        np.maximum(left, right),
-        np.maximum(top, bottom),
-    )
-    return geopandas.GeoDataFrame(geometry=boxes, crs=grid.crs.to_wkt())
 
 
 def _scene(config: TrainingConfig, reader: MapReader, labels: Labels) -> Scene:

@@ -12,7 +12,7 @@ from sarmap.assess.labels import read_labels
 from sarmap.errors import RequestError
 from sarmap.learn.config import EventSource
 from sarmap.learn.covers import LandCover
-from sarmap.learn.store import Scene
+from sarmap.learn.scene import Scene
 from sarmap.types import Scaling
 
 __all__ = ["lazy_composite", "open_scenes"]

@@ -18,8 +18,11 @@ from typing import Any
 
 from sarmap.errors import RequestError
 from sarmap.learn.config import TrainingConfig, read_config
-from sarmap.learn.store import Scene, open_samples
-from sarmap.learn.train import prepare_folder, prepare_samples, settle
+from sarmap.learn.outputs import prepare_folder
+from sarmap.learn.scene import Scene
+from sarmap.learn.settle import settle
+from sarmap.learn.store import open_samples
+from sarmap.learn.train import prepare_samples
 
 __all__ = ["PAPER_GRID", "TuningResult", "tune"]
 

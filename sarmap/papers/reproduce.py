@@ -10,8 +10,9 @@ from typing import Any
 
 from sarmap.errors import RequestError
 from sarmap.learn.fitting import Report
+from sarmap.learn.outputs import TrainingResult
 from sarmap.learn.store import open_samples
-from sarmap.learn.train import TrainingResult, train
+from sarmap.learn.train import train
 from sarmap.learn.tune import tune
 from sarmap.papers.averaging import average_scores, open_trained
 from sarmap.papers.effort import FULL1, FULL2, SMALL1, SMALL2, Effort

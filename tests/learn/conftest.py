@@ -74,7 +74,7 @@ def make_composite(grid: Any, truth: np.ndarray) -> Callable[..., Any]:
 @pytest.fixture
 def make_scene(grid: Any, slides: Any, make_composite: Callable[..., Any]) -> Callable[..., Any]:
     from sarmap.assess.labels import read_labels
-    from sarmap.learn.store import Scene
+    from sarmap.learn.scene import Scene
 
     def make(
         name: str = "made-up", *, role: str = "training", covers: Any = None, **how: Any

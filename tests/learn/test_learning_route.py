@@ -130,10 +130,10 @@ def test_corrections_fine_tune_and_say_by_how_much_it_helped(
 def test_only_tiles_that_a_polygon_touches_are_taken_for_looked_at(trained, mapped, event):
     from sarmap.assess.inventory import rasterise_inventory, read_inventory
     from sarmap.export.reading import open_reader
-    from sarmap.learn.corrections import _labels
+    from sarmap.learn.reviewed import corrected_labels
 
     reader = open_reader(mapped)
-    labels = _labels(reader, event.inventory, None, None, 32)
+    labels = corrected_labels(reader, event.inventory, None, None, 32)
     mask = labels.mask(slice(0, reader.shape[0]), slice(0, reader.shape[1]))
     called = reader.strip(0, reader.shape[0]).probability
     drawn = rasterise_inventory(read_inventory(event.inventory), reader.grid)

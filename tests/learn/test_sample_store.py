@@ -15,7 +15,8 @@ from sarmap.errors import RequestError
 from sarmap.learn.covers import LandCover
 from sarmap.learn.index import ClipRule, PatchRule
 from sarmap.learn.splits import PARTS
-from sarmap.learn.store import open_samples, write_samples
+from sarmap.learn.store import open_samples
+from sarmap.learn.writing import write_samples
 
 RULE = PatchRule(tile=32, stride=32)
 
@@ -194,7 +195,7 @@ KILLED = """
     sys.path.insert(0, sys.argv[2])
     import conftest_parts as parts
     from sarmap.learn.index import PatchRule
-    from sarmap.learn.store import write_samples
+    from sarmap.learn.writing import write_samples
 
     def die_after_two(done, total):
         if done >= 8:
@@ -208,7 +209,7 @@ PARTS_OF_TEST = """
     from affine import Affine
     from odc.geo.geobox import GeoBox
     from sarmap.assess.labels import read_labels
-    from sarmap.learn.store import Scene
+    from sarmap.learn.scene import Scene
 
     def scene(counted=None):
         grid = GeoBox((320, 256), Affine(10, 0, 500_000, 0, -10, 4_800_000), "EPSG:32654")

@@ -29,7 +29,7 @@ CONFIG = {
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, grid, slides, make_composite):
     from sarmap.assess.labels import read_labels
-    from sarmap.learn.store import Scene
+    from sarmap.learn.scene import Scene
 
     codes = np.full((320, 256), 2, np.uint8)
     codes[:160] = 3

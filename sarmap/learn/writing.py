@@ -1,0 +1,252 @@
+"""Samples cut from lazy composites into a Zarr, window by window, and taken up again after a kill.
+
+Where samples lie is known from polygons alone, so all arrays have their size before a pixel is
+read. Windows of the composite are then read a few at a time, cut, stored, and ticked off in
+``done``: memory is that of a few windows whatever the scene's size, and a killed run goes on where
+it stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarmap.errors import RequestError
+from sarmap.learn.cutting import cut_clips, cut_tiles
+from sarmap.learn.index import ClipRule, PatchRule, find_clips, find_patches
+from sarmap.learn.layout import Rule, Window, create_store, fingerprint_of, plan_windows
+from sarmap.learn.scene import Scene
+from sarmap.learn.store import STATE, SampleStore, consolidate, open_samples
+from sarmap.types import Observation
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Progress", "write_samples"]
+
+Progress = Callable[[int, int], None]
+"""Told the windows done and in all."""
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 4
+"""Windows read at once: their pixels are all that is held."""
+_READ_THREADS = 16
+
+
+def write_samples(
+    scenes: Sequence[Scene],
+    out: str | Path,
+    rule: Rule,
+    *,
+    normalisation: str = "tile-minmax",
+    overwrite: bool = False,
+    window: int = 1024,
+    client: Any = None,
+    progress: Progress | None = None,
+) -> SampleStore:
+    """Cut samples from lazy composites into a Zarr, in bounded memory.
+
+    Parameters
+    ----------
+    scenes
+        Events, all with the same bands and scaling.
+    out
+        Local folder. Samples of the same scenes and rules are reused, or finished where a run was
+        killed.
+    rule
+        `PatchRule` (paper 2) or `ClipRule` (paper 1).
+    normalisation
+        'tile-minmax': patches are stored per patch and band from 0 to 1, as prediction does it;
+        else pixels keep the composite's units.
+    overwrite
+        Replace samples of other scenes or rules.
+    window
+        About the edge of a window read at once, pixels.
+    client
+        Dask client to read on; None: threads of this process.
+    progress
+        Called with windows done and in all.
+
+    Raises
+    ------
+    RequestError
+        Bands or scalings differ, no sample is left, or `out` holds something else.
+    """
+    _check_scenes(scenes)
+    minmax = normalisation == "tile-minmax"
+    fingerprint = fingerprint_of(scenes, rule, minmax)
+    group = _reusable(out, fingerprint, overwrite)
+    if group is not None and group.attrs[STATE] == "complete":
+        return SampleStore(group)
+    find = find_patches if isinstance(rule, PatchRule) else find_clips
+    edge = rule.tile if isinstance(rule, PatchRule) else rule.clip
+    indices = [find(scene.labels, rule, scene.covers) for scene in scenes]  # type: ignore[arg-type]
+    windows, places = plan_windows(indices, edge, window)
+    if group is None:
+        group = create_store(out, scenes, rule, minmax, edge, places, len(windows), fingerprint)
+    with _scheduler(client):
+        _fill(group, scenes, rule, minmax, windows, places, progress)
+    return _finish(group, out)
+
+
+def _check_scenes(scenes: Sequence[Scene]) -> None:
+    if not scenes:
+        raise RequestError("There is no event to take samples from: name at least one.")
+    if len({scene.name for scene in scenes}) < len(scenes):
+        raise RequestError("Two events have one name: give each its own.")
+    first = scenes[0]
+    for scene in scenes:
+        for what, of in (
+            ("bands", lambda s: [str(b) for b in s.composite["band"].values]),
+            ("scaling", lambda s: s.composite.attrs.get("scaling")),
+        ):
+            if of(scene) != of(first):
+                raise RequestError(
+                    f"Events {first.name} and {scene.name} differ in {what}: make their composites "
+                    "alike."
+                )
+        if tuple(scene.composite.shape[1:]) != tuple(scene.labels.grid.shape):
+            raise RequestError(f"Labels and composite of event {scene.name} differ in shape.")
+
+
+def _reusable(out: str | Path, fingerprint: str, overwrite: bool) -> Any:
+    """The store to finish or reuse; None where a new one is to be made."""
+    import zarr
+
+    path = Path(out).expanduser()
+    if not path.exists() or not any(path.iterdir()):
+        return None
+    try:
+        group = zarr.open_group(str(path), mode="r+", use_consolidated=False)
+        state = group.attrs.get(STATE)
+    except (FileNotFoundError, OSError, ValueError, KeyError):
+        state = None
+    if state in ("writing", "complete") and group.attrs.get("fingerprint") == fingerprint:
+        return group
+    if state is None or (state != "creating" and not overwrite):
+        what = (
+            "something that is no samples" if state is None else "samples of other events or rules"
+        )
+        raise RequestError(
+            f"{path.name} holds {what}: choose another place, or remove it"
+            f"{', or give overwrite=True (--overwrite)' if state else ''}."
+        )
+    return None
+
+
+@contextlib.contextmanager
+def _scheduler(client: Any) -> Iterator[None]:
+    import dask
+
+    if client is not None:
+        with client.as_current():
+            yield
+    else:  # more threads than cores, since reads wait
+        with dask.config.set(scheduler="threads", num_workers=_READ_THREADS):
+            yield
+
+
+def _fill(
+    group: Any,
+    scenes: Sequence[Scene],
+    rule: Rule,
+    minmax: bool,
+    windows: Sequence[Window],
+    places: Mapping[str, NDArray[Any]],
+    progress: Progress | None,
+) -> None:
+    """Read, cut, store and tick off the windows that are not done yet, a few at a time."""
+    from dask.base import compute
+
+    done = group["done"][:].astype(bool)
+    if len(done) != len(windows):
+        raise RequestError("The unfinished samples are of another version: remove them.")
+    waiting = [number for number in range(len(windows)) if not done[number]]
+    for start in range(0, len(waiting), _AT_ONCE):
+        numbers = waiting[start : start + _AT_ONCE]
+        lazy = [_read(scenes[windows[n].scene].composite, windows[n]) for n in numbers]
+        for number, (values, codes) in zip(numbers, compute(*lazy), strict=True):
+            one = windows[number]
+            _store(group, scenes[one.scene], one, rule, minmax, places, values, codes)
+            group["unread"][number] = int((np.asarray(codes) == Observation.READ_FAILED).sum())
+            group["done"][number] = 1
+        if progress:
+            progress(len(windows) - len(waiting) + start + len(numbers), len(windows))
+
+
+def _read(composite: xr.DataArray, window: Window) -> tuple[Any, Any]:
+    """Values [band, y, x] and observation codes [y, x] of a window, lazily."""
+    part = composite.isel(y=window.rows, x=window.columns).transpose("band", "y", "x")
+    if "observation" not in part.coords:
+        return part.data, np.zeros(part.shape[1:], np.uint8)
+    return part.data, part["observation"].transpose("y", "x").data
+
+
+def _store(
+    group: Any,
+    scene: Scene,
+    window: Window,
+    rule: Rule,
+    minmax: bool,
+    places: Mapping[str, NDArray[Any]],
+    values: NDArray[np.float32],
+    codes: NDArray[np.uint8],
+) -> None:
+    """Cut one window's samples and write them to their places."""
+    mine = slice(window.first, window.last)
+    at = np.stack(
+        [
+            places["row"][mine] - window.rows.start,
+            places["column"][mine] - window.columns.start,
+        ],
+        axis=1,
+    )
+    if isinstance(rule, ClipRule):
+        images, valid = cut_clips(values, codes, at, rule.clip)
+        group["patches"][mine] = images
+        group["valid"][mine] = valid
+        return
+    covers = scene.covers.window(window.rows, window.columns) if scene.covers else None
+    cut = cut_tiles(
+        values,
+        codes,
+        scene.labels.mask(window.rows, window.columns),
+        at,
+        rule.tile,
+        minmax=minmax,
+        positive=places["positive"][mine] & (rule.keep == "slide"),
+        covers=covers,
+    )
+    group["patches"][mine] = cut.images
+    group["masks"][mine] = cut.masks
+    if "covers" in group:
+        group["covers"][mine] = 255 if cut.covers is None else cut.covers
+    group["valid"][mine] = cut.valid
+
+
+def _finish(group: Any, out: str | Path) -> SampleStore:
+    """Mark the store complete, unless nothing in it can be used."""
+    valid = int(group["valid"][:].sum())
+    unread = int(group["unread"][:].sum())
+    group.attrs["counts"] = {
+        "samples": int(group["valid"].shape[0]),
+        "observed": valid,
+        "unread_pixels": unread,
+    }
+    if unread:
+        log.warning("%d pixels could not be read; they neither train nor score", unread)
+    if not valid:
+        raise RequestError(
+            "Not one sample was observed: the composite is empty (NaN) wherever something is "
+            "labelled. Check that the passes cover the inventory."
+        )
+    group.attrs[STATE] = "complete"
+    consolidate(group)
+    log.info("%d samples, %d of them observed", group["valid"].shape[0], valid)
+    return open_samples(Path(out).expanduser())
