@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["local_client", "scheduler_client", "started_client"]
 
 _SECURED = ("tls://", "wss://")
+ANSWER = 15.0
+"""Seconds in which a scheduler that runs answers."""
 
 
 @contextmanager
@@ -82,13 +86,33 @@ def scheduler_client(asked: Address) -> Iterator[Client]:
     from distributed import Client
 
     security = _security(asked)
+    seconds = min(asked.wait, ANSWER)
     try:
-        client = Client(asked.address, security=security, timeout=asked.wait)
+        _greet(asked.address, security, seconds)
+        client = Client(asked.address, security=security, timeout=seconds)
     except (OSError, ValueError, TimeoutError) as error:
         raise ClusterError(_unanswered(asked.address, error)) from error
     with client:
         _await_workers(client, 1, asked.wait, f"the scheduler at {asked.address}")
         yield client
+
+
+def _greet(address: str, security: Any, seconds: float) -> None:
+    """Shake hands with a scheduler, within a time.
+
+    Dask's client waits for ever where something else listens, takes the connection and says
+    nothing. On a thread of its own, since a notebook's already has an event loop.
+    """
+    from distributed.comm.core import connect
+
+    arguments = security.get_connection_args("client") if security is not None else {}
+
+    async def greet() -> None:
+        comm = await asyncio.wait_for(connect(address, timeout=seconds, **arguments), seconds)
+        comm.abort()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, greet()).result()
 
 
 def _security(asked: Address) -> Any:
