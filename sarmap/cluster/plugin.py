@@ -65,7 +65,7 @@ class MapPlugin(WorkerPlugin):
         """
         from dask.system import CPU_COUNT
 
-        from sarmap.detect.engines import allow_cores
+        from sarmap.detect.hardware import allow_cores
 
         neighbours = self.neighbours.get(_host(worker.address), 1)
         allow_cores(engine_threads(worker.state.nthreads, CPU_COUNT, neighbours))

@@ -15,7 +15,11 @@ __all__ = ["check_versions", "difference", "needed_packages", "own_versions"]
 
 SHARED = ("python", "sarmap", "dask", "distributed", "numpy", "xarray", "zarr")
 """What decides a map's bytes, or must agree for tasks to travel at all."""
-ENGINES = {"openvino": ("openvino",), "tensorflow": ("tensorflow", "keras")}
+ENGINES = {
+    "openvino": ("openvino",),
+    "tensorflow": ("tensorflow", "keras"),
+    "keras": ("keras", "tensorflow", "jax", "torch"),
+}
 NAMES = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-macos")}
 """What one package may be installed as."""
 

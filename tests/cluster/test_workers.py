@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import sarmap
 from sarmap.cluster.plugin import MapPlugin, engine_threads
 from sarmap.cluster.workers import packed, ready_workers
-from sarmap.detect.engines import usable_cores
+from sarmap.detect.hardware import usable_cores
 from sarmap.errors import ClusterError, RequestError
 
 Starter = Callable[..., AbstractContextManager[str]]
