@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import sarmap
@@ -26,6 +27,7 @@ def identity_of(prepared: Prepared) -> dict[str, Any]:
     engine = str(getattr(prepared.detector, "engine", "own"))
     return {
         "sarmap": sarmap.__version__,
+        "detector": dict(spec.attributes),
         "catalogue": [prepared.catalog.name, prepared.catalog.radar_collection],
         "event": [instant.isoformat() for instant in passes[0].event],
         "scenes": [
@@ -42,9 +44,12 @@ def identity_of(prepared: Prepared) -> dict[str, Any]:
 
 
 def _version(engine: str) -> str:
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    return version(engine) if engine in _ENGINES else ""
+    for package in _ENGINES.get(engine, ()):
+        with suppress(PackageNotFoundError):
+            return version(package)
+    return ""
 
 
 def reach_of(spec: DetectorSpec, overlap: int) -> Reach:

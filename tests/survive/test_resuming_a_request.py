@@ -1,0 +1,194 @@
+"""`map_landslides(resume=True)` and `sarmap map --resume`, by the route of a real map."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sysconfig
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sarmap
+from sarmap.continuing import identity_of, reach_of
+from sarmap.errors import Interrupted, RequestError
+from sarmap.export.progress import read_progress
+
+Requests = Callable[..., sarmap.MapRequest]
+Objects = Callable[[Path | str], dict[str, bytes]]
+
+
+@pytest.fixture
+def request_of(event: Any, server: Any, tmp_path: Path) -> Requests:
+    """A request for the small event at 4 m, which makes four blocks, with changes."""
+
+    def make(**changes: Any) -> sarmap.MapRequest:
+        fields: dict[str, Any] = {
+            "area": event.area,
+            "event": event.event,
+            "catalog": server.catalog,
+            "detector": "log-ratio",
+            "orbit": "ascending",
+            "resolution": 4,
+            "chunk": 512,
+            "out": str(tmp_path / "map.zarr"),
+        }
+        return sarmap.MapRequest(**fields | changes)
+
+    return make
+
+
+class Stopping:
+    """A log-ratio of its own that ends the run when it is asked for the `at`-th time."""
+
+    bands = ("vv_pre", "vv_post_1")
+    kind = "pixel"
+    name = "stopping"
+
+    def __init__(self, at: int | None = None, error: type[BaseException] = KeyboardInterrupt):
+        self.at, self.error, self.asked = at, error, 0
+
+    def __call__(self, tiles: Any) -> Any:
+        self.asked += 1
+        if self.asked == self.at:
+            raise self.error("stop")
+        change = np.abs(np.log10(tiles[..., 1] / tiles[..., 0]))
+        return np.clip(change, 0, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("orbit", ["ascending", "both"])
+def test_an_interrupted_map_says_what_is_kept_and_is_continued(
+    orbit: str, request_of: Requests, objects: Objects, tmp_path: Path
+) -> None:
+    whole = request_of(orbit=orbit, detector=Stopping(), out=str(tmp_path / "whole.zarr"))
+    blocks = sarmap.map_landslides(whole).plan.blocks
+    assert blocks >= 4
+    request = request_of(orbit=orbit, products=("quicklook", "item", "cog"), resume=True)
+    last = blocks * (2 if orbit == "both" else 1)
+    with pytest.raises(Interrupted, match=r"Interrupted\. \d of \d+ blocks are kept: .*--resume"):
+        sarmap.map_landslides(request.model_copy(update={"detector": Stopping(at=last)}))
+    done = read_progress(request.out or "").done
+    assert 0 < done < blocks
+    again = Stopping()
+    result = sarmap.map_landslides(request.model_copy(update={"detector": again}))
+    assert again.asked <= (blocks - done) * (2 if orbit == "both" else 1)
+    assert objects(result.path) == objects(tmp_path / "whole.zarr")
+    assert {Path(file).name for file in result.files.values()} == {
+        "map.png",
+        "map.json",
+        "map.tif",
+    }
+    assert all(Path(file).is_file() for file in result.files.values())
+    assert not (tmp_path / "map.zarr" / ".sarmap").exists()
+
+
+def test_a_finished_map_is_not_made_again_but_its_missing_products_are(
+    request_of: Requests, tmp_path: Path
+) -> None:
+    detector = Stopping()
+    request = request_of(detector=detector, products=("cog", "quicklook"), resume=True)
+    sarmap.map_landslides(request)
+    asked, picture = detector.asked, (tmp_path / "map.png").read_bytes()
+    written = (tmp_path / "map.tif").stat().st_mtime_ns
+    (tmp_path / "map.png").unlink()
+    result = sarmap.map_landslides(request)
+    assert result.computed == 0
+    assert detector.asked == asked
+    assert (tmp_path / "map.png").read_bytes() == picture
+    assert (tmp_path / "map.tif").stat().st_mtime_ns == written
+
+
+def test_a_run_that_fails_at_its_first_block_leaves_nothing(
+    request_of: Requests, tmp_path: Path
+) -> None:
+    with pytest.raises(ZeroDivisionError):
+        sarmap.map_landslides(request_of(detector=Stopping(1, ZeroDivisionError), chunk=2048))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"resolution": 8}, "grid"),
+        ({"chunk": 1024}, "chunk"),
+        ({"post": 2}, "scenes"),
+        ({"orbit": "descending"}, "scenes"),
+        ({"event": "2018-09-05T18:09:00Z"}, "event"),
+        ({"detector": "attention-unet"}, "detector"),
+    ],
+)
+def test_a_request_that_differs_is_refused_by_name(
+    changes: dict[str, Any], named: str, request_of: Requests, tmp_path: Path
+) -> None:
+    sarmap.map_landslides(request_of())
+    record = (tmp_path / "map.zarr" / "zarr.json").read_bytes()
+    with pytest.raises(RequestError, match=f"made with {named} .*, and this request has {named} "):
+        sarmap.map_landslides(request_of(resume=True, **changes))
+    assert (tmp_path / "map.zarr" / "zarr.json").read_bytes() == record
+
+
+def test_networks_are_told_apart_by_weights_engine_precision_and_overlap(
+    request_of: Requests,
+) -> None:
+    from dataclasses import replace
+
+    from sarmap.assembly import prepare
+
+    request = request_of(detector="attention-unet", engine="openvino", precision="f32")
+    prepared = prepare(request)
+    one = identity_of(prepared)
+    assert len(str(one["detector"]["weights_sha256"])) == 64
+    assert one["engine"][2]
+    for changes, named in (({"overlap": 32}, "overlap"), ({"engine": "tensorflow"}, "engine")):
+        other = identity_of(prepare(request.model_copy(update=changes)))
+        assert one[named] != other[named]
+    reduced: Any = SimpleNamespace(engine="openvino", precision="bf16")
+    assert identity_of(replace(prepared, detector=reduced))["engine"] != one["engine"]
+
+
+def test_what_an_unread_pixel_reaches_depends_on_how_a_detector_looks() -> None:
+    from sarmap.detect.protocol import describe
+
+    network = describe(sarmap.load_detector("attention-unet"))
+    assert reach_of(network, 0).span(1024, 2048) == (1024, 2048)
+    assert reach_of(network, 16).span(1024, 2048) == (960, 2112)
+    windows = describe(sarmap.load_detector("cnn"))
+    assert reach_of(windows, 0).span(1000, 2000) == (975, 2025)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_command_line_stops_at_a_signal_with_one_sentence(
+    sent: signal.Signals, code: int, event: Any, server: Any, objects: Objects, tmp_path: Path
+) -> None:
+    out = tmp_path / "map.zarr"
+    west, south, east, north = event.area
+    words = [str(Path(sysconfig.get_path("scripts")) / "sarmap"), "map"]
+    words += ["--area", f"{west},{south},{east},{north}", "--event", event.event]
+    words += ["--catalog", server.url, "--orbit", "ascending", "--detector", "log-ratio"]
+    words += ["--resolution", "2", "--chunk", "512", "--out", str(out)]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    ) as run:
+        while not read_progress(out).done and run.poll() is None:
+            time.sleep(0.02)
+        run.send_signal(sent)
+        _, said = run.communicate(timeout=120)
+    assert run.returncode == code, said
+    lines = [line for line in said.splitlines() if line.strip()]
+    assert len(lines) == 1, said
+    assert "blocks are kept" in lines[0]
+    assert "--resume" in lines[0]
+    again = subprocess.run([*words, "--resume"], capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert read_progress(out).complete
+    finished = objects(out)
+    idle = subprocess.run([*words, "--resume"], capture_output=True, text=True, check=False)
+    assert idle.returncode == 0
+    assert "finished already" in idle.stdout
+    assert objects(out) == finished
