@@ -24,7 +24,12 @@ from sarmap.acquire.scenes import Scene
 from sarmap.acquire.search import search_optical, search_scenes
 from sarmap.acquire.shortfall import Sought
 from sarmap.assembly import DEFAULT_CHUNK, load, orbit_of
-from sarmap.compose.composites import needs_optical, required_passes, required_radar_bands
+from sarmap.compose.composites import (
+    needs_optical,
+    needs_terrain,
+    required_passes,
+    required_radar_bands,
+)
 from sarmap.detect.prediction import stride_of
 from sarmap.detect.protocol import DetectorSpec, describe
 from sarmap.errors import RequestError, SarmapError
@@ -38,6 +43,7 @@ from sarmap.regions.place import (
     outline,
     parse_region,
     polygons,
+    sides,
     zones_of,
 )
 from sarmap.regions.request import ScanRequest, check_request
@@ -118,6 +124,11 @@ def survey(request: ScanRequest) -> Survey:
     detector = load(request)
     spec = describe(detector)
     stride = stride_of(spec, request.overlap)
+    if needs_terrain(spec.bands) and catalog.dem_collection is None:
+        raise RequestError(
+            f"Catalogue {catalog.name!r} has no elevation, which detector {spec.name!r} reads: set "
+            "dem_collection (and dem_url) in its settings, or choose a detector without terrain."
+        )
     found: dict[str, tuple[Unit, BaseGeometry]] = {}
     for zone in zones:
         lattice = lattice_for(zone.name, zone.epsg, request.resolution, request.unit, spec, stride)
@@ -175,17 +186,20 @@ def design(known: Survey, record: Mapping[str, Any] | None = None) -> Design:
     scenes: dict[str, Scene] = {}
     sought: Sought | None = None
     decisions: dict[str, Decision] = {}
+    searches = 0
     for zone in known.zones:
         names = [name for name, work in known.works.items() if work.unit.lattice.zone == zone.name]
         if not names:
             continue
         try:
-            found, asked = _search(known, zone)
+            answers = [_search(known, side) for side in sides(zone.geometry)]
         except SarmapError as error:
             decisions |= {name: Decision(sentence=str(error)) for name in names}
             continue
-        scenes |= {scene.item.id: scene for scene in found}
-        lacking = asked.lacking + (sought.lacking if sought else ())
+        scenes |= {scene.item.id: scene for found, _ in answers for scene in found}
+        searches += len(answers)
+        asked = answers[0][1]
+        lacking = (sought.lacking if sought else ()) + sum((a.lacking for _, a in answers), ())
         sought = replace(asked, area=Area(known.region.geometry, known.region.geometry))
         sought = replace(sought, lacking=lacking)
     takes: dict[str, Passes] = {}
@@ -193,14 +207,14 @@ def design(known: Survey, record: Mapping[str, Any] | None = None) -> Design:
         open_names = {name: work for name, work in known.works.items() if name not in decisions}
         takes, made = _decide(known, open_names, scenes, sought, record)
         decisions |= made
-    return Design(known, takes, decisions, len(known.zones))
+    return Design(known, takes, decisions, searches)
 
 
-def _search(known: Survey, zone: Zone) -> tuple[list[Scene], Sought]:
+def _search(known: Survey, place: BaseGeometry) -> tuple[list[Scene], Sought]:
     request = known.request
     pre, post = _counts(known)
     return search_scenes(
-        zone.geometry,
+        place,
         request.event,
         catalog=known.catalog,
         orbit=orbit_of(request, known.spec),

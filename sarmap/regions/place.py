@@ -34,6 +34,7 @@ __all__ = [
     "outline",
     "parse_region",
     "polygons",
+    "sides",
     "zones_of",
 ]
 
@@ -97,8 +98,20 @@ def parse_region(area: Any) -> Region:
         crossing = _across(area)
         if crossing is None:
             raise
-    halves = [parse_area(half).geometry for half in crossing]
-    return Region(shapely.union_all(halves))
+    return Region(shapely.union_all([parse_area(half).geometry for half in crossing]))
+
+
+def sides(geometry: BaseGeometry) -> list[BaseGeometry]:
+    """A polygon in degrees as one, or as two where it lies on both sides of 180 degrees.
+
+    >>> len(sides(parse_region((177.0, -19.0, -179.0, -16.0)).geometry))
+    2
+    """
+    west, _, east, _ = geometry.bounds
+    if east - west <= 180:
+        return [geometry]
+    boxes = [shapely.box(-180, -90, 0, 90), shapely.box(0, -90, 180, 90)]
+    return [half for box in boxes if not (half := polygons(geometry.intersection(box))).is_empty]
 
 
 def _across(area: Any) -> list[BaseGeometry] | None:
@@ -110,8 +123,7 @@ def _across(area: Any) -> list[BaseGeometry] | None:
     if not (-90 <= south < north <= 90) or east - west > 360 or max(abs(west), abs(east)) > 540:
         return None
     whole = on_globe(whole)
-    sides = [shapely.box(-180, -90, 0, 90), shapely.box(0, -90, 180, 90)]
-    halves = [half for side in sides if not (half := polygons(whole.intersection(side))).is_empty]
+    halves = sides(whole)
     return halves if len(halves) == 2 else None
 
 
