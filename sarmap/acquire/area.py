@@ -192,7 +192,7 @@ def _from_file(path: Path) -> Area:
     import geopandas
 
     name = f"area file {path.name!r}"
-    if not path.exists():
+    if not _exists(path):
         raise RequestError(f"{name} does not exist: check the path given as area.")
     try:
         frame = geopandas.read_file(path)
@@ -204,6 +204,14 @@ def _from_file(path: Path) -> Area:
     if not hasattr(frame, "to_crs"):
         raise RequestError(f"{name} is a table without geometries: give a layer of polygons.")
     return _from_frame(frame, name)
+
+
+def _exists(path: Path) -> bool:
+    """True for a path that is there; text that can be no path is not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _from_frame(frame: Any, name: str) -> Area:
@@ -277,7 +285,7 @@ def _to_lonlat(geometry: BaseGeometry, crs: str, name: str) -> BaseGeometry:
         return geometry
     try:
         transformer = Transformer.from_crs(CRS.from_user_input(crs), LONLAT, always_xy=True)
-    except CRSError:
+    except (CRSError, UnicodeError):
         raise RequestError(
             f"{name} has a coordinate reference system that PROJ does not know: reproject it to "
             "EPSG:4326."

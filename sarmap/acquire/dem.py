@@ -50,6 +50,9 @@ KERNEL = 6
 FINEST, COARSEST = 0.4, 5_000.0
 """Pixel edges, metres, that an elevation item may claim: memory follows from them."""
 
+SLIVER = 20.0
+"""Largest ratio of a pixel's edges; Copernicus DEM has 10 beyond 85 degrees north."""
+
 METRES_PER_DEGREE = 111_195.0
 """Of latitude, on a sphere of 6,371 km."""
 
@@ -298,16 +301,22 @@ def _sources(
             )
         if not FINEST <= _metres(source) <= COARSEST or not _upright(source.transform):
             raise RequestError(
-                f"Elevation {source.label}, claims pixels of {_metres(source):g} m, or turned ones "
-                f"(proj:transform): {FINEST:g} to {COARSEST:g} m, north up, can be read; choose "
-                "another elevation collection."
+                f"Elevation {source.label}, claims pixels of {_metres(source):g} m, turned ones or "
+                f"slivers (proj:transform), and {FINEST:g} to {COARSEST:g} m, north up, can be "
+                "read: choose another elevation collection."
             )
     return sources
 
 
 def _upright(lattice: Affine) -> bool:
-    """True where rows run east and columns south."""
-    return bool(lattice.a > 0 and lattice.e < 0 and lattice.b == 0 and lattice.d == 0)
+    """True where rows run east and columns south, pixels are no slivers, and it lies on earth."""
+    straight = lattice.a > 0 > lattice.e and lattice.b == 0 and lattice.d == 0
+    return bool(
+        straight
+        and 1 / SLIVER <= -lattice.e / lattice.a <= SLIVER
+        and abs(lattice.c) < 1e9
+        and abs(lattice.f) < 1e9
+    )
 
 
 def _bbox(grid: GeoBox, margin: float) -> tuple[float, float, float, float]:
@@ -390,7 +399,7 @@ def _groups(sources: Sequence[Source]) -> tuple[tuple[Source, ...], ...]:
                 break
         else:
             groups.append([source])
-    return tuple(map(tuple, sorted(groups, key=lambda g: abs(_affine(g[0]).a))))
+    return tuple(map(tuple, sorted(groups, key=lambda g: (_metres(g[0]), abs(_affine(g[0]).a)))))
 
 
 def _affine(source: Source) -> Affine:

@@ -113,7 +113,7 @@ def _projected(crs: str | int) -> int:
     named = f"EPSG:{crs}" if str(crs).isdigit() else crs
     try:
         known = CRS.from_user_input(named)
-    except CRSError:
+    except (CRSError, UnicodeError):
         raise RequestError(
             f"crs {crs!r} is not a known coordinate reference system: give an EPSG code such as "
             "32654."

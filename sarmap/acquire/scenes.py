@@ -78,7 +78,7 @@ def read_item(record: Mapping[str, Any]) -> pystac.Item:
             asset.href = unsigned(asset.href)
         if not isinstance(item.id, str) or not item.id:
             raise TypeError("id")
-        _check_bbox(item.bbox)
+        item.bbox = _numbers(item.bbox)
     except MALFORMED as error:
         raise RequestError(
             f"item {name} is not a valid STAC item ({type(error).__name__}): mend its record, or "
@@ -87,12 +87,14 @@ def read_item(record: Mapping[str, Any]) -> pystac.Item:
     return item
 
 
-def _check_bbox(bbox: Any) -> None:
-    """Raise, as a malformed record does, where a bbox is no four or six numbers."""
-    if bbox is not None and (
-        len(bbox) not in (4, 6) or not np.isfinite(np.asarray(bbox, float)).all()
-    ):
+def _numbers(bbox: Any) -> list[float] | None:
+    """A bbox as four or six finite numbers; raises as a malformed record does."""
+    if bbox is None:
+        return None
+    numbers = [float(value) for value in bbox]
+    if len(numbers) not in (4, 6) or not np.isfinite(numbers).all():
         raise ValueError("bbox")
+    return numbers
 
 
 def read_scene(record: Mapping[str, Any], settings: CatalogSettings) -> Scene:

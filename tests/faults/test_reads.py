@@ -271,3 +271,24 @@ def test_a_failure_is_told_once_by_item_and_reason(
     assert "'S1_a', asset 'vv'" in told[0].getMessage()
     assert "HTTP 500" in told[0].getMessage()
     assert server.url not in caplog.text
+
+
+class Parts:
+    """An answer whose body comes in given parts, with no length announced."""
+
+    def __init__(self, *parts: bytes) -> None:
+        self.parts = [*parts, b""]
+
+    def read1(self, _amount: int, decode_content: bool) -> bytes:
+        assert not decode_content
+        return self.parts.pop(0)
+
+
+def test_a_body_that_ends_early_is_no_body() -> None:
+    from sarmap.acquire.patience import Deadline, Patience
+    from sarmap.acquire.web import ReadError, _body
+
+    limits = Patience()
+    assert _body(Parts(b"abc", b"def"), 6, limits, Deadline(9)) == b"abcdef"
+    with pytest.raises(ReadError, match="broke off after 6 of 7 bytes"):
+        _body(Parts(b"abc", b"def"), 7, limits, Deadline(9))

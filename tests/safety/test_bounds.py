@@ -128,6 +128,9 @@ class TestItems:
             [1 / 3600, 0, 141, 0, 1 / 3600, 43],
             [1 / 3600, 1e-5, 141, 0, -1 / 3600, 43],
             [float("nan"), 0, 141, 0, -1 / 3600, 43],
+            [1 / 3600, 0, float("inf"), 0, -1 / 3600, 43],
+            [1 / 3600, 0, 141, 0, -1 / 3600, float("nan")],
+            [4e-6, 0, 141, 0, -4e-2, 43],
         ],
     )
     def test_elevation_whose_pixels_would_fill_the_memory_is_refused(

@@ -205,6 +205,8 @@ def test_projection_fields_that_were_found_to_crash(
 @pytest.mark.parametrize(
     "area",
     [
+        "a" * 5000,
+        "a\x00b",
         [HUGE, 0, 1, 1],
         {"type": "\ud800", "coordinates": []},
         {"type": "Polygon", "coordinates": [[[HUGE, 0], [1, 1], [2, 2], [HUGE, 0]]]},
@@ -220,6 +222,16 @@ def test_projection_fields_that_were_found_to_crash(
 def test_places_that_were_found_to_crash(area: Any) -> None:
     with pytest.raises(RequestError):
         parse_area(area)
+
+
+def test_names_that_were_found_to_crash() -> None:
+    with pytest.raises(RequestError, match="crs"):
+        make_grid((142.0, 42.7, 142.01, 42.71), crs="\ud800")
+
+
+def test_a_bbox_of_text_is_a_bbox_of_numbers(targets: ModuleType) -> None:
+    record = changed(targets.ITEM, "bbox", ["141", "42", "143", "43.5"])
+    assert read_scene(record, SETTINGS).item.bbox == [141.0, 42.0, 143.0, 43.5]
 
 
 def test_numbers_that_were_found_to_crash() -> None:
