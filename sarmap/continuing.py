@@ -27,7 +27,7 @@ def identity_of(prepared: Prepared) -> dict[str, Any]:
     engine = str(getattr(prepared.detector, "engine", "own"))
     return {
         "sarmap": sarmap.__version__,
-        "detector": dict(spec.attributes),
+        "detector": {k: v for k, v in spec.attributes.items() if k != "engine_reason"},
         "catalogue": [prepared.catalog.name, prepared.catalog.radar_collection],
         "event": [instant.isoformat() for instant in passes[0].event],
         "scenes": [
@@ -36,7 +36,6 @@ def identity_of(prepared: Prepared) -> dict[str, Any]:
         "optical scenes": [item.id for orbit in passes for item in orbit.optical],
         "elevation": [prepared.catalog.dem_collection, prepared.catalog.dem_asset],
         "bands": list(spec.bands),
-        "detector": {k: v for k, v in spec.attributes.items() if k != "engine_reason"},
         "engine": [engine, str(getattr(prepared.detector, "precision", "own")), _version(engine)],
         "overlap": prepared.request.overlap,
         "chunk": prepared.chunk,
