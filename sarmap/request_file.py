@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from sarmap.errors import RequestError
-from sarmap.types import MapRequest
+from sarmap.types import MapRequest, as_path
 
 __all__ = ["make_request", "read_request_file"]
 
@@ -24,7 +24,7 @@ def read_request_file(path: str | Path) -> dict[str, Any]:
     Raises:
         RequestError: the file is missing, malformed, or not a list of names and values.
     """
-    file = Path(path).expanduser()
+    file = as_path(path)
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

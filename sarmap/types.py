@@ -313,5 +313,9 @@ class Detector(Protocol):
 
 
 def as_path(value: str | Path) -> Path:
-    """A local path with `~` expanded."""
-    return Path(value).expanduser()
+    """A local path with `~` expanded, where it names a user that there is."""
+    path = Path(value)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path

@@ -206,6 +206,7 @@ def test_projection_fields_that_were_found_to_crash(
     "area",
     [
         "a" * 5000,
+        "~no-such-user/x",
         "a\x00b",
         [HUGE, 0, 1, 1],
         {"type": "\ud800", "coordinates": []},
