@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["identity_of", "reach_of"]
 
-_ENGINES = ("openvino", "tensorflow", "keras")
-"""Engines whose package decides bits of the answer."""
+_ENGINES = {
+    "openvino": ("openvino",),
+    "tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-intel"),
+}
+"""Engines whose package decides bits of the answer, and the names it is distributed by."""
 
 
 def identity_of(prepared: Prepared) -> dict[str, Any]:
