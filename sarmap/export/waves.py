@@ -23,6 +23,7 @@ from typing import Any
 from sarmap.errors import ClusterError
 from sarmap.export.blocks import Family
 from sarmap.export.ledger import Block, Counts, Ledger, failed
+from sarmap.export.workers import watched
 
 __all__ = ["ALONE", "Reach", "do_missing", "kept_blocks"]
 
@@ -273,13 +274,14 @@ def _run_on_cluster(client: Any, arrays: Sequence[Any], counted: set[Any], tick:
 
     waiting = {future.key: future for future in futures_of(persist(*arrays))}
     try:
-        for future in as_completed(list(waiting.values())):
-            waiting.pop(future.key)
-            if future.status == "finished":
-                if future.key in counted:
-                    tick()
-            elif not _lost(future):
-                future.result()
+        with watched(client, waiting):
+            for future in as_completed(list(waiting.values())):
+                waiting.pop(future.key)
+                if future.status == "finished":
+                    if future.key in counted:
+                        tick()
+                elif not _lost(future):
+                    future.result()
     finally:
         if waiting and client.status == "running":
             client.cancel(list(waiting.values()))

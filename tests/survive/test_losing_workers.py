@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -86,7 +87,6 @@ def client() -> Iterator[Any]:
 
     Dask gives a task up with its first worker, not its fourth: starting them takes a while.
     """
-    import dask
     from distributed import Client, LocalCluster
 
     with (
@@ -174,6 +174,43 @@ def test_a_worker_that_is_gone_for_good_is_done_without(
         assert len(client.scheduler_info()["workers"]) == 1
     assert told == list(range(1, ROWS * COLUMNS + 1))
     assert objects(out) == undisturbed
+
+
+def _end_all_workers(client: Any) -> None:
+    """Workers and the nannies that would start them again."""
+    for nanny in list(client.cluster.workers.values()):
+        client.cluster.sync(nanny.close)
+
+
+def test_a_cluster_of_our_own_whose_workers_are_all_gone_gets_new_ones(
+    slow_map: Any, undisturbed: Any, objects: Objects, client: Any, tmp_path: Path
+) -> None:
+    def progress(done: int, _: int) -> None:
+        if done == 4:
+            _end_all_workers(client)
+
+    with dask.config.set(
+        {"sarmap.cluster.no_worker": 60, "distributed.deploy.lost-worker-timeout": "1s"}
+    ):
+        out = write_zarr(slow_map(seconds=0.1), tmp_path / "map.zarr", progress=progress, **LAYOUT)
+    assert objects(out) == undisturbed
+
+
+def test_without_any_worker_the_run_ends_with_a_sentence_instead_of_waiting_for_ever(
+    slow_map: Any, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(client.cluster), "scale", lambda *_: None)
+
+    def progress(done: int, _: int) -> None:
+        if done == 4:
+            _end_all_workers(client)
+
+    with (
+        dask.config.set({"sarmap.cluster.no_worker": 2}),
+        pytest.raises(ClusterError, match="no worker for 2 s"),
+    ):
+        write_zarr(slow_map(seconds=0.1), tmp_path / "map.zarr", progress=progress, **LAYOUT)
+    assert read_progress(tmp_path / "map.zarr").done >= 4
 
 
 def test_a_cluster_that_is_gone_ends_the_run_with_a_sentence(

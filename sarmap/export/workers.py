@@ -1,0 +1,103 @@
+"""Watching a cluster while it computes: workers that are all gone are started again, or missed.
+
+Dask waits for ever for a worker. A cluster that the client itself has started can be asked for new
+ones; for others there is a time after which the run ends with a sentence, to be resumed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from sarmap.errors import ClusterError
+
+__all__ = ["NO_WORKER", "watched"]
+
+NO_WORKER = 300.0
+"""Seconds without a single worker after which a run ends; `sarmap.cluster.no_worker` in Dask's
+configuration sets another."""
+_LOOK = 5.0
+"""Seconds between two looks."""
+_MISSED = 15.0
+"""Seconds without a worker after which a cluster of our own is asked for new ones."""
+
+
+@contextmanager
+def watched(client: Any, waiting: Mapping[Any, Any]) -> Iterator[None]:
+    """Watch a client's workers until the block ends; cancels what is `waiting` where none is left.
+
+    Raises
+    ------
+    ClusterError
+        There was no worker for too long.
+    """
+    watch = _Watch(client, waiting)
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.ended.set()
+        watch.join()
+    if watch.given_up:
+        raise ClusterError(
+            f"The Dask cluster had no worker for {watch.patience:g} s: start some, or read their "
+            "logs for why they ended."
+        )
+
+
+class _Watch(threading.Thread):
+    """Looks every few seconds whether any worker is left."""
+
+    def __init__(self, client: Any, waiting: Mapping[Any, Any]) -> None:
+        import dask
+
+        super().__init__(daemon=True, name="sarmap-watch")
+        self.client, self.waiting = client, waiting
+        self.patience = float(dask.config.get("sarmap.cluster.no_worker", NO_WORKER))
+        self.ended = threading.Event()
+        self.given_up = False
+        self.wanted = 0  # workers at most so far
+        self.since: float | None = None
+
+    def run(self) -> None:
+        """Until the run ends, or is given up."""
+        asked = False
+        self._alone()
+        while not self.ended.wait(min(_LOOK, self.patience / 4)):
+            alone = self._alone()
+            asked = asked and alone > 0
+            if alone > self.patience:
+                self.given_up = True
+                with suppress(Exception):  # it may be closing
+                    self.client.cancel(list(self.waiting.values()))
+                return
+            if alone > min(_MISSED, self.patience / 2) and not asked:
+                asked = True
+                self._ask_for_workers()
+
+    def _alone(self) -> float:
+        """Seconds for which there has been no worker; 0 where there is one."""
+        try:
+            workers = len(self.client.nthreads())
+        except Exception:  # a scheduler that is gone is told of elsewhere
+            return 0.0
+        self.wanted = max(self.wanted, workers)
+        if workers:
+            self.since = None
+            return 0.0
+        self.since = self.since or time.monotonic()
+        return time.monotonic() - self.since
+
+    def _ask_for_workers(self) -> None:
+        """As many as there were, of a cluster that the client itself has started."""
+        cluster = getattr(self.client, "cluster", None)
+        if (
+            cluster is not None
+            and hasattr(cluster, "scale")
+            and getattr(cluster, "_adaptive", None) is None
+        ):
+            with suppress(Exception):  # asked, not begged: patience ends all the same
+                cluster.scale(max(self.wanted, 1))
