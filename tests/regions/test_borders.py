@@ -17,7 +17,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 import sarmap
+from sarmap.acquire.dem import CELL, Dem, find_dem
 from sarmap.assembly import assemble
+from sarmap.regions import tracks
 from sarmap.regions.design import design, survey
 from sarmap.regions.folder import Folder
 from sarmap.regions.unit_map import prepared_unit
@@ -87,6 +89,12 @@ def _units(request: sarmap.ScanRequest) -> dict[str, dict[str, xr.Dataset]]:
     return made
 
 
+@pytest.fixture(autouse=True)
+def _few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Units read only the scenes right over them, so that neighbours read different ones."""
+    monkeypatch.setattr(tracks, "ROUGH", 0.0)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_small_units_hold_the_pixels_of_one_big_map(
     case: str, scan_request: Callable[..., sarmap.ScanRequest]
@@ -151,3 +159,34 @@ def test_the_papers_cut_equals_a_plain_map_of_the_same_grid(
             np.testing.assert_array_equal(
                 mosaic[layer].isel(at).values, plain[layer].isel(at).values
             )
+
+
+def test_neighbours_read_different_scenes(scan_request: Callable[..., sarmap.ScanRequest]) -> None:
+    """What the other tests rest on: the slices of a pass differ from unit to unit."""
+    request = scan_request(unit=128)
+    known = survey(request)
+    laid = design(known)
+    read = {
+        tuple(item.id for item in passes.post[0].items)
+        for name, work in known.works.items()
+        if laid.decisions[name].takes
+        for passes in prepared_unit(work, laid, Folder(str(request.out))).passes
+    }
+    assert len(read) > 1
+
+
+def test_elevation_is_the_same_whatever_other_tiles_a_map_needs(
+    border_server: Any, border_event: Any
+) -> None:
+    """Four tiles meet at 138 E, 37 N; a cell of one of them must not know the others."""
+    dem = find_dem(border_event.grid, border_server.catalog, margin=15_000.0)
+    (group,) = dem.groups
+    assert len(group) >= 4
+    row = int(-border_event.grid.boundingbox.top / dem.resolution) // CELL - 1
+    column = int(border_event.grid.boundingbox.right / dem.resolution) // CELL + 1
+    own = tuple(tile for tile in group if "N37" in tile.item and "E138" in tile.item)
+    assert len(own) == 1
+    alone = Dem((own,), dem.epsg, dem.resolution, dem.signer)
+    cell = dem.cell(row, column)
+    assert np.isfinite(cell).any()
+    np.testing.assert_array_equal(cell, alone.cell(row, column))
