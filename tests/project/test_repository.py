@@ -100,12 +100,23 @@ def test_the_version_is_the_same_wherever_it_stands() -> None:
     assert first.group(1) == sarmap.__version__
 
 
-def test_every_command_that_contributing_gives_is_there() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    named = re.findall(r"\]\((?!https?:)([^)#]+)", text)
-    assert named
-    assert [path for path in named if not (ROOT / path).exists()] == []
-    assert ".ci/run" in text
+PAGES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "deploy").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_leads_to_files_that_are_there(page: Path) -> None:
+    named = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [path for path in named if not (page.parent / path).exists()] == []
+
+
+def test_every_way_to_deploy_says_when_what_it_costs_and_how_to_end_it() -> None:
+    table = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    ways = [ROOT / "deploy" / path for path in re.findall(r"\| \[[^]]+\]\(([^)]+)\) \|", table)]
+    assert len(ways) == 7
+    for page in ways:
+        text = page.read_text(encoding="utf-8")
+        for heading in ("**When:**", "**What it costs:**", "**Taking it down:**"):
+            assert heading in text, f"{page}: {heading}"
 
 
 def test_no_tracked_file_names_a_registry_or_a_package_index() -> None:
