@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = ["READ_THREADS", "Machine", "make_plan", "plan", "read_bytes_of", "refuse_too_large"]
 
-READ_THREADS = max(8, 2 * (os.cpu_count() or 1))
-"""Dask threads: reads wait for the network, so there are more of them than cores."""
+READ_THREADS = max(16, 2 * (os.cpu_count() or 1))
+"""Dask threads: reads wait for the network, so there are many more of them than cores.
+
+On 2 cores, 80 ms added to each request: 16 threads kept 18 requests under way, 8 kept 9, for the
+same CPU time and 0.19 GB more memory. The network is kept to the cores by `sarmap.detect.block`."""
 
 _PROCESS_BYTES = 1000 * 2**20
 """Libraries, engine, weights, file handles and caches: measured on the Iburi extent with blocks of
