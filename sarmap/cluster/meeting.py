@@ -18,8 +18,8 @@ from sarmap.errors import ClusterError, RequestError
 
 __all__ = ["MeetingPlace", "meeting_place"]
 
-_ATTEMPTS, _PAUSE = 4, 0.5
-"""Shared file systems may show a new file a moment later."""
+_PAUSES = (0.0, 0.5, 1.0)
+"""Seconds before each look: shared file systems may show a new file a moment later."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class MeetingPlace:
     def trouble(self) -> str | None:
         """Why this process cannot write the result, as the end of a sentence; None: it can."""
         reason = "does not see"
-        for attempt in range(_ATTEMPTS):
+        for pause in _PAUSES:
+            time.sleep(pause)
             try:
                 if _read(self) == self.token:
                     return None
-            except Exception as error:  # any store's own; told by its kind
+            except Exception as error:  # any store's own, which has tried again itself
                 reason = f"cannot reach ({type(error).__name__})"
-            if attempt + 1 < _ATTEMPTS:
-                time.sleep(_PAUSE)
+                break
         return (
             f"{reason} the place of {self.shown}: give an `out` that all workers see, such as "
             "s3://bucket/map.zarr with its endpoint and credentials in every worker's environment, "

@@ -77,6 +77,12 @@ class MapPlugin(WorkerPlugin):
             worker.loop.add_callback(worker.close, nanny=True, reason=trouble)
         raise ClusterError(f"Worker {worker.address} {trouble}.")
 
+    def teardown(self, worker: Any) -> None:
+        """Called on the worker when the map is made: a worker may be a thread of this process."""
+        from sarmap.detect.hardware import allow_cores
+
+        allow_cores(None)
+
 
 @dataclass(frozen=True)
 class Job:

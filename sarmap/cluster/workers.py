@@ -48,9 +48,9 @@ def ready_workers(client: Client, detector: Detector, out: str) -> Iterator[None
     check_versions(client, engine)
     with meeting_place(out) as place:
         job = Job(own_versions(needed_packages(engine)), place, sent)
-        # A client that is killed leaves the plugin with the scheduler; the next map replaces it.
-        client.register_plugin(MapPlugin(job, workers), name=MapPlugin.name)
         try:
+            # A client that is killed leaves the plugin with the scheduler; the next map replaces it
+            client.register_plugin(MapPlugin(job, workers), name=MapPlugin.name)
             yield
         finally:
             _forget(client, MapPlugin.name)

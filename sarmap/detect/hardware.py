@@ -51,8 +51,10 @@ _ALLOWED: list[int] = []
 """The last number given to `allow_cores`, if any."""
 
 
-def allow_cores(count: int) -> None:
+def allow_cores(count: int | None) -> None:
     """Keep this process's networks to so many cores; call before the first tile is answered.
+
+    None lifts the limit again.
 
     The one place where threads are set. Engines read it once, when they are made: OpenVINO runs as
     many one-thread streams, TensorFlow and PyTorch as many threads; and so many blocks at most are
@@ -61,7 +63,7 @@ def allow_cores(count: int) -> None:
     that several workers on one machine never run more threads than it has cores; their Dask
     threads, which wait for reads, may be many more.
     """
-    _ALLOWED[:] = [max(count, 1)]
+    _ALLOWED[:] = [] if count is None else [max(count, 1)]
 
 
 def usable_cores() -> int:

@@ -64,6 +64,7 @@ def test_nothing_is_left_on_workers_or_beside_the_result(
             assert all(client.run(_has_plugin).values())
             assert [path.name for path in tmp_path.iterdir()] == [".map.zarr.workers"]
         assert not any(client.run(_has_plugin).values())
+        assert set(client.run(usable_cores).values()) == {min(4, CPU_COUNT)}
     assert not list(tmp_path.iterdir())
 
 
@@ -183,6 +184,8 @@ def test_a_detector_whose_module_workers_lack_is_told_of(
         ready_workers(client, my_detector.Mine(), str(tmp_path / "map.zarr")),
     ):
         pass
+    with Client(two) as client:
+        assert not any(client.run(_has_plugin).values())
 
 
 def test_what_is_no_client_is_refused(detector: Any, tmp_path: Path) -> None:
