@@ -267,9 +267,9 @@ def _relative_orbit(item: pystac.Item, settings: CatalogSettings, named: dict[st
     value = item.properties.get(prop, named.get("relative_orbit"))
     try:
         number = float(value)  # type: ignore[arg-type]  # None is refused below
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
-    if not (number >= 1 and number == int(number)):
+    if not (1 <= number < 1e6 and number == int(number)):
         raise _lacks(item, prop, value, "relative_orbit_property")
     return int(number)
 

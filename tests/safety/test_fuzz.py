@@ -153,6 +153,8 @@ FOUND_ITEMS = [
     ("geometry", {"type": "Polygon", "coordinates": [[[HUGE, 0], [1, 1], [2, 2], [HUGE, 0]]]}),
     ("geometry", {"type": "GeometryCollection", "geometries": []}),
     ("properties/datetime", "0001-01-01T00:00:00+14:00"),
+    ("properties/sat:relative_orbit", float("inf")),
+    ("properties/sat:relative_orbit", HUGE),
     ("properties", []),
     ("assets", []),
     ("assets/vv/href", None),
