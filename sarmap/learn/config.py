@@ -14,7 +14,7 @@ from sarmap.learn.index import ClipRule, PatchRule
 from sarmap.request_file import read_request_file
 from sarmap.types import Instant, Scaling
 
-__all__ = ["EventSource", "SampleSettings", "TrainingConfig", "read_config"]
+__all__ = ["EventSource", "SampleSettings", "TrainingConfig", "events_of", "read_config"]
 
 NETWORK_NAMES = Literal["attention-unet", "plain-unet", "dropout-unet", "cnn"]
 
@@ -218,6 +218,30 @@ def read_config(config: TrainingConfig | Mapping[str, Any] | str | Path) -> Trai
         return TrainingConfig.model_validate(dict(fields))
     except ValidationError as error:
         raise RequestError(_sentence(error)) from error
+
+
+def events_of(config: TrainingConfig) -> list[dict[str, Any]]:
+    """The events as plain values, files by what they are and not by where they lie.
+
+    Two configurations whose events are alike in this take the same samples.
+    """
+    files = ("simulated", "inventory", "surveyed", "clouds", "land_cover")
+    return [
+        event.model_dump(mode="json", exclude={"area", "catalog"})
+        | {"area": str(event.area), "catalog": str(event.catalog)}
+        | {name: _identity(getattr(event, name)) for name in files}
+        for event in config.events
+    ]
+
+
+def _identity(text: str | None) -> Any:
+    """A file by name, size and time of change; a simulated event by its record."""
+    path = Path(text or "").expanduser()
+    if text and (path / "event.json").is_file():
+        return (path / "event.json").read_text(encoding="utf-8")
+    if text and path.is_file():
+        return [path.name, path.stat().st_size, path.stat().st_mtime_ns]
+    return text
 
 
 def _sentence(error: ValidationError) -> str:

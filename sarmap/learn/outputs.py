@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sarmap.detect.manifest import read_manifest, save_weights
 from sarmap.errors import OutputError, RequestError
 from sarmap.learn.card import make_card
-from sarmap.learn.config import TrainingConfig
+from sarmap.learn.config import TrainingConfig, events_of
 from sarmap.learn.curves import plot_curves
 from sarmap.learn.fitting import write_curves
 from sarmap.learn.scoring import PartScore
@@ -60,10 +60,13 @@ def prepare_folder(config: TrainingConfig, *, overwrite: bool = False) -> Traini
     """
     folder = Path(config.out).expanduser()
     work = folder / "training"
-    record = json.dumps(config.model_dump(mode="json", exclude={"grid"}), sort_keys=True)
+    record = json.dumps(
+        [config.model_dump(mode="json", exclude={"grid", "out", "events"}), events_of(config)],
+        sort_keys=True,
+    )
     known = work / "config.txt"
     try:
-        if known.is_file() and known.read_text(encoding="utf-8") == record and not overwrite:
+        if known.is_file() and known.read_text(encoding="utf-8") == record:
             return _finished(folder, config)
         stands = [name for name in (known, folder / f"{config.name}.json") if name.exists()]
         if stands and not overwrite:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sarmap.learn.config import TrainingConfig, read_config
+from sarmap.learn.config import TrainingConfig, events_of, read_config
 from sarmap.learn.fitting import Report
 from sarmap.learn.outputs import TrainingResult, prepare_folder
 from sarmap.learn.scene import Scene
@@ -129,17 +129,8 @@ def _samples(
 
 def _asked(config: TrainingConfig) -> str:
     """Hash of all in the configuration, and of the files it names, that decides the samples."""
-    files = ("inventory", "surveyed", "clouds", "land_cover")
-    stamps = []
-    for event in config.events:
-        named = [getattr(event, name) for name in files]
-        named += [f"{event.simulated}/event.json"] if event.simulated else []
-        paths = [Path(one).expanduser() for one in named if one]
-        stamps += [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in paths if p.exists()]
     told = [
-        [event.model_dump(mode="json", exclude={"area", "catalog"}) for event in config.events],
-        [[str(event.area), str(event.catalog)] for event in config.events],
+        events_of(config),
         [*config.bands, config.scaling, config.normalised, str(config.rule)],
-        stamps,
     ]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]

@@ -108,7 +108,7 @@ def reproduce_paper1(
             result = _row(job, f"{composite}-{split}", composite, split, {"network": "cnn"})
             ours = result.scores[job.part]
             rows.append(Row({"composite": composite}, split, ours, figure))
-    lines = _lines(job, "Paper 1: nine composites through the CNN", "paper1", started)
+    lines = _lines(job, "Paper 1: nine composites through the CNN", "paper1", started, {})
     metrics = ("accuracy", "precision", "recall")
     return Reproduction(rows, write_report(job.out, "paper1", rows, metrics, lines))
 
@@ -163,6 +163,7 @@ def reproduce_paper2(
         "Paper 2: four composites through the Attention U-Net",
         "paper2",
         started,
+        settings or {},
         f"Setting of every row: {', '.join(f'{k} {v}' for k, v in best.items())}"
         + (" (given)." if settings else ", the best of the grid on A_BAA_S (grid/tune.md)."),
     )
@@ -310,9 +311,21 @@ def _deal_out(store: Any, job: _Job, split: str) -> None:
     store.parts(split, seed=job.seed, test=of.test, validation=of.validation, block=of.block)
 
 
-def _lines(job: _Job, title: str, name: str, started: float, *more: str) -> list[str]:
+def _command(job: _Job, name: str, given: Mapping[str, int]) -> str:
+    """The command that makes a table; events that were given are its own affair."""
+    words = ["sarmap reproduce", name, *(["--small"] if job.effort.name == "small" else [])]
+    words.append(f"--seed {job.seed}")
+    if job.inventory:
+        words.append(f"--inventory {Path(job.inventory).name}")
+    else:
+        words += [f"--split {split}" for split in job.splits]
+    return " ".join([*words, *(f"--{key} {value}" for key, value in given.items())])
+
+
+def _lines(
+    job: _Job, title: str, name: str, started: float, given: Mapping[str, int], *more: str
+) -> list[str]:
     """What a table is."""
-    command = f"sarmap reproduce {name}" + (" --small" if job.effort.name == "small" else "")
     seeds = ", ".join(f"{e.seed} ({e.shape[0]} x {e.shape[1]} px)" for e in job.events)
     held = (
         f" Held out and scored: the polygons of {Path(str(job.inventory)).name}, real, on radar "
@@ -334,6 +347,6 @@ def _lines(job: _Job, title: str, name: str, started: float, *more: str) -> list
         "holds out whole squares, 'events' whole events.",
         meaning,
         *more,
-        f"Made by `{command} --seed {job.seed} --split {' --split '.join(job.splits)}` in "
-        f"{(time.time() - started) / 60:.1f} minutes (rows that were there are not counted).",
+        f"Made by `{_command(job, name, given)}` in {(time.time() - started) / 60:.1f} minutes "
+        "(rows that were there are not counted).",
     ]

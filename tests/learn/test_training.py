@@ -167,3 +167,23 @@ def test_mixed_precision_keeps_weights_in_float32(tmp_path, make_scene, monkeypa
     result = sarmap.train({**CONFIG, "out": str(tmp_path), "epochs": 1}, scenes=[make_scene()])
     assert json.loads(result.manifest.read_text())["training"]["precision"] == "bf16"
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_a_training_is_known_by_what_it_is_made_from_and_not_by_where_that_lies(tmp_path):
+    from sarmap.learn.config import events_of
+
+    def config(folder, content, **change):
+        folder.mkdir(exist_ok=True)
+        (folder / "event.json").write_text(content)
+        event = {"name": "a", "simulated": str(folder), **change}
+        return read_config({**CONFIG, "events": [event]})
+
+    one = events_of(config(tmp_path / "one", "seed 1"))
+    assert events_of(config(tmp_path / "two", "seed 1")) == one
+    assert events_of(config(tmp_path / "two", "seed 2")) != one
+    assert events_of(config(tmp_path / "one", "seed 1", role="test")) != one
+    slides = tmp_path / "slides.gpkg"
+    slides.write_text("first")
+    before = events_of(config(tmp_path / "one", "seed 1", inventory=str(slides)))
+    slides.write_text("edited")
+    assert events_of(config(tmp_path / "one", "seed 1", inventory=str(slides))) != before

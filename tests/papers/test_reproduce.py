@@ -69,6 +69,10 @@ def test_paper_2_has_four_composites_both_ways_and_both_orbits_averaged(small, e
     )
     assert rows[4]["f1_paper"] == "not available"
     assert all(int(row["samples"]) > 0 for row in rows)
+    assert (
+        "sarmap reproduce paper2 --small --seed 21 --split random"
+        in (tmp_path / "paper2.md").read_text()
+    )
     assert "best of the grid" in (tmp_path / "paper2.md").read_text()
 
 
