@@ -50,7 +50,7 @@ _PLACE = [
     click.option("--after-days", type=float, help="Days searched after. Default: 60 or more."),
 ]
 _MAP = [
-    click.option("--detector", help="attention-unet, cnn, cnn-dense, log-ratio, or a path to weights."),
+    click.option("--detector", help="attention-unet, cnn, cnn-dense, log-ratio, or weights."),
     click.option("--composite", help="BAA_S, BAA, ... Default: the detector's own."),
     click.option("--crs", help="EPSG code. Default: the UTM zone of the area."),
     click.option("--resolution", type=float, help="Metres. Default: 10."),
