@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sarmap.plot.maps import plot_probability as plot_probability
     from sarmap.progress import progress_bar as progress_bar
     from sarmap.regions.forecast import plan_scan as plan_scan
+    from sarmap.regions.mosaic import Scan as Scan
     from sarmap.regions.mosaic import open_scan as open_scan
     from sarmap.regions.request import ScanRequest as ScanRequest
     from sarmap.regions.scanning import scan as scan
@@ -65,6 +66,7 @@ _HOME = {
     "TrainingResult": "sarmap.learn.outputs",
     "apply_calibration": "sarmap.assess.calibration",
     "assess_map": "sarmap.assess.assessment",
+    "Scan": "sarmap.regions.mosaic",
     "ScanRequest": "sarmap.regions.request",
     "fuse": "sarmap.detect.fusion",
     "load_detector": "sarmap.detect.weights",
