@@ -102,7 +102,8 @@ def _rate(records: Records) -> Told:
             if f" {precision}, tile 64" in row["label"] and row["floor"] and row["floor"]["ratio"]
         ]
         if not rows:
-            parts.append(f"{precision}: not on this machine")
+            run = "engines" in records
+            parts.append(f"{precision}: {'not on this machine' if run else 'not measured'}")
             continue
         best = max(rows, key=lambda row: row["floor"]["ratio"])
         reached = best["floor"]["ratio"]
@@ -229,8 +230,9 @@ def figures_table(records: Records) -> str:
     rows = []
     for target in TARGETS:
         told, floor, reached = target.tell(records)
-        verdict = {True: "yes", False: "no", None: "not on this machine"}[reached]
         record = records.get(target.benchmark)
+        unknown = "not on this machine" if record else "not measured"
+        verdict = {True: "yes", False: "no", None: unknown}[reached]
         command = (
             f"`{record['command']}`" if record else f"`python -m benchmarks {target.benchmark}`"
         )
