@@ -41,6 +41,7 @@ def identity_of(prepared: Prepared) -> dict[str, Any]:
         "bands": list(spec.bands),
         "engine": [engine, str(getattr(prepared.detector, "precision", "own")), _version(engine)],
         "overlap": prepared.request.overlap,
+        "context": [list(map(list, prepared.margins)), int(prepared.layered)],
         "chunk": prepared.chunk,
     }
 

@@ -81,11 +81,11 @@ class Lattice:
         across = _along(values, self.columns - column, axis=1)
         return _along(across, self.rows - row, axis=0)
 
-    def nearest(self, values: NDArray[np.bool_], row: int, column: int) -> NDArray[np.bool_]:
+    def nearest(self, values: NDArray[np.uint8], row: int, column: int) -> NDArray[np.uint8]:
         """The coarse value that each fine pixel lies in."""
         rows = np.floor(self.rows + 0.5).astype(np.intp) - row
         columns = np.floor(self.columns + 0.5).astype(np.intp) - column
-        taken: NDArray[np.bool_] = values[np.ix_(rows, columns)]
+        taken: NDArray[np.uint8] = values[np.ix_(rows, columns)]
         return taken
 
     def any_near(self, mask: NDArray[np.bool_], row: int, column: int) -> NDArray[np.bool_]:

@@ -50,6 +50,8 @@ _ATTRS: dict[str, dict[str, Any]] = {
     },
 }
 
+_HIDDEN, _UNKNOWN = np.uint8(1), np.uint8(2)
+"""Sight of a pixel in layover or shadow, and of one whose surroundings could not be read."""
 MARGIN_CELLS = 2
 """Mother-grid cells around the map for which elevation is looked up."""
 
@@ -149,12 +151,14 @@ class _Maker:
         (top, bottom), (left, right) = block_info[None]["array-location"]
         lattice = self._lattice(top, bottom, left, right)
         if name == "layover_shadow":
-            rows, columns = lattice.reach(0)
-            return lattice.nearest(self._hidden(rows, columns), rows.start, columns.start)
+            return np.asarray(self._sight(lattice) == _HIDDEN)
         rows, columns = lattice.reach(1)
         raw = self.dem.heights(rows, columns)
         if name == "observation":
-            return _codes(raw, lattice, (rows.start, columns.start))
+            codes = _codes(raw, lattice, (rows.start, columns.start))
+            if self.look is not None:
+                codes[self._sight(lattice) == _UNKNOWN] = Observation.READ_FAILED
+            return codes
         inner = (rows.start + 1, columns.start + 1)
         heights = np.where(np.isfinite(raw), raw, np.float32(np.nan))
         if name == "dem":
@@ -212,28 +216,33 @@ class _Maker:
             np.unwrap(np.radians(azimuth) - turn).reshape(x.shape),
         )
 
-    def _hidden(self, rows: slice, columns: slice) -> NDArray[np.bool_]:
-        """Layover and shadow over a range of the mother grid, made cell by cell."""
-        return from_cells(self._hidden_cell, rows, columns, np.bool_)
+    def _sight(self, lattice: Lattice) -> NDArray[np.uint8]:
+        """What the radar's sight of each pixel is: 0 clear, hidden, or unknown."""
+        rows, columns = lattice.reach(0)
+        sight = from_cells(self._sight_cell, rows, columns, np.uint8)
+        return lattice.nearest(sight, rows.start, columns.start)
 
-    def _hidden_cell(self, i: int, j: int) -> NDArray[np.bool_]:
-        """Layover and shadow of one whole cell."""
+    def _sight_cell(self, i: int, j: int) -> NDArray[np.uint8]:
+        """Layover and shadow of one whole cell; unknown where ground around it is unread."""
 
-        def make() -> NDArray[np.bool_]:
+        def make() -> NDArray[np.uint8]:
             around = self.dem.heights(
                 slice(i * CELL - HALO, (i + 1) * CELL + HALO),
                 slice(j * CELL - HALO, (j + 1) * CELL + HALO),
             )
             known = np.where(np.isfinite(around), around, np.float32(np.nan))
             theta, azimuth = self._nodes(np.array([i + 0.5]), np.array([j + 0.5]))
-            return cell_hidden(
+            hidden = cell_hidden(
                 known,
                 self.dem.resolution,
                 float(np.degrees(theta[0, 0])),
                 float(np.degrees(azimuth[0, 0])),
             )
+            # What unread ground might hide, and was not asked for again, must not pass for seen.
+            clear = _UNKNOWN if np.isneginf(around).any() else np.uint8(0)
+            return np.where(hidden, _HIDDEN, clear)
 
-        return np.asarray(self.dem.once("hidden", i, j, make))
+        return np.asarray(self.dem.once("sight", i, j, make))
 
 
 def _between(

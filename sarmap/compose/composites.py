@@ -273,10 +273,11 @@ def _observation(
     if "optical" in kinds:
         operands += [_lazy(cube["observation_optical"].data), "yx"]
         names.append("optical")
-    if "terrain" in kinds and terrain is not None:
+    looks = terrain is not None and "layover_shadow" in terrain and "radar" in names
+    if terrain is not None and ("terrain" in kinds or looks):
         operands += [_lazy(terrain["observation"].data), "yx"]
         names.append("terrain")
-    if terrain is not None and "layover_shadow" in terrain and "radar" in names:
+    if terrain is not None and looks:
         operands += [_lazy(terrain["layover_shadow"].data), "yx"]
         names.append("layover_shadow")
     codes: da.Array = da.blockwise(
@@ -296,7 +297,8 @@ def observe_block(
 ) -> NDArray[np.uint8]:
     """Codes (y, x) of one block: observed where every band has a value.
 
-    Where one has none, a failed read of any input outweighs plain absence of data.
+    Where one has none, a failed read of any input outweighs plain absence of data. Where elevation
+    could not be read, nobody knows whether the radar saw the ground: no such pixel is observed.
     """
     given = dict(zip(names, arrays, strict=True))
     blind = given.pop("layover_shadow", None)
@@ -308,4 +310,7 @@ def observe_block(
     for plane in given.values():
         failed = (plane == Observation.READ_FAILED).reshape(-1, *codes.shape).any(axis=0)
         codes[missing & failed] = Observation.READ_FAILED
+    if blind is not None and "terrain" in given:
+        unknown = given["terrain"] == Observation.READ_FAILED
+        codes[unknown & (codes == Observation.OBSERVED)] = Observation.READ_FAILED
     return codes

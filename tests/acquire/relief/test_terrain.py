@@ -237,6 +237,24 @@ def test_a_tile_that_cannot_be_read_is_read_failed(kit: Any, two_tiles: Any) -> 
     assert np.isfinite(terrain.slope.values[codes == OBSERVED]).all()
 
 
+def test_ground_that_unread_hills_might_hide_does_not_pass_for_seen(
+    kit: Any, two_tiles: Any
+) -> None:
+    """The neighbour tile casts the shadows; its pixels are 3 km away, and it cannot be read."""
+    grid = kit.box(60, 60, LEFT + 4000, TOP - 900)
+    passes = kit.passes("ascending")
+    whole = open_terrain(grid, catalog=kit.settings, passes=passes).compute()
+    assert (whole.observation.values == OBSERVED).all()
+    Path(two_tiles[0].assets["data"].href).unlink()
+    terrain = open_terrain(grid, catalog=kit.settings, passes=passes).compute()
+    np.testing.assert_array_equal(terrain.slope.values, whole.slope.values)
+    hidden = terrain.layover_shadow.values
+    assert (terrain.observation.values[~hidden] == READ_FAILED).all()
+    assert not hidden.all()
+    alone = open_terrain(grid, catalog=kit.settings).compute()
+    assert (alone.observation.values == OBSERVED).all()
+
+
 def test_open_sea_beside_a_tile_is_no_data_and_said(
     kit: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
