@@ -385,6 +385,18 @@ class TestAnswers:
             self.search(event, between.url)
         assert elsewhere.knocks == 0
 
+    def test_nor_one_that_would_change_something(self, hostile: Any, event: Any) -> None:
+        from sarmap.errors import CatalogError
+
+        def delete(answer: Any, url: str) -> Any:
+            link = {"rel": "next", "href": f"{url}collections/a", "method": "DELETE"}
+            return {**answer, "links": [link]}
+
+        with hostile(delete) as between:
+            with pytest.raises(CatalogError, match="link"):
+                self.search(event, between.url)
+            assert {one.method for one in between.seen} <= {"GET", "POST"}
+
     @pytest.mark.parametrize("href", ["/etc/passwd", "file:///etc/passwd", "passwd"])
     def test_nor_one_to_a_file(
         self, href: str, hostile: Any, event: Any, monkeypatch: pytest.MonkeyPatch
