@@ -28,7 +28,7 @@ from sarmap.learn.reviewed import corrected_labels
 from sarmap.learn.scene import Scene
 from sarmap.learn.scenes import lazy_composite
 from sarmap.learn.scoring import answers_of, count_outcomes, score_parts
-from sarmap.learn.settle import normalisation_of, settle
+from sarmap.learn.settle import check_backend, normalisation_of, settle
 from sarmap.learn.splits import PARTS, blocks_of
 from sarmap.learn.store import SampleStore
 from sarmap.learn.writing import Progress, write_samples
@@ -108,6 +108,7 @@ def learn_corrections(
     from sarmap.detect.manifest import read_arrays
     from sarmap.export.reading import open_reader
 
+    check_backend()
     reader = open_reader(map_)
     parent, folder = _trainable(detector)
     config = _config(parent, reader, corrections, catalog, locals())

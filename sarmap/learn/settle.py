@@ -26,7 +26,7 @@ from sarmap.learn.sources import Stored, band_means
 from sarmap.learn.splits import PARTS
 from sarmap.learn.store import SampleStore
 
-__all__ = ["normalisation_of", "settle"]
+__all__ = ["check_backend", "normalisation_of", "settle"]
 
 
 def settle(
@@ -62,10 +62,9 @@ def settle(
     """
     from sarmap.detect.networks import build_network, get_arrays, set_arrays
 
-    _check_backend()
+    check_backend()
     folder = Path(config.out).expanduser()
     work = folder / "training"
-    started = time.time()
     training, validation = (np.flatnonzero(codes == PARTS.index(p)) for p in PARTS[:2])
     statistics = normalisation or _statistics(config, store, training)
     tiles = normalisation_of(statistics)
@@ -89,14 +88,14 @@ def settle(
     scored = score_parts(answers_of(plain), store, codes, config.samples.split, tiles)
     scored = [*before, *scored]
     fields = _fields(config, store, statistics) | {
-        "training": _training_record(config, store, len(training), history, precision, started)
+        "training": _training_record(config, store, len(training), history, precision)
         | ({"fine_tuned_from": dict(fine_tuned_from)} if fine_tuned_from else {}),
     }
     fields["simulated"] |= bool((fine_tuned_from or {}).get("simulated"))
     return store_outputs(config, folder, arrays, fields, store, scored, history)
 
 
-def _check_backend() -> None:
+def check_backend() -> None:
     """Choose TensorFlow, quietly, before Keras is first imported; refuse what cannot train."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -190,7 +189,6 @@ def _training_record(
     samples: int,
     history: Sequence[Mapping[str, float]],
     precision: str,
-    started: float,
 ) -> dict[str, Any]:
     """How the weights were made, for the manifest: no path and no address."""
     names = ("name", "role", "simulated", "landslides", "repaired", "shape", "crs")
@@ -205,7 +203,7 @@ def _training_record(
         "epochs": len(history),
         "best_validation_loss": round(min(one["val_loss"] for one in history), 5),
         "minutes": round(sum(one["seconds"] for one in history) / 60, 2),
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(started, time.time()))),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "precision": precision,
         "versions": {
             "sarmap": sarmap.__version__,

@@ -17,6 +17,7 @@ from sarmap.detect.manifest import read_arrays, read_manifest
 from sarmap.detect.networks import build_network, set_arrays
 from sarmap.errors import RequestError
 from sarmap.learn.scoring import SQUARE, THRESHOLD, Answers, PartScore, answers_of
+from sarmap.learn.settle import check_backend
 from sarmap.learn.sources import Stored
 from sarmap.learn.splits import PARTS, blocks_of
 from sarmap.learn.store import SampleStore
@@ -38,6 +39,7 @@ class Trained:
 
 def open_trained(manifest: Path, store: SampleStore) -> Trained:
     """A network as it was stored, with the samples it was trained among."""
+    check_backend()
     known = read_manifest(manifest)
     model = build_network(str(known.network), len(known.bands), known.arguments)
     set_arrays(model, read_arrays(manifest.parent / known.weights))
