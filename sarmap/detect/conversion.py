@@ -26,7 +26,7 @@ from sarmap.cache import cache_folder
 from sarmap.detect.manifest import Manifest, read_arrays, read_manifest
 from sarmap.errors import SarmapError, WeightsError
 
-__all__ = ["build_model", "openvino_ir"]
+__all__ = ["build_model", "forbid_telemetry", "openvino_ir"]
 
 LAYOUT = 1  # raise when the exported graph changes while versions do not
 log = logging.getLogger(__name__)
@@ -131,6 +131,15 @@ def _convert(manifest: Manifest, folder: Path, scratch: Path) -> tuple[bytes, by
     return (scratch / "model.xml").read_bytes(), (scratch / "model.bin").read_bytes()
 
 
+def forbid_telemetry() -> None:
+    """Keep OpenVINO from telling a third party, over the network, that it was imported.
+
+    It does so at each import, unless told otherwise in a file of the user's home; where its module
+    for that is not to be had, it does without.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+
 def build_model(manifest: Manifest, folder: Path) -> Any:
     """Build a manifest's network with its stored weights, for the Keras backend in use.
 
@@ -180,6 +189,7 @@ def _load_keras_file(path: Path, manifest: Manifest) -> Any:
 
 def _export(described: Path, folder: Path, target: Path) -> None:
     """In the process of its own: build with channels first, load, export."""
+    forbid_telemetry()
     import keras
 
     from sarmap.detect.networks import landslide_answer

@@ -26,9 +26,10 @@ class OpenVinoEngine:
     def __init__(
         self, manifest: Manifest, folder: Path, precision: str, *, size: int, cores: int
     ) -> None:
-        import openvino
+        from sarmap.detect.conversion import forbid_telemetry, openvino_ir
 
-        from sarmap.detect.conversion import openvino_ir
+        forbid_telemetry()
+        import openvino
 
         xml, binary = openvino_ir(manifest, folder)
         self._size = size

@@ -140,6 +140,25 @@ def test_the_conversion_itself_loads_no_tensorflow(tmp_path):
     assert done.stdout.split() == ["False"]
 
 
+def test_openvino_may_not_tell_others_that_it_is_used(unet, tmp_path):
+    """Imported plainly it opens a connection to a third party; engine and conversion do not."""
+    unet(tiles_for(unet, 1))  # the converted model is in the cache now
+    script = (
+        "import sys, numpy as np; from pathlib import Path;"
+        "from sarmap.detect import conversion; from sarmap.detect.weights import load_detector;"
+        "d = load_detector('attention-unet', engine='openvino', precision='f32'); d.prepare();"
+        f"conversion._export(Path({str(DATA / 'cnn-baa.json')!r}), Path({str(DATA)!r}), "
+        f"Path({str(tmp_path / 'model.xml')!r}));"
+        "print('openvino.tools.ovc' in sys.modules, 'openvino_telemetry.main' in sys.modules)"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "openvino", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.split() == ["True", "False"]
+    assert not (tmp_path / "intel").exists()
+
+
 def test_a_damaged_cache_entry_is_made_again(unet, monkeypatch, caplog):
     manifest = read_manifest(DATA / "attention-unet.json")
     xml, binary = conversion.openvino_ir(manifest, DATA)
