@@ -29,6 +29,8 @@ from survival.stage import (
     usual,
 )
 
+GROWN = 10.0
+"""Seconds that both workers have lived when one is killed."""
 GROWTH_BYTES = 100 * 2**20
 """Growth of the client's memory from its first maps to its last that is taken for noise."""
 GROWTH_FILES = 10
@@ -94,6 +96,8 @@ def soak(stage: Stage, blocks: int, every: float, kinds: Sequence[str], seed: in
     wanted = objects(reference)
     started = time.perf_counter()
     with _storage() as store, _client(stage, blocks) as client:
+        assert client.stdout is not None
+        client.stdout.readline()  # the cluster stands
         ended = threading.Event()
         trouble = threading.Thread(
             target=_trouble,
@@ -150,7 +154,8 @@ def _trouble(
         number += 1
         if kind == "worker":
             workers = worker_processes(client)
-            if not workers:
+            # Killed faster than they start, workers would do nothing at all.
+            if len(workers) < 2 or time.time() - max(w.create_time() for w in workers) < GROWN:
                 continue
             draw.choice(workers).kill()
         elif kind == "read":
@@ -212,9 +217,9 @@ def _storage() -> Iterator[FaultServer]:
         stderr=subprocess.DEVNULL,
     ) as moto:
         try:
+            _make_bucket(f"http://127.0.0.1:{port}")
             with serve_faults(upstream=f"http://127.0.0.1:{port}") as store:
                 os.environ.update(_credentials(store.url.rstrip("/")))
-                _make_bucket()
                 yield store
         finally:
             moto.terminate()
@@ -232,14 +237,15 @@ def _credentials(endpoint: str) -> dict[str, str]:
     }
 
 
-def _make_bucket() -> None:
+def _make_bucket(endpoint: str) -> None:
     import boto3
 
-    for attempt in range(100):
+    os.environ.update(_credentials(endpoint))
+    for attempt in range(300):
         try:
             boto3.client("s3").create_bucket(Bucket="maps")
         except Exception:  # not up yet
-            if attempt == 99:
+            if attempt == 299:
                 raise
             time.sleep(0.2)
         else:

@@ -11,6 +11,7 @@ import json
 import sys
 from typing import Any
 
+import dask
 import psutil
 
 import sarmap
@@ -26,10 +27,13 @@ def main() -> int:
     from distributed import Client, LocalCluster
 
     told = json.loads(sys.stdin.readline())
+    # A busy machine starts a killed worker slowly; Dask writes it off after 15 s.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "120s"})
     with (
         LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
+        print("ready", flush=True)
         done = number = 0
         while done < told["blocks"]:
             out = told["out"].format(number)
