@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -58,6 +59,9 @@ def scan(as_json: bool, dry_run: bool, calibrate: bool, **flags: Any) -> None:
     if calibrate and not dry_run:
         raise RequestError("--calibrate belongs to --dry-run: give both, or neither.")
     import_libraries()
+    if (click.get_current_context().obj or {}).get("debug"):
+        logging.basicConfig(level=logging.WARNING)
+        logging.getLogger("sarmap.regions").setLevel(logging.INFO)
     with opened_client(flags) as client:
         request = _request(flags)
         if dry_run:

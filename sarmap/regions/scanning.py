@@ -110,7 +110,7 @@ def scan(
     left = [name for name in known.works if not units[name].answered]
     if left or record is None:
         laid = design(known, record)
-        record = _record(laid, wanted)
+        record = _with_what_was_used(_record(laid, wanted), record, units)
         folder.write("scan.json", record)
         _answer_without_radar(laid, units)
     collection = Collection(folder, record)
@@ -161,6 +161,22 @@ def _record(laid: Design, wanted: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _with_what_was_used(
+    record: dict[str, Any], earlier: Mapping[str, Any] | None, units: Units
+) -> dict[str, Any]:
+    """The record with the decisions that mapped units were made by, whatever is found today: a
+    catalogue may be silent now, or have lost a scene."""
+    if earlier is None:
+        return record
+    for name, unit in record["units"].items():
+        kept = earlier["units"][name]["decision"]
+        if units[name].status in ("done", "unread") and kept["takes"]:
+            unit["decision"] = kept
+            record["takes"] |= {key: earlier["takes"][key] for key in kept["takes"]}
+    record["simulated"] = any(take["simulated"] for take in record["takes"].values())
+    return record
+
+
 def _unit_record(laid: Design, work: Work) -> dict[str, Any]:
     unit = work.unit
     return {
@@ -209,8 +225,9 @@ def _map_all(
         except SarmapError as error:
             _fail(units, name, str(error))
         except Exception as error:  # whatever one unit does, the others are mapped
-            logger.warning("unit %s failed", name, exc_info=True)
-            _fail(units, name, f"unexpected {type(error).__name__}; run this unit alone to see it")
+            logger.info("unit %s failed", name, exc_info=True)
+            kind = type(error).__name__
+            _fail(units, name, f"unexpected {kind}; `sarmap --debug scan --resume` shows where.")
         else:
             _keep(laid, units, collection, name, mapped, client)
 

@@ -94,7 +94,7 @@ def _units(request: sarmap.ScanRequest) -> dict[str, dict[str, xr.Dataset]]:
 @pytest.fixture(autouse=True)
 def _few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Units read only the scenes right over them, so that neighbours read different ones."""
-    monkeypatch.setattr(tracks, "ROUGH", 0.0)
+    monkeypatch.setattr(tracks, "ROUGH", 0.008)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -298,3 +299,63 @@ def test_a_rate_may_be_measured_on_a_piece(scan_request: Make) -> None:
     assert plan.core_hours is not None
     assert plan.core_hours > 0
     assert "mapped for this plan" in plan.rate.source
+
+
+def test_pixels_that_cannot_be_read_are_read_again_by_resuming(
+    border_event: Any, scan_request: Make, tmp_path: Path
+) -> None:
+    """One file is away for a while: its units are `unread`, the rest done; then all are."""
+    from sarmap.simulate.serve import serve_event
+
+    folder = tmp_path / "event"
+    shutil.copytree(border_event.path, folder)
+    items = json.loads((folder / "items.json").read_text())["features"]
+    after = [item for item in items if "_20180913T" in item["id"]]
+    file = folder / min(after, key=lambda item: item["id"])["assets"]["vv"]["href"]
+    away = file.with_suffix(".away")
+    with serve_event(folder) as server:
+        file.rename(away)
+        request = scan_request(catalog=server.catalog)
+        first = sarmap.scan(request)
+        assert first.incomplete
+        assert first.count("unread") > 0
+        assert first.count("failed") == 0
+        found = sarmap.scan_status(first.path)
+        assert found.blocks["failed"] >= first.count("unread")
+        away.rename(file)
+        again = sarmap.scan(request.model_copy(update={"resume": True}))
+    assert not again.incomplete
+    whole = sarmap.scan(scan_request(out=str(tmp_path / "whole")))
+    assert_same(arrays(again.path), arrays(whole.path))
+
+
+def test_a_catalogue_that_is_silent_later_costs_what_is_left_and_no_more(
+    scan_request: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What mapped units were read from stays known, and goes on being told."""
+    from sarmap.regions import design
+
+    request = scan_request(products=("geopackage",))
+
+    def stop(at: Any) -> None:
+        if at.number == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sarmap.scan(request, progress=stop)
+
+    def silent(*_: Any, **__: Any) -> Any:
+        raise CatalogError("the catalogue does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(design, "search_scenes", silent)
+        result = sarmap.scan(request.model_copy(update={"resume": True}))
+    assert result.count("done") == 2
+    assert result.count("failed") == len(result.states) - 2
+    assert {s.sentence for s in result.states.values() if s.status == "failed"} == {
+        "the catalogue does not answer"
+    }
+    frame = gpd.read_file(result.files["geopackage"])
+    assert set(frame["relative_orbit"]) == {"68"}
+    again = sarmap.scan(request.model_copy(update={"resume": True}))
+    assert again.count("done") == len(again.states)
