@@ -93,8 +93,8 @@ def _units(request: sarmap.ScanRequest) -> dict[str, dict[str, xr.Dataset]]:
 
 @pytest.fixture(autouse=True)
 def _few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Units read only the scenes right over them, so that neighbours read different ones."""
-    monkeypatch.setattr(tracks, "ROUGH", 0.008)
+    """Units read few scenes beyond their own: those within reach of a tile or window."""
+    monkeypatch.setattr(tracks, "ROUGH", 0.004)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -163,8 +163,12 @@ def test_the_papers_cut_equals_a_plain_map_of_the_same_grid(
             )
 
 
-def test_neighbours_read_different_scenes(scan_request: Callable[..., sarmap.ScanRequest]) -> None:
-    """What the other tests rest on: the slices of a pass differ from unit to unit."""
+def test_units_without_a_halo_agree_where_neighbours_read_different_scenes(
+    scan_request: Callable[..., sarmap.ScanRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the scenes right over a unit are read; the slices of a pass differ from unit to unit."""
+    monkeypatch.setattr(tracks, "ROUGH", 0.0)
+    test_small_units_hold_the_pixels_of_one_big_map("segment, side by side", scan_request)
     request = scan_request(unit=128)
     known = survey(request)
     laid = design(known)
