@@ -223,7 +223,13 @@ def _as_dict(settings: CatalogSettings) -> dict[str, Any]:
 
 
 def _host(url: str) -> str:
-    return urlsplit(unsigned(url)).netloc or "catalog"
+    try:
+        return urlsplit(unsigned(url)).netloc or "catalog"
+    except ValueError:
+        raise RequestError(
+            "catalog holds an address that is no URL (its host cannot be read): write it like "
+            "https://host/path."
+        ) from None
 
 
 def _names() -> str:

@@ -65,7 +65,12 @@ def _span(value: Any) -> tuple[dt.datetime, dt.datetime]:
     if isinstance(value, str):
         value = _from_text(value.strip())
     if isinstance(value, dt.datetime):
-        instant = value.astimezone(dt.UTC) if value.tzinfo else value.replace(tzinfo=dt.UTC)
+        try:
+            instant = value.astimezone(dt.UTC) if value.tzinfo else value.replace(tzinfo=dt.UTC)
+        except OverflowError:
+            raise RequestError(
+                f"event={value.isoformat()} lies outside the years 1 to 9999 in UTC: check it."
+            ) from None
         return instant, instant
     if isinstance(value, dt.date):
         first = dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
