@@ -111,11 +111,11 @@ def _jax(model: Any, _shape: tuple[int, ...], _gpu: bool) -> Run:
     trained = [variable.value for variable in model.trainable_variables]
     fixed = [variable.value for variable in model.non_trainable_variables]
 
-    @jax.jit
     def answer(trained: Any, fixed: Any, batch: Any) -> Any:
         return model.stateless_call(trained, fixed, batch, training=False)[0].astype("float32")
 
-    return lambda batch: answer(trained, fixed, batch)
+    compiled = jax.jit(answer)
+    return lambda batch: compiled(trained, fixed, batch)
 
 
 def _torch(model: Any, _shape: tuple[int, ...], _gpu: bool) -> Run:
