@@ -249,7 +249,7 @@ def write_report(folder: Path, readme: Path = README, chunking: Path = CHUNKING)
     newest = max(records.values(), key=lambda record: record["finished"])
     line = (
         f"Measured {newest['finished'][:10]} on {machine_line(newest)}, revision "
-        f"{newest['git']['revision'][:10]}; sources in [results](results)."
+        f"{newest['git']['revision'][:10]}; sources in `benchmarks/results/`."
     )
     details = "\n\n".join(render(record) for record in records.values())
     replace_between(readme, "figures", f"{line}\n\n{figures_table(records)}")
