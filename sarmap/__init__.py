@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from sarmap.regions.request import ScanRequest as ScanRequest
     from sarmap.regions.scanning import scan as scan
     from sarmap.regions.status import scan_status as scan_status
+    from sarmap.simulate.kept import demo_event as demo_event
+    from sarmap.simulate.kept import serve_demo as serve_demo
     from sarmap.types import CatalogSettings as CatalogSettings
     from sarmap.types import Detector as Detector
     from sarmap.types import MapRequest as MapRequest
@@ -68,6 +70,7 @@ _HOME = {
     "assess_map": "sarmap.assess.assessment",
     "Scan": "sarmap.regions.mosaic",
     "ScanRequest": "sarmap.regions.request",
+    "demo_event": "sarmap.simulate.kept",
     "fuse": "sarmap.detect.fusion",
     "load_detector": "sarmap.detect.weights",
     "make_composite": "sarmap.compose.composites",
@@ -90,6 +93,7 @@ _HOME = {
     "scan_status": "sarmap.regions.status",
     "score_map": "sarmap.assess.scores",
     "search_passes": "sarmap.acquire.search",
+    "serve_demo": "sarmap.simulate.kept",
     "train": "sarmap.learn.train",
     "tune": "sarmap.learn.tune",
     "write_cog": "sarmap.export.cog",

@@ -141,17 +141,11 @@ def _keep_loopback_direct() -> None:
 
 def _cached_event(cache: str | None, size: dict[str, int]) -> SimulatedEvent:
     """The demo's event, simulated on the first run."""
-    from sarmap.cache import cache_folder
-    from sarmap.simulate.event import open_event, simulate_event
-    from sarmap.simulate.fingerprint import simulator_hash
+    from sarmap.simulate.kept import demo_event, event_folder
 
-    root = Path(cache).expanduser() if cache else cache_folder("events")
-    name = f"iburi-{size['seed']}-{size['rows']}x{size['columns']}-{simulator_hash()}"
-    folder = root / name
-    if folder.exists():
-        return open_event(folder)
-    click.echo("First run: simulating the event; later runs reuse it.", err=True)
-    return simulate_event(folder, progress=_stage, **size)  # type: ignore[arg-type]
+    if not event_folder(**size, cache=cache).exists():
+        click.echo("First run: simulating the event; later runs reuse it.", err=True)
+    return demo_event(**size, cache=cache, progress=_stage)
 
 
 def _refuse_real(store: Path) -> None:
