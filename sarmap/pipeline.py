@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import json
 import time
@@ -70,7 +71,7 @@ def map_landslides(
     check_writable(out, overwrite=request.overwrite, resume=request.resume)
     prepared = prepared or prepare(request, warm=client is None)
     _check_products(prepared)
-    assembly = assemble(prepared)
+    assembly = _with_radar(request, assemble(prepared))
     machine = _smallest(client)
     made = make_plan(prepared, assembly, machine)
     refuse_too_large(made, machine)
@@ -204,6 +205,16 @@ def _what_is_kept(out: str) -> str:
     if progress.status != "unfinished" or not progress.done:
         return ""
     return f"{progress.done} of {progress.total} blocks are kept: {advice}"
+
+
+def _with_radar(request: MapRequest, assembly: Assembly) -> Assembly:
+    """With the images that were asked to be kept as further layers of the map."""
+    if not request.keep_radar:
+        return assembly
+    from sarmap.export.backscatter import kept_radar
+
+    dataset = assembly.dataset.assign(kept_radar(assembly.composite))
+    return dataclasses.replace(assembly, dataset=dataset)
 
 
 def _check_products(prepared: Prepared) -> None:

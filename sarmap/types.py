@@ -225,6 +225,9 @@ class MapRequest(BaseModel):
         default=False, description="continue an unfinished result; do nothing where all is done"
     )
     strict: bool = Field(default=False, description="fail where data could not be read")
+    keep_radar: bool = Field(
+        default=False, description="keep the images before and after the event in the store"
+    )
 
 
 @dataclass(frozen=True)

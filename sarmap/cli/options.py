@@ -73,6 +73,12 @@ _MAP = [
         help="Continue an unfinished result, and read again what could not be read.",
     ),
     click.option("--strict", is_flag=True, default=None, help="Fail if any data was unread."),
+    click.option(
+        "--keep-radar",
+        is_flag=True,
+        default=None,
+        help="Keep the radar before and after in the store, for `sarmap report`.",
+    ),
     click.option("--threshold", type=float, help="Probability that makes a landslide."),
     click.option("--min-area", type=float, help="Smallest polygon kept, square metres."),
     click.option(

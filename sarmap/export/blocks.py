@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.export.encoding import layer_of, pack_probability, pack_slope, seen_only
+from sarmap.export.encoding import (
+    layer_of,
+    pack_decibels,
+    pack_probability,
+    pack_slope,
+    seen_only,
+)
 from sarmap.export.layout import Layout
 from sarmap.export.ledger import NOTHING, Counts, Ledger
 from sarmap.export.patience import PATIENCE, patiently
@@ -103,9 +109,8 @@ def _count(packed: Mapping[str, NDArray[Any]]) -> Counts:
 
 
 def _pack(block: NDArray[Any], packing: str) -> NDArray[Any]:
-    if packing == "probability":
-        return pack_probability(block)
-    return pack_slope(block) if packing == "slope" else np.asarray(block)
+    packers = {"probability": pack_probability, "slope": pack_slope, "decibels": pack_decibels}
+    return packers[packing](block) if packing in packers else np.asarray(block)
 
 
 def layer_families(

@@ -22,9 +22,12 @@ from sarmap.types import Observation
 __all__ = [
     "FILL",
     "PROBABILITY_STEP",
+    "RADAR_FLOOR",
+    "RADAR_STEP",
     "SLOPE_STEP",
     "Layer",
     "layer_of",
+    "pack_decibels",
     "pack_probability",
     "pack_slope",
     "seen_only",
@@ -38,6 +41,10 @@ PROBABILITY_STEP = 0.004
 """Probability per packed unit: 250 is certainty."""
 SLOPE_STEP = 0.4
 """Degrees per packed unit: 225 is vertical."""
+RADAR_STEP = 0.2
+"""Decibels per packed unit of a kept radar image."""
+RADAR_FLOOR = -35.0
+"""Decibels of packed 0; 250 is 15 dB."""
 _TENTHS = np.where(np.arange(256) % 25 == 0, np.arange(256) / 250, -1).astype(np.float32)
 """For a packed value that is a tenth, the probability it must reach; below any for the rest."""
 _TOLERANCE = 1e-3
@@ -123,6 +130,21 @@ def pack_slope(slope: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     return result
 
 
+def pack_decibels(decibels: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Backscatter in dB (NaN: none) to steps of 0.2 from -35 dB (255: none).
+
+    >>> import numpy as np
+    >>> pack_decibels(np.array([-90, -35, 0, 15, 99, np.nan]))
+    array([  0,   0, 175, 250, 250, 255], dtype=uint8)
+    """
+    values = np.asarray(decibels, np.float32)
+    missing = np.isnan(values)
+    steps = (np.where(missing, np.float32(0), values) - RADAR_FLOOR) * np.float32(1 / RADAR_STEP)
+    result = np.rint(np.clip(steps, 0, 250)).astype(np.uint8)
+    result[missing] = FILL
+    return result
+
+
 def seen_only(
     packed: NDArray[np.uint8], observation: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -150,7 +172,7 @@ class Layer:
     fill: Any
     """Stored value of what was never written; it always means 'not seen'."""
     packing: str = "none"
-    """'probability', 'slope' or 'none'."""
+    """'probability', 'slope', 'decibels' or 'none'."""
     attrs: dict[str, Any] = field(default_factory=dict)
     """CF attributes."""
 
@@ -164,6 +186,9 @@ def layer_of(name: str, dtype: np.dtype[Any]) -> Layer:
     """
     if name in _KNOWN:
         return _KNOWN[name]
+    if name.startswith(("vv_", "vh_")) and name.endswith("_db"):
+        words = f"{name[:2].upper()} backscatter, {name[3:-3].replace('_', ' ')}, for display"
+        return _packed("decibels", RADAR_STEP, words, "dB", add_offset=RADAR_FLOOR)
     return Layer(str(dtype), np.nan if dtype.kind == "f" else 0)
 
 

@@ -19,7 +19,13 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
-from sarmap.export.encoding import FILL, PROBABILITY_STEP, SLOPE_STEP
+from sarmap.export.encoding import (
+    FILL,
+    PROBABILITY_STEP,
+    RADAR_FLOOR,
+    RADAR_STEP,
+    SLOPE_STEP,
+)
 from sarmap.export.location import store_at
 from sarmap.export.reading import MapReader
 from sarmap.regions.folder import Folder
@@ -95,7 +101,7 @@ class Canvas:
         (top, bottom, _), (left, right, _) = (
             part.indices(size) for part, size in zip(window, self.shape, strict=True)
         )
-        out = np.full((bottom - top, right - left), _EMPTY.get(self.layer, 0), np.uint8)
+        out = np.full((bottom - top, right - left), _empty(self.layer), np.uint8)
         for unit in self.placed:
             rows = max(top, unit.top), min(bottom, unit.top + unit.rows)
             columns = max(left, unit.left), min(right, unit.left + unit.columns)
@@ -159,9 +165,9 @@ class ZoneMap:
             data = da.from_array(
                 canvas, chunks=BLOCK, name=f"{name}-{_token(canvas)}", asarray=False
             )
-            step = _STEPS.get(name)
+            step, floor = _scale_of(name)
             if step is not None:
-                data = data.map_blocks(_unpacked, step=step, dtype=np.float32)
+                data = data.map_blocks(_unpacked, step=step, floor=floor, dtype=np.float32)
             variables[name] = (("y", "x"), data, _described(name))
         made = xr.Dataset(variables, coords=xr_coords(self.grid), attrs=dict(self.attrs))
         for variable in made.data_vars.values():
@@ -183,8 +189,19 @@ def _token(canvas: Canvas) -> str:
     return str(tokenize(canvas.out, canvas.layer, canvas.placed, canvas.shape))
 
 
-def _unpacked(packed: NDArray[np.uint8], *, step: float) -> NDArray[np.float32]:
-    values = np.arange(256) * step  # in float64, as every reader of CF's scale_factor decodes it
+def _empty(layer: str) -> int:
+    """What a layer holds where nothing is mapped."""
+    return FILL if layer.endswith("_db") else _EMPTY.get(layer, 0)
+
+
+def _scale_of(layer: str) -> tuple[float | None, float]:
+    """What one packed unit of a layer stands for (None: it is not packed), and what none does."""
+    return (RADAR_STEP, RADAR_FLOOR) if layer.endswith("_db") else (_STEPS.get(layer), 0.0)
+
+
+def _unpacked(packed: NDArray[np.uint8], *, step: float, floor: float) -> NDArray[np.float32]:
+    # in float64, as every reader of CF's scale_factor decodes it
+    values = np.arange(256) * step + floor
     values[FILL] = np.nan
     return values.astype(np.float32)[packed]
 
@@ -193,7 +210,8 @@ def _described(name: str) -> dict[str, Any]:
     from sarmap.export.encoding import layer_of
 
     attrs = layer_of(name, np.dtype(np.uint8)).attrs
-    described = {k: v for k, v in attrs.items() if k not in ("scale_factor", "_FillValue")}
+    packing = ("scale_factor", "add_offset", "_FillValue")
+    described = {k: v for k, v in attrs.items() if k not in packing}
     if name.startswith("orbit"):
         described["long_name"] = "relative orbit the pixel was read from; 0: none"
     return described
