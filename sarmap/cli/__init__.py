@@ -1,4 +1,4 @@
-"""The command line: `sarmap demo | simulate | search | plan | map | assess`."""
+"""The command line: `sarmap demo`, `map` and their kin, one module per family of commands."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import click
 
 import sarmap
 from sarmap.cli.assessing import assess
-from sarmap.cli.events import demo, simulate
+from sarmap.cli.events import demo, serve, simulate
 from sarmap.cli.learning import train, tune
 from sarmap.cli.maps import map_, plan, search
 from sarmap.cli.papers import reproduce
@@ -39,7 +39,20 @@ def group(context: click.Context, debug: bool) -> None:
     context.obj = {"debug": debug}
 
 
-for command in (demo, simulate, search, plan, map_, scan, status, train, tune, assess, reproduce):
+for command in (
+    demo,
+    simulate,
+    serve,
+    search,
+    plan,
+    map_,
+    scan,
+    status,
+    train,
+    tune,
+    assess,
+    reproduce,
+):
     group.add_command(command)
 
 

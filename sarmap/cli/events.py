@@ -1,9 +1,11 @@
-"""`sarmap simulate` and `sarmap demo`: a simulated event, and a map of it by the real route."""
+"""`sarmap simulate`, `serve` and `demo`: a simulated event, its STAC API, and a map of it."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from sarmap.simulate.event import SimulatedEvent
     from sarmap.types import Orbit
 
-__all__ = ["demo", "simulate"]
+__all__ = ["demo", "serve", "simulate"]
 
 _size = [
     click.option("--seed", type=int, default=2018, show_default=True, help="Random seed."),
@@ -76,6 +78,34 @@ def _stage(stage: str, share: float) -> None:
         print(f"\r\x1b[Ksimulating: {stage} {100 * share:.0f} %", end="", file=sys.stderr)
         if share >= 1:
             print(file=sys.stderr)
+
+
+@click.command(epilog="Example: sarmap serve my-event")
+@click.argument("folder", type=click.Path())
+@json_option
+def serve(folder: str, as_json: bool) -> None:
+    """Serve a simulated event as a STAC API on this machine, until Ctrl-C.
+
+    FOLDER was made by `sarmap simulate`. Loopback alone can reach it: maps, scans and clusters of
+    this machine take its address as --catalog.
+    """
+    from sarmap.simulate.event import open_event
+    from sarmap.simulate.serve import serve_event
+
+    event = open_event(folder)
+    with serve_event(event) as server:
+        area = ",".join(f"{degrees:.4f}" for degrees in event.area)
+        record = {"catalog": server.url, "area": area, "event": event.event, "simulated": True}
+        if as_json:
+            echo_json(record)
+        else:
+            click.echo(
+                f"SIMULATED event at {server.url} until Ctrl-C; in another terminal:\n\n"
+                f"  sarmap map --catalog {server.url} --area {area} --event {event.event}\n"
+            )
+        sys.stdout.flush()
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
 
 
 @click.command(epilog="Example: sarmap demo --out demo")

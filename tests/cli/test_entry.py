@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-COMMANDS = ["demo", "simulate", "search", "plan", "map", "assess"]
+COMMANDS = ["demo", "simulate", "serve", "search", "plan", "map", "assess"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
