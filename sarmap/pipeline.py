@@ -92,10 +92,12 @@ def map_landslides(
             resume=request.resume,
             identity=identity_of(prepared),
             reach=reach_of(prepared.spec, request.overlap),
+            spoilt=assembly.spoilt,
         )
         lacking = _lacking(targets, stored.computed)
         if overview is not None and "quicklook" in lacking:
             overview.load()  # where an earlier run has finished the map, it is read again
+    control = _control(request, prepared, out) if request.control else None
     finished = open_map(out)
     files = _write_products(request, out, targets, lacking, overview)
     tidy(out)
@@ -109,6 +111,7 @@ def map_landslides(
         pixels=sum(observation.values()),
         observation=observation,
         partly_read=partly_read,
+        control=control,
         files=files,
         computed=stored.computed,
         reads=meter.read(),
@@ -217,6 +220,38 @@ def _with_radar(request: MapRequest, assembly: Assembly) -> Assembly:
     return dataclasses.replace(assembly, dataset=dataset)
 
 
+def _control(request: MapRequest, prepared: Prepared, out: str) -> dict[str, Any]:
+    """What the control of a stored map says, kept in its attributes, too."""
+    from sarmap.assess.control import read_control
+    from sarmap.export.store import annotate
+
+    figures = read_control(out, threshold=request.threshold, min_area=request.min_area)
+    record = {**figures.record(), "passes": _control_passes(prepared)}
+    annotate(out, {"sarmap:control": json.dumps(record)})
+    return record
+
+
+def _control_passes(prepared: Prepared) -> list[dict[str, Any]]:
+    """Days of the passes that a control reads, in the roles that they take."""
+    from sarmap.compose.control import control_roles
+
+    roles = control_roles(prepared.spec.bands)
+    found = []
+    for passes in prepared.passes:
+        taken = [(roles[one.role], one) for one in reversed(passes.pre) if one.role in roles]
+        found.append(
+            {
+                "orbit_state": passes.orbit_state,
+                "relative_orbit": passes.relative_orbit,
+                **{
+                    stem: [f"{one.datetime:%Y-%m-%d}" for role, one in taken if role[:3] == key]
+                    for stem, key in (("as_before", "pre"), ("as_after", "pos"))
+                },
+            }
+        )
+    return found
+
+
 def _check_products(prepared: Prepared) -> None:
     """Points exist only for detectors that classify windows."""
     if "points" in prepared.request.products and prepared.spec.kind != "window":
@@ -251,6 +286,7 @@ def _scheduler(client: Client | None, prepared: Prepared, out: str) -> Iterator[
         RequestError: the detector or the result cannot be shared with workers.
     """
     import dask
+    from dask.threaded import get
 
     if client is not None:
         from sarmap.cluster.workers import ready_workers
@@ -260,18 +296,23 @@ def _scheduler(client: Client | None, prepared: Prepared, out: str) -> Iterator[
         return
     with (
         ThreadPoolExecutor(READ_THREADS) as pool,
-        dask.config.set(scheduler="threads", pool=pool),
+        # the function, not the name "threads": to look a name up, dask imports distributed (0.25 s)
+        dask.config.set(scheduler=get, pool=pool),
     ):
         yield
 
 
 def provenance(prepared: Prepared, made: Plan, assembly: Assembly) -> dict[str, Any]:
-    """How the map is made, for the result store's attributes: no path, no token, no signed URL."""
+    """How the map is made, for the result store's attributes: no path, no token, no signed URL.
+
+    Scenes that only its control reads have roles of their own: ``control_pre_2`` and so on.
+    """
+    own = _own_roles(prepared)
     scenes = [
         {
             "id": item.id,
             "datetime": one.datetime.isoformat(),
-            "role": one.role,
+            "role": one.role if one.role in own else f"control_{one.role}",
             "orbit_state": one.orbit_state,
             "relative_orbit": one.relative_orbit,
             "platform": one.platform,
@@ -296,12 +337,26 @@ def provenance(prepared: Prepared, made: Plan, assembly: Assembly) -> dict[str, 
     }
 
 
+def _own_roles(prepared: Prepared) -> frozenset[str]:
+    """Roles of the passes that the map itself was asked to be made from."""
+    from sarmap.compose.names import required_passes
+
+    pre = max(required_passes(prepared.spec.bands)[0], prepared.request.pre)
+    numbered = (
+        (one.role, number)
+        for passes in prepared.passes
+        for number, one in enumerate(passes.pre, start=1)
+    )
+    before = {role for role, number in numbered if number <= pre or not prepared.request.control}
+    return frozenset(before | {one.role for passes in prepared.passes for one in passes.post})
+
+
 def describe_request(prepared: Prepared) -> Mapping[str, Any]:
     """The request as a record that may be published: places as coordinates, never paths."""
     request = prepared.request
     kept = request.model_dump(
         mode="json",
-        include={"orbit", "pre", "post", "overlap", "threshold", "min_area", "strict"},
+        include={"orbit", "pre", "post", "overlap", "threshold", "min_area", "strict", "control"},
     )
     bounds = prepared.grid.extent.to_crs("EPSG:4326").boundingbox
     composite = request.composite
@@ -317,11 +372,10 @@ def describe_request(prepared: Prepared) -> Mapping[str, Any]:
 
 
 def _partly_read(finished: xr.Dataset) -> int:
-    """Pixels that an orbit could not be read for, though another saw them; 0 for one orbit."""
-    if "read_failed_in" not in finished:
-        return 0
-    hidden = (finished["read_failed_in"] > 0) & (finished["observation"] == 0)
-    return int(hidden.sum())
+    """Pixels with an answer that hangs on unread data too: of another orbit, or beyond the map."""
+    from sarmap.export.ledger import PARTLY
+
+    return int(finished.attrs.get(PARTLY, 0))
 
 
 def _unread_warning(observation: Mapping[str, int]) -> tuple[str, ...]:
