@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError, SarmapError
-from sarmap.types import CatalogSettings, Chunk, Detector, MapRequest, Passes
+from sarmap.types import CatalogSettings, Chunk, Detector, MapRequest, Observation, Passes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,6 +75,11 @@ class Assembly:
     """The first orbit's composite (band, y, x)."""
     warnings: tuple[str, ...]
     """What a reader of the map should know."""
+    spoilt: xr.DataArray | None = None
+    """Which answers (y, x) hang on readings that failed beyond the map, or in its control; None:
+    none can."""
+    control: xr.Dataset | None = None
+    """Of one orbit: the same detector's answers before the event, where they were asked for."""
 
 
 def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
@@ -112,8 +119,25 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
         before_days=request.before_days,
         after_days=request.after_days,
     )
+    if request.control:
+        passes = tuple(_with_earlier(one, request, spec) for one in passes)
     chunk = request.chunk or DEFAULT_CHUNK
     return Prepared(request, catalog, detector, spec, passes, grid, chunk)
+
+
+def _with_earlier(passes: Passes, request: MapRequest, spec: DetectorSpec) -> Passes:
+    """The passes with those that a control reads; the map's own stay what they are."""
+    from sarmap.acquire.earlier import with_earlier
+    from sarmap.compose.composites import required_radar_bands
+    from sarmap.compose.control import control_passes
+
+    return with_earlier(
+        passes,
+        request.area,
+        control_passes(spec.bands),
+        bands=required_radar_bands(spec.bands),
+        before_days=request.before_days,
+    )
 
 
 def load(request: MapRequest) -> Detector:
@@ -168,15 +192,32 @@ def assemble(prepared: Prepared) -> Assembly:
     Raises:
         RequestError: an item lacks a band, an asset or its projection, or elevation is missing.
     """
-    from sarmap.detect.fusion import fuse
-
     looks = prepared.looks or prepared.passes
     parts = [
         _assemble_orbit(prepared, passes, look)
         for passes, look in zip(prepared.passes, looks, strict=True)
     ]
     warnings = tuple(dict.fromkeys(w for part in parts for w in part.warnings))
-    maps = [part.dataset for part in parts]
+    dataset, unread = _joined(prepared, [part.dataset for part in parts])
+    controls = [part.control for part in parts if part.control is not None]
+    if controls:
+        control, unread_there = _joined(prepared, controls)
+        unread += [*unread_there, _unread_of(control)]
+        _add_control(dataset, control)
+    return Assembly(
+        dataset,
+        parts[0].composite,
+        warnings,
+        spoilt=reduce(or_, [layer > 0 for layer in unread]) if unread else None,
+    )
+
+
+def _joined(prepared: Prepared, parts: list[xr.Dataset]) -> tuple[xr.Dataset, list[Any]]:
+    """All orbits' maps as one, and where what their answers look at could not be read."""
+    from sarmap.detect.fusion import fuse
+
+    spoilt = [part["spoilt"] for part in parts if "spoilt" in part]
+    maps = [part.drop_vars("spoilt", errors="ignore") for part in parts]
     if prepared.layered:
         maps = _lay_over(prepared, maps)
     dataset = maps[0] if len(maps) == 1 else fuse(maps)
@@ -185,7 +226,27 @@ def assemble(prepared: Prepared) -> Assembly:
             dataset["slope"] = maps[0]["slope"]
         for one in maps if prepared.layered else ():
             dataset[f"orbit_{one.attrs['orbit_state']}"] = one["orbit"]
-    return Assembly(dataset, parts[0].composite, warnings)
+    return dataset, spoilt
+
+
+def _add_control(dataset: xr.Dataset, control: xr.Dataset) -> None:
+    """The control's answers and what was seen for them, as layers of the map."""
+    for name in ("probability", "observation"):
+        layer = control[name]
+        own = f"control_{name}"
+        dataset[own] = layer
+        dataset[own].attrs = {
+            **layer.attrs,
+            "long_name": f"{layer.attrs['long_name']}, of passes before the event",
+        }
+        dataset[own].encoding = dict(dataset[name].encoding)
+
+
+def _unread_of(control: xr.Dataset) -> Any:
+    """How many of the readings behind a control failed, pixel by pixel."""
+    if "read_failed_in" in control:
+        return control["read_failed_in"]
+    return (control["observation"] == Observation.READ_FAILED).astype("uint8")
 
 
 def _lay_over(prepared: Prepared, maps: list[xr.Dataset]) -> list[xr.Dataset]:
@@ -259,7 +320,6 @@ def _assemble_orbit(prepared: Prepared, passes: Passes, look: Passes) -> Assembl
     """Cube, terrain, composite and prediction of one orbit, on the map's own grid."""
     from sarmap.acquire.cube import open_cube
     from sarmap.compose.composites import make_composite, needs_optical, required_radar_bands
-    from sarmap.detect.prediction import predict
 
     spec = prepared.spec
     grid, chunk = _read_grid(prepared)
@@ -269,10 +329,38 @@ def _assemble_orbit(prepared: Prepared, passes: Passes, look: Passes) -> Assembl
     cube = open_cube(passes, grid, bands=bands, chunk=chunk)
     terrain, warnings = _terrain(prepared, look, grid, chunk)
     composite = make_composite(cube, terrain, spec.bands, scaling=spec.scaling)
-    dataset = predict(composite, prepared.detector, overlap=prepared.request.overlap)
+    dataset = _predicted(prepared, composite)
     if terrain is not None:
         dataset["slope"] = terrain["slope"]
-    return Assembly(_cropped(dataset, prepared), _cropped(composite, prepared), warnings)
+    control = None
+    if prepared.request.control:
+        from sarmap.compose.control import as_control
+
+        earlier = as_control(cube, spec.bands)
+        before = make_composite(earlier, terrain, spec.bands, scaling=spec.scaling)
+        control = _cropped(_predicted(prepared, before), prepared)
+    return Assembly(
+        _cropped(dataset, prepared), _cropped(composite, prepared), warnings, control=control
+    )
+
+
+def _predicted(prepared: Prepared, composite: xr.DataArray) -> xr.Dataset:
+    """The detector's answers, and where something beyond the map that they look at is unread."""
+    from sarmap.detect.prediction import predict
+
+    dataset = predict(composite, prepared.detector, overlap=prepared.request.overlap)
+    if any(map(any, prepared.margins)):
+        from sarmap.detect.spoiling import spoilt_inside
+
+        dataset["spoilt"] = spoilt_inside(
+            composite["observation"], prepared.margins, _looks_across(prepared.spec)
+        )
+    return dataset
+
+
+def _looks_across(spec: DetectorSpec) -> int:
+    """Pixels from which an answer may take anything."""
+    return spec.halo if spec.kind == "pixel" else spec.tile + spec.halo
 
 
 def _terrain(

@@ -43,6 +43,7 @@ def identity_of(prepared: Prepared) -> dict[str, Any]:
         "overlap": prepared.request.overlap,
         "context": [list(map(list, prepared.margins)), int(prepared.layered)],
         "chunk": prepared.chunk,
+        **({"control": True} if prepared.request.control else {}),
     }
 
 

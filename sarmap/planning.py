@@ -84,10 +84,16 @@ def make_plan(prepared: Prepared, assembly: Assembly, machine: Machine | None = 
         blocks=-(-height // chunk) * -(-width // chunk),
         tasks=count_tasks(assembly.dataset),
         read_bytes=read_bytes_of(prepared),
-        write_bytes=height * width * (4 if "slope" in assembly.dataset else 2),
+        write_bytes=height * width * _layer_bytes(assembly.dataset),
         peak_memory=_peak_memory(prepared, machine),
         memory_limit=_memory_limit(request, machine),
     )
+
+
+def _layer_bytes(dataset: xr.Dataset) -> int:
+    """Bytes that a pixel of the result takes, which is one for each layer and two for the slope."""
+    control = [name for name in dataset.data_vars if str(name).startswith("control_")]
+    return (4 if "slope" in dataset else 2) + len(control)
 
 
 def count_tasks(dataset: xr.Dataset) -> int:
@@ -121,6 +127,7 @@ def _peak_memory(prepared: Prepared, machine: Machine) -> int:
     margin = 2 * max(spec.tile, spec.halo)
     composite = (min(chunk, height) + margin) * (min(chunk, width) + margin) * 4 * len(spec.bands)
     blocks = -(-height // chunk) * -(-width // chunk) * len(prepared.passes)
+    blocks *= 1 + prepared.request.control
     held = min(machine.threads, blocks)
     computed = min(machine.cores, held)
     return int(_PROCESS_BYTES + (3 * computed + (held - computed)) * composite)

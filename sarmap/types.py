@@ -228,6 +228,10 @@ class MapRequest(BaseModel):
     keep_radar: bool = Field(
         default=False, description="keep the images before and after the event in the store"
     )
+    control: bool = Field(
+        default=False,
+        description="ask the detector of earlier passes, too: how noisy is this place today",
+    )
 
 
 @dataclass(frozen=True)
@@ -282,12 +286,15 @@ class MapResult:
     observation: Mapping[str, int]
     """Pixels per observation meaning."""
     partly_read: int = 0
-    """Pixels that one orbit could not be read for, though another saw them."""
+    """Pixels seen whose answer hangs on readings that failed: of another orbit, or around them."""
     computed: int | None = None
     """Blocks computed and stored by this call; 0 where a resumed map was finished before."""
     reads: Mapping[str, int] = field(default_factory=dict)
     """What reading took: 'requests', 'bytes', 'retries' and 'failures' (reads that failed for
     good), of files on the web."""
+    control: Mapping[str, Any] | None = None
+    """What the same detector calls landslide before the event, and what that leaves of the mapped
+    area (see `sarmap.assess.control`); None: it was not asked for."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Further products: 'cog', 'geoparquet', 'geopackage', 'points', 'item', 'quicklook'."""
     warnings: tuple[str, ...] = ()
@@ -320,5 +327,5 @@ def as_path(value: str | Path) -> Path:
     path = Path(value)
     try:
         return path.expanduser()
-    except RuntimeError:
+    except (RuntimeError, ValueError):  # no such user; text that can be no path
         return path

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sarmap.assess.calibration import Calibration, fit_calibration
+from sarmap.assess.control import beyond_control
 from sarmap.assess.curves import Curve, Reliability, precision_recall, reliability
 from sarmap.assess.ground import open_gradients, open_land_cover
 from sarmap.assess.intervals import Interval, score_intervals
@@ -95,6 +96,9 @@ class Assessment:
     """False alarms by land cover; empty without land cover."""
     objects: Objects | None
     """Mapped polygons; None for maps without an area in metres."""
+    beyond_control: tuple[float, Interval] | None
+    """Square kilometres mapped beyond what the map's control calls landslide, with their 95 %
+    interval: an estimate of the true area that needs no inventory; None: it has no control."""
     labels: Labels
     """What it was compared with."""
     made: Provenance
@@ -140,6 +144,12 @@ class Assessment:
             "mapped_km2": self.mapped_km2,
             "mapped_km2_interval": self.mapped_interval.record(),
             "true_km2": self.true_km2,
+            "beyond_control_km2": None
+            if self.beyond_control is None
+            else _defined(self.beyond_control[0]),
+            "beyond_control_km2_interval": None
+            if self.beyond_control is None
+            else self.beyond_control[1].record(),
             "landslides": [_hits(row) for row in self.sizes],
             "facing": {state: [_hits(row) for row in rows] for state, rows in self.facings.items()},
             "false_alarms_by_cover": [
@@ -212,7 +222,7 @@ def assess_map(
     RequestError
         The map, the inventory or a raster cannot be read, or they do not overlap.
     """
-    reader = open_reader(source)
+    reader = open_reader(source, "control_probability")
     labels = read_labels(
         reader.grid, inventory, surveyed=surveyed, clouds=clouds, layer=layer, crs=crs
     )
@@ -261,9 +271,17 @@ def _conclude(
         facings=hits_by_facing(tally, _latitude(reader), made.orbits),
         covers=_covers(tally, covers),
         objects=objects,
+        beyond_control=_beyond_control(tally),
         labels=labels,
         made=made,
     )
+
+
+def _beyond_control(tally: Tally) -> tuple[float, Interval] | None:
+    """Mapped area beyond the control's, of pixels that count, square kilometres."""
+    if tally.control is None:
+        return None
+    return beyond_control(tally.control * (tally.pixel_area / 1e6))
 
 
 def _chequerboard(tally: Tally) -> Any:

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 
-__all__ = ["FEWEST_BLOCKS", "Interval", "score_intervals", "wilson_interval"]
+__all__ = [
+    "FEWEST_BLOCKS",
+    "Interval",
+    "percentiles",
+    "resampled",
+    "score_intervals",
+    "wilson_interval",
+]
 
 FEWEST_BLOCKS = 10
 """With fewer blocks percentiles of redrawn scores mean nothing."""
@@ -92,7 +99,7 @@ def score_intervals(
 def _redraw(
     counted: NDArray[np.float64], replicates: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Sums of as many blocks, drawn with replacement (replicate, 4)."""
+    """Sums of as many blocks, drawn with replacement (replicate, what)."""
     number = len(counted)
     drawn = [
         rng.multinomial(number, np.full(number, 1 / number), size=min(_CHUNK, replicates - done))
@@ -100,6 +107,32 @@ def _redraw(
         for done in range(0, replicates, _CHUNK)
     ]
     return np.concatenate(drawn)
+
+
+def resampled(
+    counted: NDArray[np.int64] | NDArray[np.float64], *, replicates: int = 1000, seed: int = 0
+) -> NDArray[np.float64]:
+    """Sums over as many blocks as there are, drawn with replacement.
+
+    Parameters
+    ----------
+    counted
+        What was counted in each block (block, what).
+    replicates
+        How often the blocks are drawn.
+    seed
+        Of the drawing.
+
+    Returns
+    -------
+    float64 (replicate, what).
+    """
+    return _redraw(counted.astype(np.float64), replicates, np.random.default_rng(seed))
+
+
+def percentiles(values: NDArray[np.float64], level: float = 0.95) -> Interval:
+    """The interval that holds a share `level` of redrawn values; NaN where none is defined."""
+    return _percentiles(values, (1 - level) / 2)
 
 
 def _percentiles(values: NDArray[np.float64], tail: float) -> Interval:

@@ -193,8 +193,29 @@ def _scores(found: Assessment) -> str:
             "",
             f"Mapped: {found.mapped_km2:,.2f} km² ({_range(area, '{:,.2f}')}) of "
             f"{found.true_km2:,.2f} km² true.",
+            *_beyond(found),
         ]
     )
+
+
+def _beyond(found: Assessment) -> list[str]:
+    """What the control leaves of the mapped area, beside the truth."""
+    if found.beyond_control is None:
+        return []
+    value, interval = found.beyond_control
+    if math.isnan(value):
+        return ["", "The map's control saw none of the ground that counts."]
+    within = interval.low <= found.true_km2 <= interval.high
+    verdict = "" if math.isnan(interval.low) else f"; the true area lies {_side(within)} it"
+    return [
+        "",
+        f"Beyond what its control calls landslide: {value:,.2f} km² "
+        f"({_range(interval, '{:,.2f}')}){verdict}.",
+    ]
+
+
+def _side(within: bool) -> str:
+    return "within" if within else "outside"
 
 
 def _choice(found: Assessment) -> str:

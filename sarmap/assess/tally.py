@@ -65,6 +65,9 @@ class Tally:
     """Mean gradient towards east and north (slide, 2), NaN where unknown; None: no elevation."""
     cover: Counts | None
     """Pixels (land cover class 0-255, landslide or not, called or not); None: no land cover."""
+    control: Counts | None = None
+    """Of the pixels that count, those called landslide, all, those that the map's control calls
+    landslide and those that it saw, of each block (block, 4); None: a map without a control."""
 
     @property
     def level(self) -> int:
@@ -137,6 +140,8 @@ def tally_map(
             window = slice(part.top, part.top + part.probability.shape[0]), slice(0, columns)
             numbers, labelled = labels.numbers(*window), labels.labelled(*window)
             outcome = count.add(part, numbers, labelled)
+            if part.control_probability is not None:
+                count.add_control(part, part.control_probability, outcome)
             if cover is not None:
                 count.add_cover(cover.codes(*window), outcome)
             if gradients is not None:
@@ -156,6 +161,7 @@ def tally_map(
         slide_called=count.slide_called,
         slide_gradient=None if gradients is None else count.mean_gradients(),
         cover=None if cover is None else count.cover,
+        control=count.control if "control_probability" in reader.kept else None,
     )
 
 
@@ -183,6 +189,9 @@ def _part(strip: Strip, top: int, rows: int) -> Strip:
         observation=strip.observation[window],
         slope=None,
         disagreement=None,
+        control_probability=(
+            None if strip.control_probability is None else strip.control_probability[window]
+        ),
     )
 
 
@@ -198,6 +207,7 @@ class _Counter:
         self.gradient = np.zeros((slides, 2))
         self.inclined = np.zeros(slides, np.int64)
         self.cover = np.zeros((256, 2, 2), np.int64)
+        self.control = np.zeros((shape[0] * shape[1], 4), np.int64)
         self.unseen = self.unlabelled = 0
 
     def add(
@@ -233,6 +243,19 @@ class _Counter:
     def _by_slide(self, numbers: NDArray[np.int32]) -> Counts:
         counted: Counts = np.bincount(numbers, minlength=self.slides + 1)[1:]
         return counted
+
+    def add_control(
+        self, part: Strip, packed: NDArray[np.uint8], outcome: NDArray[np.uint8]
+    ) -> None:
+        """Count what a control calls landslide of the pixels that count."""
+        counts = outcome < Confusion.NOT_LABELLED
+        called = (outcome == Confusion.TRUE_POSITIVE) | (outcome == Confusion.FALSE_POSITIVE)
+        asked = counts & (packed != FILL)
+        first = part.top // self.edge * self.shape[1]
+        block = np.broadcast_to(np.arange(packed.shape[1]) // self.edge, packed.shape)
+        for place, mask in enumerate((called, counts, asked & (packed >= self.level), asked)):
+            found = np.bincount(block[mask], minlength=self.shape[1])
+            self.control[first : first + self.shape[1], place] += found
 
     def add_cover(self, codes: NDArray[np.uint8], outcome: NDArray[np.uint8]) -> None:
         """Count land cover beside outcomes."""

@@ -79,6 +79,12 @@ _MAP = [
         default=None,
         help="Keep the radar before and after in the store, for `sarmap report`.",
     ),
+    click.option(
+        "--control",
+        is_flag=True,
+        default=None,
+        help="Ask the detector of passes before the event, too: what it calls landslide anyway.",
+    ),
     click.option("--threshold", type=float, help="Probability that makes a landslide."),
     click.option("--min-area", type=float, help="Smallest polygon kept, square metres."),
     click.option(

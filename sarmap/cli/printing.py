@@ -93,6 +93,7 @@ def result_record(result: MapResult) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "pixels": result.pixels,
         "observation": dict(result.observation),
+        "control": None if result.control is None else dict(result.control),
         "computed": result.computed,
         "reads": dict(result.reads),
         "engine": {
@@ -119,6 +120,10 @@ def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> N
         click.echo(f"engine    {made['engine']} at {made['precision']}{why}")
     for warning in result.warnings:
         click.echo(f"note      {warning}")
+    if result.control is not None:
+        from sarmap.export.control import described
+
+        click.echo(f"control   {described(result.control)}")
     click.echo(
         f"{result.pixels / 1e6:.1f} Mpx in {result.seconds:.1f} s; the paper: about "
         f"{PAPER_SECONDS} s on six cores for 9.0 Mpx."

@@ -67,14 +67,18 @@ class Sink:
     """Where the block's mark is left; None: nowhere."""
     patience: float = PATIENCE
     """Seconds for which a store that takes nothing is tried again."""
+    spoilt: bool = False
+    """Whether one more block arrives: which answers hang on what could not be read elsewhere."""
 
     def write(self, blocks: Sequence[NDArray[Any]], block_id: tuple[int, ...]) -> Counts:
         """Pack and store one block of each variable; returns what was counted in it."""
+        spoilt = blocks[-1] if self.spoilt else None
+        blocks = blocks[: len(self.names)]
         packed = dict(zip(self.names, map(_pack, blocks, self.packings), strict=True))
-        if "observation" in packed:
-            packed["probability"], packed["observation"] = seen_only(
-                packed["probability"], packed["observation"]
-            )
+        for prefix in ("", "control_"):
+            pair = f"{prefix}probability", f"{prefix}observation"
+            if set(pair) <= set(packed):
+                packed[pair[0]], packed[pair[1]] = seen_only(packed[pair[0]], packed[pair[1]])
         block = (int(block_id[0]), int(block_id[1]))
         top, left = (index * edge for index, edge in zip(block, self.shards, strict=True))
         for name, array in zip(self.names, self.arrays, strict=True):
@@ -85,7 +89,7 @@ class Sink:
                 f"Layer {name!r}, row {top}, column {left},",
                 self.patience,
             )
-        counts = _count(packed)
+        counts = _count(packed, spoilt)
         if self.ledger is not None:
             patiently(
                 partial(self.ledger.mark, self.names[0], block, counts),
@@ -95,17 +99,15 @@ class Sink:
         return counts
 
 
-def _count(packed: Mapping[str, NDArray[Any]]) -> Counts:
-    """Pixels per observation code, and those that one of several orbits could not be read for."""
+def _count(packed: Mapping[str, NDArray[Any]], spoilt: NDArray[Any] | None) -> Counts:
+    """Pixels per observation code, and of those seen the ones that hang on unread data too."""
     codes = packed.get("observation")
     if codes is None:
         return NOTHING
     a, b, c, d = np.bincount(codes.ravel(), minlength=len(Observation))[: len(Observation)]
-    partly = 0
-    if "read_failed_in" in packed:
-        hidden = (packed["read_failed_in"] > 0) & (codes == Observation.OBSERVED)
-        partly = int(hidden.sum())
-    return int(a), int(b), int(c), int(d), partly
+    unread = packed["read_failed_in"] > 0 if "read_failed_in" in packed else False
+    partly = (unread | (False if spoilt is None else spoilt)) & (codes == Observation.OBSERVED)
+    return int(a), int(b), int(c), int(d), int(np.count_nonzero(partly))
 
 
 def _pack(block: NDArray[Any], packing: str) -> NDArray[Any]:
@@ -114,14 +116,30 @@ def _pack(block: NDArray[Any], packing: str) -> NDArray[Any]:
 
 
 def layer_families(
-    dataset: xr.Dataset, layouts: Mapping[str, Layout], group: Any, ledger: Ledger, patience: float
+    dataset: xr.Dataset,
+    layouts: Mapping[str, Layout],
+    group: Any,
+    ledger: Ledger,
+    patience: float,
+    spoilt: xr.DataArray | None = None,
 ) -> list[Family]:
-    """One family of blocks for all layers that share dims; the map's own comes first."""
+    """One family of blocks for all layers that share dims; the map's own comes first.
+
+    `spoilt` (y, x), where given, is counted with the map's own layers and not stored.
+    """
     by_dims: dict[tuple[Any, ...], list[str]] = {}
     for name in layouts:
         by_dims.setdefault(dataset[name].dims, []).append(name)
     return [
-        _layer_family(dataset, names, layouts[names[0]].shards, group, ledger, patience)
+        _layer_family(
+            dataset,
+            names,
+            layouts[names[0]].shards,
+            group,
+            ledger,
+            patience,
+            spoilt if "observation" in names else None,
+        )
         for names in by_dims.values()
     ]
 
@@ -133,8 +151,10 @@ def _layer_family(
     group: Any,
     ledger: Ledger,
     patience: float,
+    spoilt: xr.DataArray | None,
 ) -> Family:
-    blocks = [_aligned(dataset[name].data, shards) for name in names]
+    layers = [dataset[name] for name in names] + ([] if spoilt is None else [spoilt])
+    blocks = [_aligned(layer.data, shards) for layer in layers]
     sink = Sink(
         tuple(names),
         tuple(group[name] for name in names),
@@ -142,6 +162,7 @@ def _layer_family(
         shards,
         ledger,
         patience,
+        spoilt is not None,
     )
     rows, columns = (tuple(accumulate(sizes, initial=0)) for sizes in blocks[0].chunks)
     return Family(names[0], marks(_write_block, blocks, names[0], sink=sink), (rows, columns))

@@ -198,6 +198,16 @@ def _packed(kind: str, step: float, long_name: str, units: str, **attrs: Any) ->
     return Layer("uint8", FILL, kind, {**described, **scaling})
 
 
+def _flags(long_name: str) -> Layer:
+    described = {
+        "long_name": long_name,
+        "standard_name": "status_flag",
+        "flag_values": [int(code) for code in Observation],
+        "flag_meanings": " ".join(code.meaning for code in Observation),
+    }
+    return Layer("uint8", int(Observation.NO_DATA), attrs=described)
+
+
 _KNOWN = {
     "probability": _packed(
         "probability",
@@ -209,18 +219,17 @@ _KNOWN = {
     "window_probability": _packed(
         "probability", PROBABILITY_STEP, "landslide probability of each window", "1"
     ),
+    "control_probability": _packed(
+        "probability",
+        PROBABILITY_STEP,
+        "landslide probability of passes before the event",
+        "1",
+        ancillary_variables="control_observation",
+    ),
     "disagreement": _packed(
         "probability", PROBABILITY_STEP, "largest difference between orbits", "1"
     ),
     "slope": _packed("slope", SLOPE_STEP, "slope angle of the terrain", "degree"),
-    "observation": Layer(
-        "uint8",
-        int(Observation.NO_DATA),
-        attrs={
-            "long_name": "what the radar saw of each pixel",
-            "standard_name": "status_flag",
-            "flag_values": [int(code) for code in Observation],
-            "flag_meanings": " ".join(code.meaning for code in Observation),
-        },
-    ),
+    "observation": _flags("what the radar saw of each pixel"),
+    "control_observation": _flags("what the radar saw of each pixel before the event"),
 }

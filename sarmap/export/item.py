@@ -167,6 +167,8 @@ def _properties(dataset: xr.Dataset, made: Provenance, grid: GeoBox) -> dict[str
     }
     if properties["proj:code"] is None and grid.crs is not None:
         properties["proj:wkt2"] = grid.crs.to_wkt()
+    if made.control:
+        properties["sarmap:control"] = dict(made.control)
     if made.event:
         properties["sarmap:event"] = [moment.isoformat() for moment in made.event]
     return {**properties, **_orbit(made)}

@@ -11,7 +11,7 @@ import json
 import re
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -100,6 +100,8 @@ class Provenance:
     """True where the scenes are simulated."""
     version: str
     """sarmap version that made the map."""
+    control: Mapping[str, Any] = field(default_factory=dict)
+    """What its control says (`sarmap.assess.control`); empty where it has none."""
 
     @property
     def scene_ids(self) -> tuple[str, ...]:
@@ -153,6 +155,7 @@ def read_provenance(attrs: Mapping[Any, Any]) -> Provenance:
         attribution=str(attrs.get("attribution", "")),
         simulated=str(attrs.get("simulated", 0)).lower() in ("1", "true", "yes"),
         version=str(attrs.get("sarmap:version", "")),
+        control=_value(attrs.get("sarmap:control")) or {},
     )
 
 

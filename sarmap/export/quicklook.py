@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
+from sarmap.export.control import described
 from sarmap.export.encoding import threshold_level
 from sarmap.export.files import check_file, replacing
 from sarmap.export.overview import Decimated, composite_overview, decimate, display_bands
@@ -187,7 +188,7 @@ def _layout(picture: _Picture) -> tuple[Any, dict[str, Any]]:
     whole = picture.whole
     scale = min(9.0 / whole.height, 7.5 / whole.width)
     width, height = max(whole.width * scale, 3.0), max(whole.height * scale, 3.0)
-    left, gap, bottom, top = 0.85, 0.45, 1.75, 1.15
+    left, gap, bottom, top = 0.85, 0.45, 1.75, 1.15 + 0.21 * bool(picture.made.control)
     shown = {
         "radar": picture.radar is not None,
         "disagreement": picture.small.disagreement is not None,
@@ -352,6 +353,8 @@ def _source_lines(made: Provenance) -> list[str]:
     if made.detector:
         reads = f" on {made.composite}" if made.composite else ""
         lines.append(f"detector {made.detector}{reads}")
+    if made.control:
+        lines.append(f"Control: {described(made.control)}")
     return lines
 
 

@@ -45,6 +45,8 @@ class Strip:
     """Steps of 0.4 degrees, 255 where unknown; None where the map has none, or it was not asked."""
     disagreement: NDArray[np.uint8] | None = None
     """Steps of 0.004, 255 where unknown; None where the map has none, or it was not asked."""
+    control_probability: NDArray[np.uint8] | None = None
+    """Steps of 0.004, 255 where unknown; None where the map has none, or it was not asked."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,11 @@ class MapReader:
             probability,
             observation,
             slope=pack_slope(values["slope"]) if "slope" in values else None,
-            disagreement=(
-                pack_probability(values["disagreement"]) if "disagreement" in values else None
-            ),
+            **{
+                name: pack_probability(values[name])
+                for name in ("disagreement", "control_probability")
+                if name in values
+            },
         )
 
     def strips(self, rows: int | None = None) -> Iterator[Strip]:
@@ -112,8 +116,8 @@ class MapReader:
 def open_reader(source: xr.Dataset | str | Path, *layers: str) -> MapReader:
     """Reader of a stored map (path or URL, fastest) or of a Dataset, lazy or not.
 
-    Besides probability and observation it reads `layers` ('slope', 'disagreement'), where the map
-    has them.
+    Besides probability and observation it reads `layers` ('slope', 'disagreement',
+    'control_probability'), where the map has them.
 
     Raises
     ------

@@ -40,15 +40,22 @@ from sarmap.errors import RequestError
 from sarmap.export.filling import store_map, tidy
 from sarmap.export.ledger import PIXELS, STATUS
 from sarmap.export.location import check_writable, storage_errors, store_at
-from sarmap.export.patience import PATIENCE
-from sarmap.export.provenance import read_provenance
+from sarmap.export.patience import PATIENCE, patiently
+from sarmap.export.provenance import public_attributes, read_provenance
 from sarmap.export.waves import ALONE, Reach
 from sarmap.types import Observation
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["check_writable", "count_observations", "is_simulated", "open_map", "write_zarr"]
+__all__ = [
+    "annotate",
+    "check_writable",
+    "count_observations",
+    "is_simulated",
+    "open_map",
+    "write_zarr",
+]
 
 
 def write_zarr(
@@ -181,6 +188,29 @@ def open_map(path: str | Path) -> xr.Dataset:
             "resume=True (--resume), or make it again with overwrite=True (--overwrite)."
         )
     return _lazy(dataset)
+
+
+def annotate(path: str | Path, attributes: Mapping[str, Any]) -> None:
+    """Add attributes to a finished map, in one stroke; what is there already is not written again.
+
+    Raises
+    ------
+    RequestError
+        No finished map is there.
+    OutputError
+        It cannot be written.
+    """
+    import zarr
+
+    wanted = public_attributes(attributes)
+    known = open_map(path).attrs
+    if all(known.get(key) == value for key, value in wanted.items()):
+        return
+
+    def write() -> None:
+        zarr.open_group(store_at(path), mode="r+").update_attributes(wanted)
+
+    patiently(write, "The map's record", PATIENCE)
 
 
 def count_observations(dataset: xr.Dataset) -> dict[str, int]:

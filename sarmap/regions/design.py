@@ -30,6 +30,7 @@ from sarmap.compose.composites import (
     required_passes,
     required_radar_bands,
 )
+from sarmap.compose.control import control_passes
 from sarmap.detect.prediction import stride_of
 from sarmap.detect.protocol import DetectorSpec, describe
 from sarmap.errors import RequestError, SarmapError
@@ -152,7 +153,7 @@ def identity(known: Survey) -> dict[str, Any]:
         mode="json",
         include={
             *("orbit", "pre", "post", "before_days", "after_days", "overlap", "resolution"),
-            *("engine", "precision"),
+            *("engine", "precision", "control"),
         },
     )
     start, end = parse_event(request.event)
@@ -229,6 +230,8 @@ def _search(known: Survey, place: BaseGeometry) -> tuple[list[Scene], Sought]:
 def _counts(known: Survey) -> tuple[int, int]:
     """Passes before and after the event that the detector or the request asks for."""
     pre, post = required_passes(known.spec.bands)
+    if known.request.control:
+        pre = control_passes(known.spec.bands)
     return max(pre, known.request.pre), max(post, known.request.post or 1)
 
 

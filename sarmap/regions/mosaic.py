@@ -46,6 +46,8 @@ _EMPTY: Mapping[str, int] = {
     "observation": int(Observation.NO_DATA),
     "slope": FILL,
     "disagreement": FILL,
+    "control_probability": FILL,
+    "control_observation": int(Observation.NO_DATA),
 }
 """What a layer holds where nothing is mapped; 0 for all others."""
 
@@ -178,6 +180,7 @@ class ZoneMap:
 _STEPS = {
     "probability": PROBABILITY_STEP,
     "disagreement": PROBABILITY_STEP,
+    "control_probability": PROBABILITY_STEP,
     "slope": SLOPE_STEP,
 }
 """Layer -> what one packed unit stands for."""
