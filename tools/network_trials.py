@@ -1,0 +1,231 @@
+"""Networks trained on simulated events in memory and scored on whole maps of others."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from simulated_events import Event
+
+import sarmap
+from sarmap.detect.manifest import save_weights
+from sarmap.detect.normalise import normalise_tiles
+from sarmap.detect.protocol import FixedStatistics
+from sarmap.learn.fitting import Recipe
+from sarmap.learn.samples import Patches
+from sarmap.types import Scaling
+
+__all__ = [
+    "SQUARE",
+    "Fitted",
+    "band_statistics",
+    "best_threshold",
+    "cut",
+    "detector",
+    "map_of",
+    "outcomes",
+    "scores_of",
+    "thin",
+    "train",
+    "use_threads",
+]
+
+SQUARE = 256
+"""Edge of the squares that intervals redraw, pixels."""
+log = logging.getLogger(__name__)
+Statistics = Mapping[str, tuple[float, float]]
+
+
+def band_statistics(
+    events: Sequence[Event], bands: tuple[str, ...], scaling: Scaling
+) -> Statistics:
+    """Mean and standard deviation of each band over what was observed of the events."""
+    found = {}
+    for band in bands:
+        pixels = [e.composite((band,), scaling)[0][e.observation == 0][::7] for e in events]
+        values = np.concatenate(pixels).astype(np.float64)
+        values = values[np.isfinite(values)]
+        found[band] = (round(float(values.mean()), 4), round(float(values.std()), 4))
+    return found
+
+
+def as_statistics(normalisation: Statistics | str) -> Any:
+    """A manifest's normalisation as `normalise_tiles` takes it."""
+    if isinstance(normalisation, str):
+        return normalisation
+    return FixedStatistics(*(tuple(pair) for pair in zip(*normalisation.values(), strict=True)))
+
+
+def cut(
+    event: Event,
+    bands: tuple[str, ...],
+    scaling: Scaling,
+    normalisation: Statistics | str,
+    *,
+    tile: int = 64,
+    empty: float = 0.0,
+) -> Patches:
+    """The event's whole tiles with a landslide pixel, and a share of those without one."""
+    composite = event.composite(bands, scaling)
+    images, masks = [], []
+    rng = np.random.default_rng([event.seed, tile])
+    for y in range(0, event.mask.shape[0] - tile + 1, tile):
+        for x in range(0, event.mask.shape[1] - tile + 1, tile):
+            place = (slice(y, y + tile), slice(x, x + tile))
+            mask, seen = event.mask[place], event.observation[place] == 0
+            chance = rng.random()
+            if seen.any() and ((mask[seen] == 1).any() or chance < empty):
+                images.append(np.moveaxis(composite[:, *place], 0, -1))
+                masks.append(np.where(seen, mask, 255))
+    tiles = np.ascontiguousarray(images, np.float32)
+    normalise_tiles(tiles, as_statistics(normalisation))
+    return Patches(tiles, np.array(masks, np.uint8))
+
+
+def map_of(detector: Any, event: Event, *, overlap: int = 0) -> NDArray[np.float32]:
+    """The event's whole map as `sarmap.predict` makes it: probability (y, x), NaN where unseen."""
+    composite = xr.DataArray(
+        event.composite(tuple(detector.bands), detector.scaling),
+        dims=("band", "y", "x"),
+        coords={
+            "band": list(detector.bands),
+            "y": np.arange(event.mask.shape[0]),
+            "x": np.arange(event.mask.shape[1]),
+            "observation": (("y", "x"), event.observation),
+        },
+        attrs={"scaling": detector.scaling},
+    ).chunk({"y": 512, "x": 512})
+    mapped = sarmap.predict(composite, detector, overlap=overlap)
+    probability: NDArray[np.float32] = mapped["probability"].values
+    return probability
+
+
+def outcomes(
+    truth: NDArray[np.uint8], probability: NDArray[np.float32], threshold: float = 0.5
+) -> NDArray[np.int64]:
+    """TP, FP, FN, TN of each square of the map (square, 4); pixels that are NaN never count."""
+    seen, found, true = np.isfinite(probability), probability > threshold, truth == 1
+    each = (seen & found & true, seen & found & ~true, seen & ~found & true, seen & ~found & ~true)
+    rows, columns = (-(-n // SQUARE) for n in truth.shape)
+    counts = np.zeros((rows * columns, 4), np.int64)
+    for row in range(rows):
+        for column in range(columns):
+            place = tuple(slice(i * SQUARE, (i + 1) * SQUARE) for i in (row, column))
+            counts[row * columns + column] = [int(one[place].sum()) for one in each]
+    return counts
+
+
+def scores_of(counts: NDArray[np.int64]) -> dict[str, Any]:
+    """Scores of all squares with 95 % intervals of the block bootstrap."""
+    from sarmap.assess.intervals import score_intervals
+    from sarmap.assess.scores import Scores
+
+    total = Scores(*(int(n) for n in counts.sum(axis=0))).record()
+    intervals = score_intervals(counts)
+    names = ("accuracy", "precision", "recall", "f1", "iou")
+    return {
+        "count": int(counts.sum()),
+        **{name: round(float(total[name]), 4) for name in names},
+        "intervals": {name: [round(end, 4) for end in intervals[name].record()] for name in names},
+    }
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A network that was trained."""
+
+    arrays: Mapping[str, Any]
+    """Its weights by name."""
+    arguments: Mapping[str, Any]
+    """Of its builder."""
+    history: list[dict[str, float]]
+    """Per epoch."""
+    samples: int
+    """Patches it was trained on."""
+
+
+def use_threads(count: int) -> None:
+    """So many threads for training: beside other work one waits less than two for each other."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(count)
+    tf.config.threading.set_inter_op_parallelism_threads(count)
+
+
+def thin(patches: Patches, most: int) -> Patches:
+    """At most so many of the patches, drawn without order."""
+    chosen = np.random.default_rng(5).permutation(len(patches.labels))[:most]
+    return Patches(patches.images[chosen], patches.labels[chosen])
+
+
+def train(
+    training: Patches,
+    validation: Patches,
+    recipe: Recipe,
+    *,
+    arguments: Mapping[str, Any],
+    loss: str = "dice",
+    loss_settings: Mapping[str, float] | None = None,
+    keep_in: Path | None = None,
+) -> Fitted:
+    """An Attention U-Net on patches; a run that was killed goes on at its last epoch."""
+    import keras
+
+    from sarmap.detect.networks import build_network, get_arrays
+    from sarmap.learn.fitting import fit
+    from sarmap.learn.losses import make_loss
+    from sarmap.learn.sources import InMemory
+
+    keras.utils.set_random_seed(recipe.seed)
+    model = build_network("attention-unet", training.images.shape[-1], arguments)
+    made = make_loss(loss, **(loss_settings or {}))
+    history = fit(
+        model, InMemory(training), InMemory(validation), recipe, made, keep_in=keep_in, report=_say
+    )
+    return Fitted(get_arrays(model), dict(arguments), history, len(training.labels))
+
+
+def _say(epoch: dict[str, float]) -> None:
+    log.info(
+        "epoch %d: loss %.4f, validation %.4f, %.0f s",
+        *(epoch[name] for name in ("epoch", "loss", "val_loss", "seconds")),
+    )
+
+
+def detector(arrays: Mapping[str, Any], folder: Path, **fields: Any) -> Any:
+    """The trained network as a detector, from stored weights."""
+    arguments = fields["arguments"]
+    manifest = save_weights(
+        arrays,
+        folder / "weights",
+        name="trial",
+        network="attention-unet",
+        kind="segment",
+        tile=arguments["tile"],
+        stride=arguments["tile"],
+        simulated=True,
+        **fields,
+    )
+    return sarmap.load_detector(manifest, precision="f32")
+
+
+def best_threshold(truth: NDArray[np.uint8], probability: NDArray[np.float32]) -> float:
+    """The probability above which F1 is best."""
+    seen = np.isfinite(probability)
+    values, true = probability[seen], truth[seen] == 1
+    bins = np.minimum((values * 100).astype(int), 99)
+    hits = np.bincount(bins[true], minlength=100)[::-1].cumsum()
+    called = np.bincount(bins, minlength=100)[::-1].cumsum()
+    f1 = 2 * hits / (called + true.sum())
+    return float(round(0.99 - 0.01 * int(f1.argmax()), 2))

@@ -1,0 +1,109 @@
+"""Simulated events as arrays in memory: what shipped weights and trials of recipes learn from.
+
+An event is simulated, read through the package's own route (STAC API, cube, terrain, composite),
+kept as one file per orbit in a work folder, and its rasters are deleted again.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import sarmap
+from sarmap.assess.inventory import rasterise_inventory, read_inventory
+from sarmap.compose.scaling import from_power
+from sarmap.learn.scenes import _simulated_cover
+from sarmap.simulate.event import open_event, simulate_event
+from sarmap.simulate.fingerprint import simulator_hash
+from sarmap.simulate.serve import serve_event
+from sarmap.types import Scaling
+
+__all__ = ["BANDS", "ORBITS", "SIZES", "TRAINING", "UNTOUCHED", "Event", "read_event"]
+
+TRAINING, VALIDATION, HELD_OUT, UNTOUCHED = (11, 12, 13), 14, 15, (31, 32)
+"""Seeds of the events; the demo's is 2018. Nothing was chosen by the untouched ones."""
+SIZES = dict.fromkeys((*TRAINING, HELD_OUT, *UNTOUCHED), (2000, 1500)) | {VALIDATION: (1200, 1000)}
+"""Rows and columns."""
+ORBITS = ("ascending", "descending")
+_RADAR = tuple(
+    f"{polarisation}_{role}"
+    for polarisation in ("vv", "vh")
+    for role in ("pre", "pre_2", "pre_3", "post_1", "post_2")
+)
+BANDS = (*_RADAR, "slope", "incidence", "dem")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event seen from one orbit."""
+
+    seed: int
+    """Of the simulator."""
+    orbit: str
+    """'ascending' or 'descending'."""
+    power: NDArray[np.float32]
+    """(band, y, x) in the order of `BANDS`; radar as gamma-nought power."""
+    mask: NDArray[np.uint8]
+    """1 where the inventory says landslide (y, x)."""
+    observation: NDArray[np.uint8]
+    """What was seen of each pixel by the ten radar bands (y, x)."""
+    cover: NDArray[np.uint8]
+    """The simulator's land cover (y, x)."""
+
+    def composite(self, bands: tuple[str, ...], scaling: Scaling) -> NDArray[np.float32]:
+        """Bands (band, y, x) as a detector meets them."""
+        picked = np.empty((len(bands), *self.mask.shape), np.float32)
+        for place, band in zip(picked, bands, strict=True):
+            values = self.power[BANDS.index(band)]
+            place[...] = from_power(values, scaling) if band in _RADAR else values
+        return picked
+
+
+def read_event(work: Path, seed: int, orbit: str = "ascending", *, keep: bool = True) -> Event:
+    """An event of the present simulator, made where the work folder has none."""
+    stored = work / f"event-{seed}-{orbit}-{simulator_hash()}.npz"
+    if not (keep and stored.is_file()):
+        work.mkdir(parents=True, exist_ok=True)
+        _make(stored, seed, orbit)
+    with np.load(stored, allow_pickle=False) as arrays:
+        names = ("power", "mask", "observation", "cover")
+        return Event(seed, orbit, *(arrays[name] for name in names))
+
+
+def _make(stored: Path, seed: int, orbit: str) -> None:
+    folder = stored.with_suffix("")
+    rows, columns = SIZES[seed]
+    log.info("simulating seed %d, %d x %d px, %s", seed, rows, columns, orbit)
+    event = simulate_event(
+        folder,
+        seed=seed,
+        rows=rows,
+        columns=columns,
+        orbits=(orbit,),
+        earlier=2,
+        optical=False,
+        decoy=False,
+        overwrite=True,
+    )
+    with serve_event(event) as server:
+        passes = sarmap.search_passes(event.area, event.event, catalog=server.catalog, pre=3)
+        cube = sarmap.open_cube(passes, event.grid)
+        terrain = sarmap.open_terrain(event.grid, catalog=server.catalog, passes=passes)
+        composite = sarmap.make_composite(cube, terrain, BANDS, scaling="power").compute()
+    cover, _ = _simulated_cover(str(folder))
+    partial = stored.with_suffix(".partial.npz")
+    np.savez(
+        partial,
+        power=composite.values,
+        mask=rasterise_inventory(read_inventory(open_event(folder).inventory), event.grid),
+        observation=composite["observation"].values,
+        cover=cover,
+    )
+    partial.replace(stored)
+    shutil.rmtree(folder)
