@@ -1,0 +1,96 @@
+"""How the site is made: `sphinx-build -W -c docs . build/docs`, without a network.
+
+The source folder is the repository itself, so that every page is one file with one set of links:
+what leads from page to page on the site does so in a checkout and on a code host too, and the pages
+of `deploy/`, `benchmarks/` and the root are shown where they lie instead of being copied.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+# keras chooses its backend when it is first imported, which autodoc does for docstrings alone
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+import sarmap
+
+project = "sarmap"
+author = "The sarmap developers"
+copyright = "The sarmap developers, Apache-2.0"
+version = release = sarmap.__version__
+
+extensions = [
+    "myst_nb",
+    "request_fields",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_click",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+
+root_doc = "docs/index"
+include_patterns = [
+    "docs/**.md",
+    "docs/examples/**.ipynb",
+    "deploy/**.md",
+    "benchmarks/README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+]
+exclude_patterns = [
+    ".*",
+    "build",
+    "dist",
+    "sarmap",
+    "tests",
+    "tools",
+    "**/__pycache__",
+    "**/.ipynb_checkpoints",
+    "**.zarr",
+    "**/node_modules",
+    "docs/_*",
+    "benchmarks/results",
+]
+
+myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"
+
+default_role = "py:obj"  # `name` in a docstring: a link where there is such a name, else plain code
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 80
+maximum_signature_line_length = 80
+napoleon_use_rtype = False
+add_module_names = False
+copybutton_prompt_text = r"\$ |>>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+copybutton_only_copy_prompt_lines = True
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sarmap"
+html_static_path = ["_static"]
+templates_path = ["_templates"]
+html_css_files = ["sarmap.css"]
+html_additional_pages = {"index": "to_start.html"}
+html_show_sourcelink = False
+html_copy_source = False
+html_domain_indices = False
+html_theme_options = {
+    "logo": {"text": "sarmap"},
+    "header_links_before_dropdown": 7,
+    "navbar_end": ["theme-switcher"],
+    "navigation_depth": 3,
+    "show_toc_level": 2,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+}
