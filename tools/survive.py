@@ -12,6 +12,7 @@ Leaves with 1 where anything was lost or differs from an undisturbed run.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -44,6 +45,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Run one trial and print its figures."""
     given = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # end what was started, too
     size = None
     if given.size:
         rows, columns = map(int, given.size.split("x"))

@@ -65,8 +65,8 @@ def open_cube(
     radar bands asked for are. With optical bands also `red`, `green`, `blue` (y, x) float32
     reflectance and `observation_optical` (y, x) uint8. Coordinates: `time` (UTC), `role`, `pass_id`
     along time; `y`, `x` at pixel centres; `spatial_ref`. A scene in another projection, or off the
-    grid's lattice, is resampled bilinearly in power. Slices of a pass are mosaicked: the first
-    valid pixel wins.
+    grid's lattice, is resampled bilinearly in power. Slices of a pass are mosaicked: the first that
+    holds data gives the pixel, and none stands in for one that could not be read.
 
     Raises
     ------

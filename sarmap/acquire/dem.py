@@ -137,11 +137,10 @@ class Dem:
         there = Affine(self.resolution, 0, j * size, 0, -self.resolution, -i * size)
         out = np.full((CELL, CELL), np.nan, np.float32)
         for group in self.groups:
-            if np.isfinite(out).all():
+            if not np.isnan(out).any():
                 break
             heights = _warp_group(group, there, CRS.from_epsg(self.epsg), self.signer)
-            fills = ~np.isfinite(out) & ~np.isnan(heights)
-            out = np.where(fills, heights, out)
+            out = np.where(np.isnan(out), heights, out)  # none stands in for what is unread
         out.flags.writeable = False
         return out
 
@@ -225,8 +224,7 @@ def _paste(
     found = read_source(source, lambda _handle: box, signer, positive=False)
     heights = READ_FAILED if found is None else found[0]
     part = joined[rows[0] - row : rows[1] - row, columns[0] - column : columns[1] - column]
-    fills = ~np.isfinite(part) & ~np.isnan(heights)
-    part[...] = np.where(fills, heights, part)
+    part[...] = np.where(np.isnan(part), heights, part)
 
 
 def find_dem(grid: GeoBox, settings: CatalogSettings, *, margin: float) -> Dem:

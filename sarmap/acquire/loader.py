@@ -88,8 +88,8 @@ def load(
     Parameters
     ----------
     passes
-        For each pass its scenes, in the order in which they are mosaicked: the first valid pixel
-        wins.
+        For each pass its scenes, in the order in which they are mosaicked: the first that holds
+        data there gives the pixel.
     bands
         Names of the bands to read of each scene.
     grid
@@ -104,7 +104,7 @@ def load(
     Returns
     -------
     float32 (pass, band, y, x) in blocks of (1, all, chunk, chunk): values, NaN where no scene holds
-    data, minus infinity where no scene gave a value and one could not be read.
+    data, minus infinity where a scene that goes before could not be read.
     """
     records, counts = _records(passes, bands, grid, check_grid(grid))
     reader = partial(SceneReader, signer=signer, positive=positive)
@@ -158,17 +158,18 @@ def _stack(
 
 
 def mosaic(slices: NDArray[np.float32]) -> NDArray[np.float32]:
-    """One mosaic of the slices of a pass: the first valid pixel wins.
+    """One mosaic of the slices of a pass: the first that holds data gives the pixel.
 
-    >>> a, b = [1.0, np.nan, -np.inf, np.nan], [5.0, 6.0, np.nan, -np.inf]
+    One that could not be read might have held data, so none after it stands in for it: a map must
+    not depend on what could be read today.
+
+    >>> a, b = [1.0, np.nan, -np.inf, np.nan], [5.0, 6.0, 7.0, -np.inf]
     >>> mosaic(np.array([a, b], np.float32).reshape(2, 1, 1, 4)).ravel().tolist()
     [1.0, 6.0, -inf, -inf]
     """
     out: NDArray[np.float32] = slices[0]
     for other in slices[1:]:
-        # A value fills any gap; a failure fills a mere absence of data.
-        fills = ~np.isfinite(out) & ~np.isnan(other)
-        out = np.where(fills, other, out)
+        out = np.where(np.isnan(out), other, out)
     return out[np.newaxis]
 
 

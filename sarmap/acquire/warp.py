@@ -33,8 +33,8 @@ def resample(
 ) -> NDArray[np.float32]:
     """Warp pixels in memory; weights are renormalised over valid pixels, so NaN never spreads.
 
-    Failed pixels (minus infinity) weigh nothing, and stay marked where no value reaches. `options`
-    go to GDAL's warper.
+    What a failed pixel (minus infinity) would have weighed in is marked failed: half an answer
+    would be another one than that of tomorrow. `options` go to GDAL's warper.
     """
     failed = np.isneginf(pixels)
     clean = np.where(failed, np.float32(np.nan), pixels) if failed.any() else pixels
@@ -49,7 +49,7 @@ def resample(
     }
     reproject(clean, out, src_nodata=np.nan, dst_nodata=np.nan, resampling=resampling, **common)
     if clean is not pixels:
-        marked = np.zeros(shape, np.uint8)
-        reproject(failed.astype(np.uint8), marked, resampling=Resampling.nearest, **common)
-        out[np.isnan(out) & (marked == 1)] = READ_FAILED
+        weight = np.zeros(shape, np.float32)
+        reproject(failed.astype(np.float32), weight, resampling=resampling, **common)
+        out[weight != 0] = READ_FAILED
     return out

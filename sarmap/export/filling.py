@@ -52,8 +52,12 @@ def store_map(
     identity: Mapping[str, Any] | None = None,
     reach: Reach = ALONE,
     patience: float = PATIENCE,
+    spoilt: xr.DataArray | None = None,
 ) -> Stored:
     """`write_zarr`, which see, telling how much was done; the picture's pieces stay until `tidy`.
+
+    `spoilt` (y, x) tells answers that hang on what could not be read elsewhere: they are counted
+    with what could not be read, so that resuming does their blocks again, and not stored.
 
     Raises
     ------
@@ -84,7 +88,7 @@ def store_map(
             group = create(store, dataset, grid, layouts, attributes, patience)
         else:
             group = reopen(store, begun, patience)
-        families = layer_families(dataset, layouts, group, ledger, patience)
+        families = layer_families(dataset, layouts, group, ledger, patience, spoilt)
         if alongside is not None:
             families.append(piece_family(alongside, ledger, patience))
         if begun is not None:

@@ -56,7 +56,7 @@ _MARK = re.compile(r"\w+(,\d+){7}")
 Block = tuple[int, int]
 """Row and column of a block in its family."""
 Counts = tuple[int, int, int, int, int]
-"""Pixels per observation code, and pixels that one of several orbits could not be read for."""
+"""Pixels per observation code, and of those seen the ones that hang on unread data too."""
 NOTHING: Counts = (0, 0, 0, 0, 0)
 
 
