@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sarmap.acquire.terrain import open_terrain as open_terrain
     from sarmap.assess.assessment import assess_map as assess_map
     from sarmap.assess.calibration import apply_calibration as apply_calibration
+    from sarmap.assess.inventory import read_inventory as read_inventory
+    from sarmap.assess.labels import read_labels as read_labels
+    from sarmap.assess.report import assess_into as assess_into
     from sarmap.assess.scores import score_map as score_map
     from sarmap.compose.composites import make_composite as make_composite
     from sarmap.detect.fusion import fuse as fuse
@@ -25,13 +28,17 @@ if TYPE_CHECKING:
     from sarmap.detect.weights import load_detector as load_detector
     from sarmap.export.cog import write_cog as write_cog
     from sarmap.export.item import write_item as write_item
+    from sarmap.export.polygons import polygonise as polygonise
     from sarmap.export.polygons import write_polygons as write_polygons
+    from sarmap.export.store import open_map as open_map
     from sarmap.export.store import write_zarr as write_zarr
     from sarmap.learn.outputs import TrainingResult as TrainingResult
     from sarmap.learn.train import train as train
     from sarmap.learn.tune import tune as tune
     from sarmap.pipeline import map_landslides as map_landslides
     from sarmap.planning import plan as plan
+    from sarmap.plot.coverage import plot_coverage as plot_coverage
+    from sarmap.plot.coverage import plot_footprints as plot_footprints
     from sarmap.plot.maps import plot_change as plot_change
     from sarmap.plot.maps import plot_composite as plot_composite
     from sarmap.plot.maps import plot_observation as plot_observation
@@ -67,6 +74,7 @@ _HOME = {
     "Plan": "sarmap.types",
     "TrainingResult": "sarmap.learn.outputs",
     "apply_calibration": "sarmap.assess.calibration",
+    "assess_into": "sarmap.assess.report",
     "assess_map": "sarmap.assess.assessment",
     "Scan": "sarmap.regions.mosaic",
     "ScanRequest": "sarmap.regions.request",
@@ -77,18 +85,24 @@ _HOME = {
     "make_grid": "sarmap.acquire.grid",
     "map_landslides": "sarmap.pipeline",
     "open_cube": "sarmap.acquire.cube",
+    "open_map": "sarmap.export.store",
     "open_scan": "sarmap.regions.mosaic",
     "open_terrain": "sarmap.acquire.terrain",
     "plan": "sarmap.planning",
     "progress_bar": "sarmap.progress",
     "plot_change": "sarmap.plot.maps",
+    "plot_coverage": "sarmap.plot.coverage",
+    "plot_footprints": "sarmap.plot.coverage",
     "plot_composite": "sarmap.plot.maps",
     "plot_observation": "sarmap.plot.maps",
     "plot_outcomes": "sarmap.plot.maps",
     "plot_pair": "sarmap.plot.maps",
     "plot_probability": "sarmap.plot.maps",
     "plan_scan": "sarmap.regions.forecast",
+    "polygonise": "sarmap.export.polygons",
     "predict": "sarmap.detect.prediction",
+    "read_inventory": "sarmap.assess.inventory",
+    "read_labels": "sarmap.assess.labels",
     "scan": "sarmap.regions.scanning",
     "scan_status": "sarmap.regions.status",
     "score_map": "sarmap.assess.scores",

@@ -78,7 +78,8 @@ class ArrayAccessor:
 
 @xr.register_dataset_accessor("sarmap")
 class DatasetAccessor:
-    """Of a map: ``result.dataset.sarmap.plot(threshold=0.5)``, ``….observation()``."""
+    """Of a map: ``result.dataset.sarmap.plot(threshold=0.5)``, ``….observation()``; of a cube:
+    ``cube.sarmap.coverage()``."""
 
     def __init__(self, data: xr.Dataset) -> None:
         self._data = data
@@ -108,3 +109,10 @@ class DatasetAccessor:
         from sarmap.plot.maps import plot_observation
 
         return plot_observation(self._data, **options)
+
+    def coverage(self, **options: Any) -> Any:
+        """In how many passes of a cube each pixel was seen; see
+        `sarmap.plot.coverage.plot_coverage`."""
+        from sarmap.plot.coverage import plot_coverage
+
+        return plot_coverage(self._data, **options)

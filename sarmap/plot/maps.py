@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "extent_of_picture",
     "plot_change",
     "plot_composite",
     "plot_observation",
@@ -80,7 +81,7 @@ def plot_probability(
     ax = axes_or_new(ax, grid, legend=colorbar)
     values = shrink_values(dataset["probability"], max_size)
     options = {"vmin": 0, "vmax": 1, "interpolation": "nearest", **imshow}
-    extent = _extent(grid, values.shape, max_size)
+    extent = extent_of_picture(grid, values.shape, max_size)
     ax.set_facecolor(GREY)
     image = ax.imshow(values, cmap=cmap, extent=extent, **options)
     if threshold is not None:
@@ -138,7 +139,7 @@ def plot_composite(
     if composite.attrs.get("scaling") == "power" and shown[0].startswith(("vv", "vh")):
         values = np.sqrt(np.maximum(values, 0))
     picture = _stretched(values, percentiles)
-    extent = _extent(grid, values.shape[1:], max_size)
+    extent = extent_of_picture(grid, values.shape[1:], max_size)
     ax.imshow(picture, extent=extent, **{"interpolation": "antialiased", **imshow})
     finish(ax, grid, made, _colours_of(shown))
     return ax
@@ -183,7 +184,7 @@ def plot_pair(
             1, 2, figsize=(width, 7.0), layout="constrained", sharex=True, sharey=True
         )
     low, high = _limits(values, percentiles)
-    extent = _extent(grid, values.shape[1:], max_size)
+    extent = extent_of_picture(grid, values.shape[1:], max_size)
     unit = {"db": "dB", "amplitude": "amplitude", "power": "power"}[composite.attrs["scaling"]]
     for ax, picture, word in zip(axes, values, ("before", "after"), strict=True):
         ax.set_facecolor("white")
@@ -230,7 +231,7 @@ def plot_change(
     ax = axes_or_new(ax, grid, legend=colorbar)
     ax.set_facecolor(GREY)
     options = {"vmin": -limit, "vmax": limit, "interpolation": "nearest", **imshow}
-    extent = _extent(grid, difference.shape, max_size)
+    extent = extent_of_picture(grid, difference.shape, max_size)
     image = ax.imshow(difference, cmap=cmap, extent=extent, **options)
     if colorbar:
         label = f"{polarisation.upper()} after less before, dB (grey: not seen)"
@@ -268,7 +269,7 @@ def plot_observation(
     ax = axes_or_new(ax, grid)
     ax.imshow(
         _painted(codes, {code: colour for code, (colour, _) in colours.items()}),
-        extent=_extent(grid, codes.shape, max_size),
+        extent=extent_of_picture(grid, codes.shape, max_size),
         interpolation="nearest",
     )
     handles = [
@@ -298,7 +299,7 @@ def plot_outcomes(outcome: xr.DataArray, *, ax: Any = None, max_size: int = MAX_
     grid, made = grid_of(outcome), made_from(outcome)
     codes = shrink_codes(outcome, max_size)
     ax = axes_or_new(ax, grid)
-    extent = _extent(grid, codes.shape, max_size)
+    extent = extent_of_picture(grid, codes.shape, max_size)
     ax.imshow(_painted(codes, COLOURS), extent=extent, interpolation="nearest")
     handles = [
         Patch(facecolor=COLOURS[code], edgecolor="black", label=name.replace("_", " "))
@@ -372,7 +373,9 @@ def _painted(codes: NDArray[np.uint8], colours: Any) -> NDArray[np.uint8]:
     return np.asarray(table[codes])
 
 
-def _extent(grid: Any, shape: tuple[int, ...], max_size: int) -> tuple[float, float, float, float]:
+def extent_of_picture(
+    grid: Any, shape: tuple[int, ...], max_size: int
+) -> tuple[float, float, float, float]:
     """Left, right, bottom, top of a shrunk picture; a last incomplete square is left out."""
     from sarmap.export.overview import square_edge
 

@@ -26,7 +26,7 @@ def test_it_is_served_without_a_with_block_until_the_process_ends(event):
         "print(found.simulated, catalog.url)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, event.path], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", script, event.path], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     said, url = done.stdout.split()
