@@ -12,16 +12,17 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sarmap.assembly import Prepared
+from sarmap.assembly import Margins, Prepared
 from sarmap.regions.design import Design, Survey, Work
 from sarmap.regions.folder import Folder
-from sarmap.regions.lattice import context
+from sarmap.regions.lattice import Unit, context
 from sarmap.regions.place import on_globe, outline
 from sarmap.regions.tracks import narrowed
 from sarmap.types import MapRequest, MapResult
 
 if TYPE_CHECKING:
     from distributed import Client
+    from odc.geo.geobox import GeoBox
 
 __all__ = [
     "map_name",
@@ -76,7 +77,7 @@ def prepared_unit(work: Work, known: Design, folder: Folder) -> Prepared:
         context(survey.spec, survey.stride, unit.columns),
     )
     looks = tuple(known.takes[key] for key in known.decisions[unit.name].takes)
-    piece = on_globe(outline(unit.grid))
+    piece = on_globe(outline(_with_context(unit, margins)))
     return Prepared(
         request=unit_request(work, known, folder),
         catalog=survey.catalog,
@@ -89,6 +90,15 @@ def prepared_unit(work: Work, known: Design, folder: Folder) -> Prepared:
         looks=looks,
         layered=True,
     )
+
+
+def _with_context(unit: Unit, margins: Margins) -> GeoBox:
+    """All that a unit reads: itself and what lies around it."""
+    rows, columns = (
+        (span[0] - before, span[1] + after)
+        for span, (before, after) in zip((unit.rows, unit.columns), margins, strict=True)
+    )
+    return unit.lattice.grid(rows, columns)
 
 
 @dataclass(frozen=True)

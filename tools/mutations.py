@@ -1,0 +1,131 @@
+"""Take one protection out after another, and see that its test fails.
+
+    python tools/mutations.py                 # all of tools/protections.toml, as a table
+    python tools/mutations.py --only redirect # those whose name holds a word
+
+Works in a copy of the tree, which is thrown away. Each protection is text of one file and what
+stands in its place when it is gone; its test must pass with it and fail without. Leaves with 1
+where a test does not notice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LIST = ROOT / "tools" / "protections.toml"
+LONGEST = 240
+"""Seconds after which a test that does not end has failed: some protections are against that."""
+PARTS = ("sarmap", "tests", "tools", "deploy", "pyproject.toml", "README.md")
+
+
+@dataclass(frozen=True)
+class Protection:
+    """One thing that keeps a fault from doing harm."""
+
+    name: str
+    """What it protects, for the table."""
+    file: str
+    """Where it stands."""
+    old: str
+    """Its text, found once in the file."""
+    new: str
+    """What stands there without it."""
+    test: str
+    """What pytest is told to run; must fail without it."""
+    doctest: bool = False
+    """Whether the test is an example in a docstring."""
+
+
+def read_list(path: Path = LIST) -> list[Protection]:
+    """All protections."""
+    return [Protection(**one) for one in tomllib.loads(path.read_text())["protection"]]
+
+
+def tried(one: Protection, tree: Path) -> tuple[bool, str]:
+    """Whether the test fails without a protection, and what it says."""
+    file = tree / one.file
+    whole = file.read_text()
+    if whole.count(one.old) != 1:
+        return False, f"its text is found {whole.count(one.old)} times in {one.file}"
+    file.write_text(whole.replace(one.old, one.new))
+    try:
+        return _outcome(one, tree)
+    finally:
+        file.write_text(whole)
+
+
+def _outcome(one: Protection, tree: Path) -> tuple[bool, str]:
+    flags = ["--doctest-modules"] if one.doctest else []
+    command = [
+        *(sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider"),
+        *flags,
+        *one.test.split(),
+    ]
+    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    with subprocess.Popen(
+        command,
+        cwd=tree,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as running:
+        try:
+            said = running.communicate(timeout=LONGEST)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, 9)
+            return True, "does not end"
+    if running.returncode != 1:  # 0: passed; others: no test, or pytest itself failed
+        return False, f"pytest left with {running.returncode}"
+    return True, _sentence(said)
+
+
+def _sentence(said: str) -> str:
+    """The first thing that a failed test complains of, on one line."""
+    lines = [line[1:].strip() for line in said.splitlines() if line.startswith("E ")]
+    lines += [line.strip() for line in said.splitlines() if line.startswith("Got:")]
+    first = next((line for line in lines if line), "fails")
+    return re.sub(r"\s+", " ", first).replace("|", "/")[:110]
+
+
+def main() -> int:
+    """Try all, and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--only", default="", help="word in the names of those to be tried")
+    wanted = parser.parse_args().only
+    chosen = [one for one in read_list() if wanted in one.name]
+    unnoticed = 0
+    print("| protection | test | without it |\n| --- | --- | --- |")
+    with tempfile.TemporaryDirectory(prefix="sarmap-mutations-") as folder:
+        tree = Path(folder)
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                leave = shutil.ignore_patterns("__pycache__", "node_modules")
+                shutil.copytree(source, tree / part, ignore=leave)
+            else:
+                shutil.copy(source, tree / part)
+        for one in chosen:
+            failed, said = tried(one, tree)
+            unnoticed += not failed
+            mark = "" if failed else "**NOT NOTICED**: "
+            print(f"| {one.name} | `{one.test}` | {mark}{said} |", flush=True)
+    print(f"\n{len(chosen)} protections taken out, {unnoticed} not noticed", flush=True)
+    return 1 if unnoticed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
