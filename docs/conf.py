@@ -25,6 +25,7 @@ version = release = sarmap.__version__
 extensions = [
     "myst_nb",
     "request_fields",
+    "shipped_weights",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_click",

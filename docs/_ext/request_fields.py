@@ -17,14 +17,17 @@ HEADINGS = ("field", "default", "what it is")
 
 
 def rows(model: type[BaseModel]) -> list[tuple[str, str, str]]:
-    """Name, default and description of each field of a model.
+    """Name, default and description of each field that a model adds to those of its parent.
 
     >>> from sarmap.types import MapRequest
     >>> rows(MapRequest)[0][:2]
     ('area', 'needed')
     """
     found = []
+    inherited = getattr(model.__mro__[1], "model_fields", {})
     for name, field in model.model_fields.items():
+        if name in inherited:
+            continue
         default = "needed" if field.default is PydanticUndefined else repr(field.default)
         found.append((name, default, field.description or ""))
     return found

@@ -1,0 +1,105 @@
+"""The picture of the route in the README, made by the route itself on a simulated event.
+
+    sarmap simulate FOLDER && python tools/route_picture.py FOLDER docs/images/route.png
+
+`--centre EASTING,NORTHING` (metres) and `--pixels N` say which square of the event is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import sarmap
+from sarmap.export.panels import shout
+from sarmap.simulate.serve import serve_event
+
+CENTRE = (577_900.0, 4_735_000.0)
+PIXELS = 224
+SHADES = {"cmap": "gray", "vmin": -14, "vmax": -4}
+STEPS = (
+    ("search_passes, open_cube", "radar before the event"),
+    ("", "radar after it"),
+    ("open_terrain", "slope"),
+    ("make_composite", "composite BAA_S"),
+    ("predict", "probability"),
+    ("write_zarr, _cog, _polygons", "landslides"),
+)
+
+
+def panels(event: Path, centre: tuple[float, float], pixels: int) -> dict[str, Any]:
+    """What each step makes of the square, computed."""
+    from odc.geo.geobox import GeoBox
+
+    from sarmap.simulate.event import open_event
+
+    known = open_event(event)
+    half = pixels * 5.0
+    x, y = (10.0 * round(value / 10) for value in centre)
+    box = (x - half, y - half, x + half, y + half)
+    grid = GeoBox.from_bbox(box, crs=known.crs, resolution=10)
+    with serve_event(known) as server:
+        passes = sarmap.search_passes(grid, known.event, catalog=server.catalog, orbit="ascending")
+        cube = sarmap.open_cube(passes, grid, bands=("vv",)).compute()
+        terrain = sarmap.open_terrain(grid, catalog=server.catalog, passes=passes).compute()
+    composite = sarmap.make_composite(cube.chunk(), terrain.chunk(), "BAA_S")
+    result = sarmap.predict(composite, sarmap.load_detector("attention-unet"), overlap=16)
+    by_role = cube["vv"].swap_dims(time="role")
+    return {
+        "before": 10 * np.log10(by_role.sel(role="pre").values),
+        "after": 10 * np.log10(by_role.sel(role="post_1").values),
+        "slope": terrain["slope"].values,
+        "colour": _colour(composite.compute().values),
+        "probability": result["probability"].compute().values,
+    }
+
+
+def _colour(bands: Any) -> Any:
+    """Before in red, the two after in green and blue, 2nd to 98th percentile."""
+    low, high = np.nanpercentile(bands[:3], [2, 98])
+    return np.clip((np.moveaxis(bands[:3], 0, -1) - low) / (high - low), 0, 1)
+
+
+def draw(made: dict[str, Any], out: Path) -> None:
+    """Six squares in a row, the function that makes each above it, arrows between them."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 6, figsize=(15, 3.1), layout="constrained")
+    axes[0].imshow(made["before"], **SHADES)
+    axes[1].imshow(made["after"], **SHADES)
+    axes[2].imshow(made["slope"], cmap="cividis", vmin=0, vmax=45)
+    axes[3].imshow(made["colour"])
+    axes[4].imshow(made["probability"], cmap="magma_r", vmin=0, vmax=1)
+    axes[5].imshow(made["after"], **SHADES)
+    axes[5].contour(np.nan_to_num(made["probability"]), [0.5], colors="#ffd319", linewidths=1.2)
+    for ax, (function, what) in zip(axes, STEPS, strict=True):
+        ax.set(xticks=[], yticks=[], title=what)
+        ax.set_xlabel(function, family="monospace", fontsize=9)
+    for left in axes[2:5]:
+        left.annotate(
+            "", (1.13, 0.5), (1.0, 0.5), xycoords="axes fraction", arrowprops={"arrowstyle": "-|>"}
+        )
+    shout(axes[5], 22)
+    figure.savefig(out, dpi=110, facecolor="white")
+
+
+def main() -> None:
+    """Read the arguments, make the squares, draw them."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("event", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--centre", default=f"{CENTRE[0]},{CENTRE[1]}")
+    parser.add_argument("--pixels", type=int, default=PIXELS)
+    given = parser.parse_args()
+    x, y = (float(part) for part in given.centre.split(","))
+    draw(panels(given.event, (x, y), given.pixels), given.out)
+
+
+if __name__ == "__main__":
+    main()
