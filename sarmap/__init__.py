@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from sarmap.regions.status import scan_status as scan_status
     from sarmap.simulate.kept import demo_event as demo_event
     from sarmap.simulate.kept import serve_demo as serve_demo
+    from sarmap.report.writing import write_report as write_report
     from sarmap.types import CatalogSettings as CatalogSettings
     from sarmap.types import Detector as Detector
     from sarmap.types import MapRequest as MapRequest
@@ -113,6 +114,7 @@ _HOME = {
     "write_cog": "sarmap.export.cog",
     "write_item": "sarmap.export.item",
     "write_polygons": "sarmap.export.polygons",
+    "write_report": "sarmap.report.writing",
     "write_zarr": "sarmap.export.store",
 }
 

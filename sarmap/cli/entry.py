@@ -20,6 +20,7 @@ from sarmap.cli.learning import train, tune
 from sarmap.cli.maps import map_, plan, search
 from sarmap.cli.papers import reproduce
 from sarmap.cli.regions import scan, status
+from sarmap.cli.reporting import report
 from sarmap.errors import SarmapError
 
 __all__ = ["group", "main"]
@@ -50,6 +51,7 @@ for command in (
     status,
     train,
     tune,
+    report,
     assess,
     reproduce,
 ):

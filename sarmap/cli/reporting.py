@@ -1,0 +1,72 @@
+"""`sarmap report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sarmap.cli.options import json_option
+from sarmap.cli.printing import echo_json
+
+__all__ = ["report"]
+
+_FILE = click.Path()
+
+
+@click.command(
+    epilog="Example: sarmap report iburi.zarr --districts towns.gpkg --exposure roads.gpkg "
+    "--exposure buildings.gpkg"
+)
+@click.argument("map_", metavar="MAP.zarr")
+@click.option(
+    "--out",
+    type=_FILE,
+    help="Folder, or a file ending in .html that holds all. Default: MAP_report beside the map.",
+)
+@click.option("--threshold", type=float, help="Probability to start with. Default: the map's own.")
+@click.option("--min-area", type=float, help="Smallest landslide, m². Default: the map's own.")
+@click.option("--districts", type=_FILE, help="Polygons to count by, in any vector format.")
+@click.option("--district-name", metavar="COLUMN", help="Column that names them. Default: found.")
+@click.option(
+    "--exposure",
+    type=_FILE,
+    multiple=True,
+    help="Roads, buildings or others that may be touched; may be repeated.",
+)
+@click.option(
+    "--assessment", type=_FILE, help="Folder of `sarmap assess --out`, for the area's interval."
+)
+@click.option("--catalog", help="Read the scenes again from here, for a map that keeps no radar.")
+@click.option("--title", help="Heading of the page.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier page.")
+@json_option
+def report(map_: str, out: str | None, as_json: bool, **options: Any) -> None:
+    """Write a finished map as a page that opens offline in any browser.
+
+    Pan, zoom and swipe between the radar before and after and the probability; move the threshold;
+    sort and filter the landslides. Nothing is fetched when it is opened.
+    """
+    from sarmap.progress import progress_bar
+    from sarmap.report.writing import write_report
+
+    place = out or f"{Path(map_.rstrip('/')).with_suffix('')}_report"
+    with progress_bar() as progress:
+        made = write_report(map_, place, progress=progress, **options)
+    if as_json:
+        echo_json(
+            {
+                "out": made.path,
+                "open": made.index,
+                "bytes": made.bytes,
+                "tiles": made.tiles,
+                "seconds": round(made.seconds, 3),
+                "missing": list(made.missing),
+            }
+        )
+        return
+    click.echo(f"page      {made.index}")
+    click.echo(f"size      {made.bytes / 1e6:.1f} MB, {made.tiles:,} tiles, {made.seconds:.1f} s")
+    for sentence in made.missing:
+        click.echo(f"note      {sentence}")

@@ -1,0 +1,1 @@
+"""A finished map as a page that opens offline in any browser."""

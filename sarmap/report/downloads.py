@@ -1,0 +1,114 @@
+"""Files that the page offers: polygons in three formats and the probability as a COG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sarmap.errors import OutputError
+from sarmap.export.cog import write_cog
+from sarmap.export.polygons import polygonise, write_frame
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from geopandas import GeoDataFrame
+
+__all__ = ["Download", "write_downloads", "write_geojson"]
+
+
+@dataclass(frozen=True)
+class Download:
+    """One file of the page."""
+
+    name: str
+    """File name."""
+    title: str
+    """What it is."""
+    note: str
+    """Who wants it."""
+    media: str
+    """Media type."""
+    size: int
+    """Bytes."""
+
+
+def write_downloads(
+    source: xr.Dataset | str | Path,
+    folder: Path,
+    stem: str,
+    *,
+    threshold: float,
+    min_area: float,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Download]:
+    """Write all files of a map; outlines are made once, at the map's own threshold.
+
+    Raises
+    ------
+    RequestError, OutputError
+        As the writers of `sarmap.export`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tell("landslide polygons")
+    frame = polygonise(source, threshold=threshold, min_area=min_area)
+    made: Mapping[str, tuple[str, str, str, Callable[[Path], object]]] = {
+        f"{stem}.gpkg": (
+            "GeoPackage",
+            "landslide polygons, for QGIS and ArcGIS",
+            "application/geopackage+sqlite3",
+            lambda file: _frame(frame, file),
+        ),
+        f"{stem}.parquet": (
+            "GeoParquet",
+            "the same polygons, for data frames and databases",
+            "application/vnd.apache.parquet",
+            lambda file: _frame(frame, file),
+        ),
+        f"{stem}.geojson": (
+            "GeoJSON",
+            "the same polygons in degrees, for web maps",
+            "application/geo+json",
+            lambda file: write_geojson(frame, file),
+        ),
+        f"{stem}.tif": (
+            "COG",
+            "the probability of every pixel as a cloud-optimised GeoTIFF",
+            "image/tiff; application=geotiff; profile=cloud-optimized",
+            lambda file: write_cog(source, file, overwrite=True),
+        ),
+    }
+    files = []
+    for name, (title, note, media, write) in made.items():
+        tell(f"download {title}")
+        write(folder / name)
+        files.append(Download(name, title, note, media, (folder / name).stat().st_size))
+    return files
+
+
+def _frame(frame: GeoDataFrame, file: Path) -> str:
+    return write_frame(frame, file, layer="landslides", kind="Polygon", overwrite=True)
+
+
+def write_geojson(frame: GeoDataFrame, file: Path) -> None:
+    """Polygons as GeoJSON (RFC 7946: degrees, six decimals, rings wound as it asks).
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    import pyogrio
+    from pyogrio.errors import DataSourceError
+
+    try:
+        pyogrio.write_dataframe(
+            frame.to_crs("EPSG:4326"),
+            file,
+            driver="GeoJSON",
+            geometry_type="Polygon" if len(frame) else "Unknown",
+            layer_options={"RFC7946": "YES", "COORDINATE_PRECISION": "6"},
+        )
+    except (DataSourceError, OSError) as error:
+        raise OutputError(f"{file.name} cannot be written: choose another place.") from error

@@ -1,0 +1,234 @@
+"""Roads, buildings and other things that a landslide may have touched.
+
+Every feature is looked at in points: a line every half pixel, a polygon along its outline and at a
+point for every pixel inside, a point as it is. It is touched at a threshold where the map reaches
+that threshold under one of them; of lines the touched length is added up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarmap.errors import RequestError
+from sarmap.export.encoding import FILL
+from sarmap.report.cells import LOWEST
+from sarmap.report.source import Rows
+from sarmap.report.vectors import drawn, label_of, read_vectors, to_pixels
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
+    from odc.geo.geobox import GeoBox
+
+__all__ = ["Exposure", "open_exposure"]
+
+_UNSEEN = 251
+_DRAWN = 20_000
+"""Features drawn on the page where fewer than this are in the file, else only those touched."""
+_LISTED = 5_000
+"""Touched features that the page lists, the most probable first."""
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Where features are looked at, sorted by row."""
+
+    row: NDArray[np.int32]
+    column: NDArray[np.int32]
+    feature: NDArray[np.int32]
+    metres: NDArray[np.float32]
+    """Length of line that the point stands for; 0 where it is no line."""
+
+    def between(self, top: int, bottom: int) -> slice:
+        first, last = np.searchsorted(self.row, [top, bottom])
+        return slice(int(first), int(last))
+
+
+class Exposure:
+    """Takes strips from top to bottom, and says of each feature what lies under it."""
+
+    def __init__(self, name: str, frame: GeoDataFrame, grid: GeoBox) -> None:
+        self.name, self.frame, self.grid = name, frame, grid
+        self.labels = label_of(frame, None, "--exposure")
+        self._points = _points_of(frame, grid)
+        count = len(frame)
+        self.highest = np.full(count, -1, np.int16)
+        """Highest packed probability under each; -1 where none was seen."""
+        self.lengths = np.zeros(_UNSEEN + 1, np.float64)
+        """Metres of line at each step of probability; the last: not seen."""
+        self._touched: list[tuple[NDArray[Any], ...]] = []
+
+    def add(self, rows: Rows) -> None:
+        """The next strip."""
+        here = self._points.between(rows.top, rows.top + len(rows.probability))
+        packed = rows.probability[self._points.row[here] - rows.top, self._points.column[here]]
+        feature, metres = self._points.feature[here], self._points.metres[here]
+        seen = packed != FILL
+        np.maximum.at(self.highest, feature[seen], packed[seen].astype(np.int16))
+        self.lengths += np.bincount(
+            np.where(seen, packed, _UNSEEN), weights=metres, minlength=_UNSEEN + 1
+        )
+        likely = seen & (packed >= LOWEST) & (metres > 0)
+        self._touched.append((feature[likely], packed[likely], metres[likely]))
+
+    def record(self) -> dict[str, Any]:
+        """For the page: counts at every step, and the features that may be touched."""
+        kinds = self.frame.geometry.geom_type
+        highest = np.bincount(self.highest[self.highest >= 0], minlength=_UNSEEN)
+        touched = np.flatnonzero(self.highest >= LOWEST)
+        order = touched[np.argsort(-self.highest[touched], kind="stable")]
+        listed = order[:_LISTED]
+        others = [] if len(self.frame) > _DRAWN else np.flatnonzero(self.highest < LOWEST)
+        return {
+            "name": self.name,
+            "kind": _kind(set(kinds)),
+            "features": len(self.frame),
+            "unseen": int((self.highest < 0).sum()),
+            "highest": highest.tolist(),
+            "metres": [round(float(value), 1) for value in self.lengths],
+            "touched": list(self._listed(listed)),
+            "left_out": len(touched) - len(listed),
+            "others": [self._shape(int(one)) for one in others],
+        }
+
+    def _listed(self, features: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
+        steps = self._steps(set(features.tolist()))
+        for one in features.tolist():
+            box = self.frame.geometry.iloc[one].bounds
+            corners = to_pixels(self.grid, np.array([[box[0], box[3]], [box[2], box[1]]]))
+            yield {
+                "label": self.labels[one],
+                "highest": int(self.highest[one]),
+                "steps": steps.get(one, []),
+                "box": [round(float(value), 1) for value in corners.ravel()],
+                "lines": self._shape(one),
+            }
+
+    def _steps(self, wanted: set[int]) -> dict[int, list[list[float]]]:
+        """Feature -> steps of probability on it, and the metres of line at each."""
+        if not any(len(part[0]) for part in self._touched):
+            return {}
+        feature, packed, metres = (np.concatenate(c) for c in zip(*self._touched, strict=True))
+        key = feature.astype(np.int64) * 256 + packed
+        pairs, where = np.unique(key, return_inverse=True)
+        sums = np.bincount(where, weights=metres)
+        steps: dict[int, list[list[float]]] = {}
+        for pair, length in zip(pairs.tolist(), sums.tolist(), strict=True):
+            if pair // 256 in wanted:
+                steps.setdefault(pair // 256, []).append([pair % 256, round(length, 1)])
+        return steps
+
+    def _shape(self, feature: int) -> list[list[int]]:
+        return drawn(self.frame.geometry.iloc[feature], self.grid)
+
+
+def _kind(types: set[str]) -> str:
+    """'lines', 'areas', 'points' or 'mixed'."""
+    kinds = {"lines" if "Line" in t else "areas" if "Polygon" in t else "points" for t in types}
+    return kinds.pop() if len(kinds) == 1 else "mixed"
+
+
+def open_exposure(file: str | Path, grid: GeoBox, names: Sequence[str] = ()) -> Exposure:
+    """Features of any vector file; `names` are those of files opened before.
+
+    Raises
+    ------
+    RequestError
+        As `read_vectors`; or two files have one name.
+    """
+    path = Path(file)
+    name = path.stem
+    if name in names:
+        raise RequestError(f"--exposure: two files are called {path.stem!r}; rename one.")
+    frame = read_vectors(file, grid, "--exposure").explode(index_parts=False)
+    known = ("Point", "LineString", "LinearRing", "Polygon")
+    frame = frame[frame.geometry.geom_type.isin(known)].reset_index()
+    frame = frame.dissolve("index", as_index=False, sort=True) if _split(frame) else frame
+    return Exposure(name, frame.drop(columns="index"), grid)
+
+
+def _split(frame: GeoDataFrame) -> bool:
+    return bool(frame["index"].duplicated().any())
+
+
+def _points_of(frame: GeoDataFrame, grid: GeoBox) -> _Points:
+    """Where all features are looked at, those off the map left out."""
+    import shapely
+
+    parts, owner = shapely.get_parts(frame.geometry.to_numpy(), return_index=True)
+    dimension = shapely.get_dimensions(parts)
+    found = [
+        _of_points(parts[dimension == 0], owner[dimension == 0]),
+        _of_lines(parts[dimension == 1], owner[dimension == 1], grid, count=True),
+        _of_lines(
+            shapely.boundary(parts[dimension == 2]), owner[dimension == 2], grid, count=False
+        ),
+        _of_insides(parts[dimension == 2], owner[dimension == 2], grid),
+    ]
+    xy, feature, metres = (np.concatenate(column) for column in zip(*found, strict=True))
+    at = np.floor(to_pixels(grid, xy)).astype(np.int64)
+    height, width = (int(n) for n in grid.shape)
+    on = (at >= 0).all(axis=1) & (at[:, 0] < width) & (at[:, 1] < height)
+    order = np.argsort(at[on, 1], kind="stable")
+    return _Points(
+        at[on, 1][order].astype(np.int32),
+        at[on, 0][order].astype(np.int32),
+        feature[on][order].astype(np.int32),
+        metres[on][order].astype(np.float32),
+    )
+
+
+Found = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]
+
+
+def _of_points(points: NDArray[Any], owner: NDArray[np.int64]) -> Found:
+    import shapely
+
+    return shapely.get_coordinates(points), owner, np.zeros(len(points))
+
+
+def _of_lines(lines: NDArray[Any], owner: NDArray[np.int64], grid: GeoBox, *, count: bool) -> Found:
+    """The middle of every half pixel of line; its length in metres where it counts."""
+    import shapely
+
+    crs = grid.crs
+    assert crs is not None
+    unit = float(crs.proj.axis_info[0].unit_conversion_factor)
+    single, index = shapely.get_parts(lines, return_index=True)
+    dense = shapely.segmentize(single, abs(float(grid.transform.a)) / 2)
+    xy, line = shapely.get_coordinates(dense, return_index=True)
+    same = np.diff(line) == 0
+    middle = ((xy[1:] + xy[:-1]) / 2)[same]
+    metres = np.hypot(*(xy[1:] - xy[:-1])[same].T) * unit
+    return middle, owner[index][line[1:][same]], metres if count else np.zeros(len(metres))
+
+
+def _of_insides(areas: NDArray[Any], owner: NDArray[np.int64], grid: GeoBox) -> Found:
+    """Pixel centres inside polygons."""
+    from rasterio.features import rasterize
+
+    height, width = (int(n) for n in grid.shape)
+    points: list[NDArray[np.float64]] = [np.empty((0, 2))]
+    owners: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+    transform = grid.transform
+    for area, one in zip(areas, owner, strict=True):
+        left, bottom, right, top = area.bounds
+        corners = to_pixels(grid, np.array([[left, top], [right, bottom]]))
+        (x0, y0), (x1, y1) = np.floor(corners.min(0)), np.ceil(corners.max(0))
+        x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
+        if x1 - x0 < 1 or y1 - y0 < 1 or (x1 - x0) * (y1 - y0) <= 2:
+            continue  # its outline says it all
+        shape = (int(y1 - y0), int(x1 - x0))
+        here = transform * transform.translation(x0, y0)
+        inside = np.argwhere(rasterize([area], out_shape=shape, transform=here, dtype=np.uint8))
+        centres = inside[:, ::-1] + (x0 + 0.5, y0 + 0.5)
+        scale = np.array([transform.a, transform.e])
+        points.append(centres * scale + (transform.c, transform.f))
+        owners.append(np.full(len(inside), one))
+    feature = np.concatenate(owners)
+    return np.concatenate(points), feature, np.zeros(len(feature))

@@ -1,0 +1,140 @@
+"""Vector files of the user's: districts, roads, buildings, read once and brought onto the map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarmap.errors import RequestError
+from sarmap.types import as_path
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
+    from odc.geo.geobox import GeoBox
+
+__all__ = ["drawn", "label_of", "read_vectors", "to_pixels"]
+
+_NAMES = ("name", "name_en", "name:en", "nam", "title", "label", "ward", "district", "admin", "id")
+_KINDS = ("highway", "building", "fclass", "class", "type", "kind", "category")
+
+
+def read_vectors(
+    file: str | Path, grid: GeoBox, flag: str, layer: str | None = None
+) -> GeoDataFrame:
+    """Features of a file that may lie on the map, in the map's reference system.
+
+    Parameters
+    ----------
+    file
+        Any vector file that GDAL reads, or GeoParquet.
+    grid
+        The map's grid.
+    flag
+        The argument that named the file, for errors.
+    layer
+        Layer of a file that holds several.
+
+    Raises
+    ------
+    RequestError
+        The file is absent or unreadable, has no reference system, or nothing in it is on the map.
+    """
+    path = as_path(file)
+    if not path.exists():
+        raise RequestError(f"{flag} {path.name!r} does not exist: check the path.")
+    box = grid.extent.to_crs("EPSG:4326", resolution=abs(float(grid.transform.a)) * 1000)
+    frame = _read(path, box.boundingbox.bbox, flag, layer)
+    if frame.crs is None:
+        raise RequestError(
+            f"{flag} {path.name!r} names no coordinate reference system: save it with one."
+        )
+    assert grid.crs is not None
+    frame = frame[~(frame.geometry.is_empty | frame.geometry.isna())].to_crs(grid.crs.to_wkt())
+    if (~np.isfinite(frame.total_bounds)).any():
+        frame = frame[np.isfinite(frame.bounds).all(axis=1)]
+    here = grid.extent.boundingbox
+    frame = frame.cx[here.left : here.right, here.bottom : here.top]
+    if frame.empty:
+        raise RequestError(f"{flag} {path.name!r} has no feature on the map: is it of this place?")
+    return frame.reset_index(drop=True)
+
+
+def _read(path: Path, box: Sequence[float], flag: str, layer: str | None) -> GeoDataFrame:
+    """The file's features near the map, as far as the format can choose."""
+    import geopandas
+    import shapely
+
+    words = {} if layer is None else {"layer": layer}
+    try:
+        if path.suffix.lower() in (".parquet", ".geoparquet"):
+            return geopandas.read_parquet(path)
+        area = geopandas.GeoSeries([shapely.box(*box)], crs="EPSG:4326")
+        frame = geopandas.read_file(path, bbox=area, **words)
+    except Exception as error:  # GDAL, pyogrio and pyarrow raise many kinds; each means the same
+        raise RequestError(
+            f"{flag} {path.name!r} cannot be read as a vector file ({type(error).__name__}): give "
+            "GeoPackage, GeoJSON, shapefile, GeoParquet or another format that GDAL reads."
+        ) from None
+    if not hasattr(frame, "geometry") or not hasattr(frame, "to_crs"):
+        raise RequestError(f"{flag} {path.name!r} is a table without geometries.")
+    return frame
+
+
+def label_of(frame: GeoDataFrame, column: str | None, flag: str) -> list[str]:
+    """A name for each feature: from `column`, else from what looks like one, else its number.
+
+    Raises
+    ------
+    RequestError
+        `column` is not in the file.
+    """
+    held = {str(name).lower(): str(name) for name in frame.columns if name != frame.geometry.name}
+    if column is not None and column not in held.values():
+        raise RequestError(
+            f"{flag} {column!r} is no column of the file: choose from {', '.join(held.values())}."
+        )
+    chosen = [column] if column else [held[name] for name in (*_NAMES, *_KINDS) if name in held]
+    labels = []
+    for number, row in enumerate(frame.itertuples(index=False), start=1):
+        texts = (str(getattr(row, name, "") or "").strip() for name in _fields(chosen))
+        good = [text for text in texts if text and text.lower() not in ("nan", "none", "<na>")]
+        labels.append(good[0] if good else f"no. {number}")
+    return labels
+
+
+def _fields(columns: Sequence[str | None]) -> list[str]:
+    return [str(name) for name in columns if name is not None]
+
+
+def to_pixels(grid: GeoBox, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Map coordinates (n, 2) as columns and rows from the map's first corner."""
+    transform = grid.transform
+    scale = np.array([transform.a, transform.e])
+    moved: NDArray[np.float64] = (xy - np.array([transform.c, transform.f])) / scale
+    return moved
+
+
+def drawn(geometry: Any, grid: GeoBox, coarse: float = 0.5) -> list[list[int]]:
+    """Lines of a geometry for the page: tenths of a pixel, x and y in turn, as differences.
+
+    Corners nearer than `coarse` pixels to a straight line are left out.
+    """
+    import shapely
+
+    simple = shapely.simplify(geometry, coarse * abs(float(grid.transform.a)))
+    lines = []
+    for part in shapely.get_parts(simple):
+        if part.geom_type == "Polygon":
+            lines += [part.exterior, *part.interiors]
+        else:
+            lines.append(part)
+    out = []
+    for line in lines:
+        tenths = np.rint(to_pixels(grid, shapely.get_coordinates(line)) * 10).astype(np.int64)
+        steps = np.diff(tenths, axis=0, prepend=np.zeros((1, 2), np.int64))
+        out.append([int(value) for value in steps.ravel()])
+    return out

@@ -1,0 +1,132 @@
+// The page comes alive: the map first, then the landslides, then districts and what was touched.
+import "./style.css";
+import { load, single, type CellRecord, type Page, type Places } from "./data";
+import { densityOf } from "./density";
+import { part, place } from "./format";
+import { HATCH } from "./colours";
+import { MapView } from "./map";
+import { Panel } from "./panel";
+import { PlaceTables } from "./places";
+import { decodeCells, findSlides, slideAt } from "./slides";
+import { Store } from "./state";
+import { SlideTable } from "./table";
+
+async function start(): Promise<void> {
+  const page = await load<Page>("page", null);
+  const store = new Store(page.threshold);
+  const view = new MapView(page, store, part("map"));
+  const table = new SlideTable(page, store, view);
+  const panel = new Panel(page, store, view, setLevel);
+  store.on(["show", "filter", "chosen"], () => view.refresh());
+  let places: Places | null = null;
+  store.on(["show"], () => panel.legend(places));
+  readout(page, view);
+  keys(view);
+  chosenByClick();
+
+  function setLevel(level: number): void {
+    const { state } = store;
+    if (!state.cells) return;
+    state.level = level;
+    state.chosen = -1;
+    const smallest = Math.max(Math.ceil(page.minArea / page.pixelArea - 1e-9), 1);
+    state.slides = findSlides(state.cells, level, smallest, page.rows);
+    view.density = densityOf(page, state.slides);
+    panel.figures(view.density);
+    table.filter();
+    store.tell("slides");
+    view.refresh();
+  }
+
+  function chosenByClick(): void {
+    view.map.on("singleclick", (event) => {
+      const [x, y] = event.coordinate as [number, number];
+      const { slides } = store.state;
+      const one = slides ? slideAt(slides, Math.floor(-y), Math.floor(x)) : -1;
+      store.state.chosen = one >= 0 && store.state.passing[one] ? one : -1;
+      store.tell("chosen");
+      const found = store.state.chosen;
+      part("readout").textContent =
+        found < 0
+          ? ""
+          : `Landslide ${found + 1}: ${Math.round(slides!.pixels[found]! * page.pixelArea)} m², ` +
+            `mean probability ${slides!.mean[found]!.toFixed(2)}` +
+            (Number.isNaN(slides!.slope[found]!)
+              ? ""
+              : `, slope ${slides!.slope[found]!.toFixed(0)}°`);
+    });
+  }
+
+  const file = (name: string) => (single ? null : `data/${name}.js`);
+  const record = await load<CellRecord>("cells", file("cells"));
+  store.state.cells = decodeCells(record, page.columns);
+  setLevel(page.threshold);
+  part("waiting").hidden = true;
+  document.body.dataset.ready = "slides";
+  if (page.places) {
+    places = await load<Places>("places", file("places"));
+    view.places(places);
+    table.withPlaces(places);
+    panel.layers(places);
+    new PlaceTables(page, store, view, places);
+  }
+  document.body.dataset.ready = "all";
+}
+
+/** Where the pointer is, and what the map says there. */
+function readout(page: Page, view: MapView): void {
+  const line = part("readout");
+  view.map.on("pointermove", (event) => {
+    if (event.dragging) return;
+    const [x, y] = event.coordinate as [number, number];
+    if (x < 0 || y > 0 || x >= page.columns || -y >= page.rows) {
+      line.textContent = "";
+      return;
+    }
+    const level = view.level();
+    const found = view.tiles.valueAt(level, x, -y);
+    const near = 2 ** (page.levels - 1 - level);
+    const words = [place(...lonlat(page, x, -y))];
+    if (found) {
+      const [value, code] = found;
+      const best = near > 1 ? `highest of ${near} × ${near} pixels` : "here";
+      words.push(
+        value <= 250
+          ? `probability ${(value * 0.004).toFixed(2)} ${best}`
+          : `not seen: ${HATCH[code]?.name ?? "no data"}`,
+      );
+    }
+    line.textContent = words.join(" · ");
+  });
+}
+
+/** Longitude and latitude between the corners of a coarse lattice. */
+function lonlat(page: Page, column: number, row: number): [number, number] {
+  const { number, lon, lat } = page.lonlat;
+  const x = (column / page.columns) * (number - 1);
+  const y = (row / page.rows) * (number - 1);
+  const [i, j] = [Math.min(Math.floor(x), number - 2), Math.min(Math.floor(y), number - 2)];
+  const [u, v] = [x - i, y - j];
+  const at = (values: number[]) =>
+    values[j * number + i]! * (1 - u) * (1 - v) +
+    values[j * number + i + 1]! * u * (1 - v) +
+    values[(j + 1) * number + i]! * (1 - u) * v +
+    values[(j + 1) * number + i + 1]! * u * v;
+  return [at(lon), at(lat)];
+}
+
+function keys(view: MapView): void {
+  part("map").addEventListener("keydown", (event) => {
+    if (event.key !== "Home") return;
+    view.whole();
+    event.preventDefault();
+  });
+}
+
+start().catch((error: unknown) => {
+  const line = part("waiting");
+  line.textContent = `This page is not whole: ${error instanceof Error ? error.message : error}`;
+  line.hidden = false;
+  line.classList.add("broken");
+});
+
