@@ -134,13 +134,16 @@ def _out(request: MapRequest) -> str:
 
 def _targets(request: MapRequest, out: str) -> dict[str, str]:
     """Product name -> file; refuses unknown names and, without `overwrite`, existing files."""
+    from sarmap.export.delivery import stands
     from sarmap.export.products import product_files
 
     if not request.products:
         return {}
     files = product_files(request.products, out)
-    existing = [Path(file).name for file in files.values() if Path(file).exists()]
-    if existing and not request.overwrite and not request.resume:
+    if request.overwrite or request.resume:
+        return files
+    existing = [Path(file).name for file in files.values() if stands(file)]
+    if existing:
         raise RequestError(
             f"{', '.join(existing)} exist already: choose another out=, or give overwrite=True "
             "(--overwrite)."
@@ -150,7 +153,9 @@ def _targets(request: MapRequest, out: str) -> dict[str, str]:
 
 def _lacking(targets: Mapping[str, str], computed: int) -> set[str]:
     """Products to be made: all of a map that has changed, else those that are not there yet."""
-    lacking = {name for name, file in targets.items() if computed or not Path(file).exists()}
+    from sarmap.export.delivery import stands
+
+    lacking = {name for name, file in targets.items() if computed or not stands(file)}
     return lacking | ({"item"} & set(targets) if lacking else set())  # the item names the others
 
 

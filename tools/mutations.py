@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LIST = ROOT / "tools" / "protections.toml"
 LONGEST = 240
 """Seconds after which a test that does not end has failed: some protections are against that."""
+LENGTH = 100
+"""Characters of what a test says that are shown."""
 PARTS = ("sarmap", "tests", "tools", "deploy", "pyproject.toml", "README.md")
 
 
@@ -92,11 +94,11 @@ def _outcome(one: Protection, tree: Path) -> tuple[bool, str]:
 
 
 def _sentence(said: str) -> str:
-    """The first thing that a failed test complains of, on one line."""
-    lines = [line[1:].strip() for line in said.splitlines() if line.startswith("E ")]
-    lines += [line.strip() for line in said.splitlines() if line.startswith("Got:")]
-    first = next((line for line in lines if line), "fails")
-    return re.sub(r"\s+", " ", first).replace("|", "/")[:110]
+    """What a failed test complains of, on one line."""
+    lines = [line.strip() for line in said.splitlines() if line.startswith(("E ", "Got:"))]
+    words = re.sub(r"\s+", " ", " ".join(line.removeprefix("E") for line in lines)).strip()
+    words = words.removeprefix("AssertionError:").replace("|", "/").strip() or "fails"
+    return words if len(words) <= LENGTH else f"{words[:LENGTH]} ..."
 
 
 def main() -> int:

@@ -28,6 +28,7 @@ __all__ = [
     "check_writable",
     "forget_unbegun",
     "is_url",
+    "object_store",
     "storage_errors",
     "store_at",
     "sweep",
@@ -61,18 +62,25 @@ def store_at(out: str | Path, *, read_only: bool = False) -> Any:
 
     if not is_url(out):
         return LocalStore(_local(out), read_only=read_only)
-    scheme = str(out).split("://", 1)[0]
     try:
-        if scheme in _OBJECT_STORES:
-            from obstore.store import from_url
-
-            return ObjectStore(from_url(str(out), retry_config=_retries()), read_only=read_only)
+        bucket = object_store(out)
+        if bucket is not None:
+            return ObjectStore(bucket, read_only=read_only)
         return FsspecStore.from_url(str(out), read_only=read_only)
     except Exception as error:
         raise RequestError(
             f"No store is known for {_shown(out)} ({type(error).__name__}): give `out` as a local "
             "path or an s3://, gs:// or az:// address."
         ) from error
+
+
+def object_store(out: str | Path) -> Any:
+    """obstore's store at a URL of an object store; None for any other."""
+    if str(out).split("://", 1)[0] not in _OBJECT_STORES:
+        return None
+    from obstore.store import from_url
+
+    return from_url(str(out), retry_config=_retries())
 
 
 def _retries() -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
+from sarmap.export.delivery import deliver
+from sarmap.export.location import is_url
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,9 +32,11 @@ def product_files(names: Iterable[str], out: str) -> dict[str, str]:
 
     >>> product_files(["quicklook", "cog"], "iburi.zarr")
     {'cog': 'iburi.tif', 'quicklook': 'iburi.png'}
+    >>> product_files(["item"], "s3://maps/2018/iburi.zarr")
+    {'item': 's3://maps/2018/iburi.json'}
 
     Raises:
-        RequestError: a name is unknown, or the store is not local.
+        RequestError: a name is unknown.
     """
     wanted = set(names)
     unknown = sorted(wanted - set(PRODUCTS))
@@ -39,12 +44,8 @@ def product_files(names: Iterable[str], out: str) -> dict[str, str]:
         raise RequestError(
             f"products= does not know {', '.join(unknown)}: choose from {', '.join(PRODUCTS)}."
         )
-    if "://" in out:
-        raise RequestError(
-            "Products are written beside a local result: give a local out=, or write them "
-            "afterwards with sarmap.write_cog, write_polygons and write_item."
-        )
-    stem = Path(out).with_suffix("")
+    stem = out.rstrip("/").removesuffix(PurePosixPath(out).suffix) if is_url(out) else ""
+    stem = stem or str(Path(out).with_suffix(""))
     return {name: f"{stem}{ending}" for name, ending in PRODUCTS.items() if name in wanted}
 
 
@@ -62,7 +63,8 @@ def write_products(
 
     Args:
         source: a finished map, or the path of its store (which the STAC item then names).
-        files: product name -> file, as `product_files` gives them.
+        files: product name -> file or URL, as `product_files` gives them; what goes to a URL is
+            made on this machine first.
         threshold: probability (0-1) that makes a landslide.
         min_area: smallest polygon kept, square metres.
         overwrite: replace existing files.
@@ -78,33 +80,54 @@ def write_products(
     """
     if not files:  # the writers' libraries take a while to import
         return {}
+    if not any(map(is_url, files.values())):
+        _write(
+            source, files, threshold, min_area, overwrite, overview, {**(standing or {}), **files}
+        )
+        return dict(files)
+    with tempfile.TemporaryDirectory(prefix="sarmap-products-") as scratch:
+        here = {name: str(Path(scratch) / PurePosixPath(url).name) for name, url in files.items()}
+        _write(source, here, threshold, min_area, True, overview, {**(standing or {}), **files})
+        for name, url in files.items():
+            deliver(Path(here[name]), url)
+    return dict(files)
+
+
+def _write(
+    source: xr.Dataset | str | Path,
+    files: Mapping[str, str],
+    threshold: float,
+    min_area: float,
+    overwrite: bool,
+    overview: xr.DataArray | None,
+    addresses: Mapping[str, str],
+) -> None:
+    """Write local files; `addresses` says where the STAC item will find each of them."""
     from sarmap.export.cog import write_cog
     from sarmap.export.item import write_item
     from sarmap.export.points import write_points
     from sarmap.export.polygons import polygonise, write_frame
     from sarmap.export.quicklook import write_quicklook
 
-    done = {name: file for name, file in files.items() if name != "item"}
-    if {"geopackage", "geoparquet", "quicklook"} & set(done):
+    outlines: Any = None
+    if {"geopackage", "geoparquet", "quicklook"} & set(files):
         outlines = polygonise(source, threshold=threshold, min_area=min_area)
-    for name in done.keys() & {"geopackage", "geoparquet"}:
-        write_frame(
-            outlines, Path(done[name]), layer="landslides", kind="Polygon", overwrite=overwrite
-        )
-    if "cog" in done:
-        write_cog(source, done["cog"], overwrite=overwrite)
-    if "points" in done:
-        write_points(source, done["points"], threshold=threshold, overwrite=overwrite)
-    if "quicklook" in done:
+    for name in files.keys() & {"geopackage", "geoparquet"}:
+        file = Path(files[name])
+        write_frame(outlines, file, layer="landslides", kind="Polygon", overwrite=overwrite)
+    if "cog" in files:
+        write_cog(source, files["cog"], overwrite=overwrite)
+    if "points" in files:
+        write_points(source, files["points"], threshold=threshold, overwrite=overwrite)
+    if "quicklook" in files:
         write_quicklook(
             source,
-            done["quicklook"],
+            files["quicklook"],
             overview=overview,
             polygons=outlines,
             threshold=threshold,
             overwrite=overwrite,
         )
     if "item" in files:  # last, as it names the others
-        assets = {**(standing or {}), **done}
-        done["item"] = write_item(source, files["item"], assets=assets, overwrite=overwrite)
-    return done
+        assets = {name: address for name, address in addresses.items() if name != "item"}
+        write_item(source, files["item"], assets=assets, overwrite=overwrite)

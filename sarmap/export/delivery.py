@@ -1,0 +1,61 @@
+"""Files beside a result, on a disk or in an object store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sarmap.export.ledger import write_bytes
+from sarmap.export.location import is_url, object_store, store_at
+from sarmap.export.patience import patiently
+
+__all__ = ["deliver", "stands"]
+
+
+def stands(file: str) -> bool:
+    """True where a file is, at a local path or URL.
+
+    >>> stands("memory://doctest-delivery/a.tif")
+    False
+
+    Raises
+    ------
+    RequestError
+        The URL's scheme is unknown.
+    OutputError
+        The store does not answer.
+    """
+    if not is_url(file):
+        return Path(file).exists()
+    from zarr.core.sync import sync
+
+    folder, name = _split(file)
+    found: bool = patiently(lambda: sync(store_at(folder).exists(name)), name)
+    return found
+
+
+def deliver(local: Path, url: str) -> None:
+    """Put a local file at a URL, whole or not at all, in parts where it is long.
+
+    Raises
+    ------
+    OutputError
+        The store does not take it.
+    """
+    folder, name = _split(url)
+    bucket = object_store(folder)
+
+    def put() -> None:
+        if bucket is None:
+            write_bytes(store_at(folder), name, local.read_bytes())
+            return
+        import obstore
+
+        obstore.put(bucket, name, local)
+
+    patiently(put, name)
+
+
+def _split(url: str) -> tuple[str, str]:
+    """The folder of a URL, and the name in it."""
+    folder, _, name = url.rstrip("/").rpartition("/")
+    return folder, name
