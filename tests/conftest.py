@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,14 +19,33 @@ settings.load_profile("sarmap")
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Real parts for every room (pytest's importlib mode puts no folder on the import path).
-_spec = importlib.util.spec_from_file_location(
-    "sarmap_tests_services", ROOT / "tests" / "services" / "fixtures.py"
-)
-assert _spec is not None
-assert _spec.loader is not None
-_services = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_services)
+
+def load_module(room: str, name: str) -> ModuleType:
+    """The module tests/<room>/<name>.py; pytest's importlib mode puts no folder on the path."""
+    full = f"sarmap_tests_{room}_{name}"
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, ROOT / "tests" / room / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[full] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[full])
+    return sys.modules[full]
+
+
+@pytest.fixture(scope="session")
+def load_helper() -> Callable[[str, str], ModuleType]:
+    """`load_helper(room, name)`: a helper module that stands in a room's folder of tests."""
+    return load_module
+
+
+@pytest.fixture(scope="session")
+def fault_proxy() -> ModuleType:
+    """A server before real files that fails as it is told; see tests/faults/fault_proxy.py."""
+    return load_module("faults", "fault_proxy")
+
+
+# Real parts for every room.
+_services = load_module("services", "fixtures")
 processes, slim_python = _services.processes, _services.slim_python
 database, stac_api = _services.database, _services.stac_api
 nginx, s3_server, s3 = _services.nginx, _services.s3_server, _services.s3

@@ -1,16 +1,9 @@
-"""A small COG behind the fault server, and reads with little patience.
-
-Helper modules stand beside this file; tests get them as fixtures, since pytest's importlib mode
-puts no folder on the import path.
-"""
+"""A small COG behind the fault server, and reads with little patience."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import dask
@@ -22,21 +15,6 @@ from rasterio.io import MemoryFile
 from rasterio.shutil import copy as copy_raster
 
 ROWS, COLUMNS, BLOCK = 300, 260, 128
-
-
-@pytest.fixture(scope="session")
-def fault_proxy() -> ModuleType:
-    """The module `fault_proxy` beside this file."""
-    name = "sarmap_tests_faults_fault_proxy"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(
-            name, Path(__file__).with_name("fault_proxy.py")
-        )
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
 
 
 @pytest.fixture(autouse=True)

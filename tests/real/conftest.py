@@ -1,15 +1,12 @@
 """Real measurements and recorded catalogue records, served on loopback as catalogues serve them.
 
-Helper modules stand beside this file; tests get them as fixtures, since pytest's importlib mode
-puts no folder on the import path.
+Helper modules stand beside this file; tests get them as fixtures.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -17,17 +14,7 @@ from typing import Any
 
 import pytest
 
-
-def _helper(name: str) -> ModuleType:
-    """The module `name` beside this file."""
-    full = f"sarmap_tests_real_{name}"
-    if full not in sys.modules:
-        spec = importlib.util.spec_from_file_location(full, Path(__file__).with_name(f"{name}.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[full] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[full])
-    return sys.modules[full]
+Helpers = Callable[[str, str], ModuleType]
 
 
 def _folder(real_data: Path, name: str) -> Path:
@@ -43,8 +30,8 @@ def opera_folder(real_data: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def opera_records() -> ModuleType:
-    return _helper("opera_records")
+def opera_records(load_helper: Helpers) -> ModuleType:
+    return load_helper("real", "opera_records")
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +47,8 @@ def opera(opera_folder: Path, opera_records: ModuleType) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def myanmar_stack() -> ModuleType:
-    return _helper("myanmar_stack")
+def myanmar_stack(load_helper: Helpers) -> ModuleType:
+    return load_helper("real", "myanmar_stack")
 
 
 @pytest.fixture(scope="session")
@@ -90,13 +77,13 @@ def myanmar(
 
 
 @pytest.fixture(scope="session")
-def signed_storage() -> ModuleType:
-    return _helper("signed_storage")
+def signed_storage(load_helper: Helpers) -> ModuleType:
+    return load_helper("real", "signed_storage")
 
 
 @pytest.fixture(scope="session")
-def planetary_replay() -> ModuleType:
-    return _helper("planetary_replay")
+def planetary_replay(load_helper: Helpers) -> ModuleType:
+    return load_helper("real", "planetary_replay")
 
 
 @pytest.fixture(scope="session")

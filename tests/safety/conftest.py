@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,24 +11,6 @@ import dask
 import pytest
 
 HOME, ELSEWHERE = "127.0.0.1", "127.0.0.2"
-
-
-def helper(name: str, folder: str = "faults") -> ModuleType:
-    """A helper module of another tests folder."""
-    full = f"sarmap_tests_{folder}_{name}"
-    if full not in sys.modules:
-        file = Path(__file__).parent.parent / folder / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(full, file)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[full] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[full])
-    return sys.modules[full]
-
-
-@pytest.fixture(scope="session")
-def fault_proxy() -> ModuleType:
-    return helper("fault_proxy")
 
 
 @pytest.fixture(autouse=True)
@@ -106,11 +85,5 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def fuzz_targets() -> ModuleType:
-    return helper("fuzz_targets", "safety")
-
-
-@pytest.fixture(scope="session")
-def load_helper() -> Callable[[str, str], ModuleType]:
-    """A helper module of another tests folder."""
-    return helper
+def fuzz_targets(load_helper: Callable[[str, str], ModuleType]) -> ModuleType:
+    return load_helper("safety", "fuzz_targets")

@@ -185,7 +185,7 @@ def fuzz_request(draw: Draw, folder: Path) -> None:
 
     suffix = choice(draw, (".yaml", ".toml", ".yml", ".json"))
     file = folder / f"request{suffix}"
-    with _allowed_to_write():
+    with aside():
         file.write_text(_request_text(draw, suffix), encoding="utf-8", errors="surrogatepass")
     fields = read_request_file(file)
     _begin(make_request(fields), folder)
@@ -385,8 +385,8 @@ def _audit(name: str, arguments: tuple[Any, ...]) -> None:
 
 
 @contextlib.contextmanager
-def _allowed_to_write() -> Iterator[None]:
-    """The harness's own files."""
+def aside() -> Iterator[None]:
+    """What the harness itself does, such as writing its own files, is not the code under test's."""
     before, _watch.on = _watch.on, False
     try:
         yield

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sarmap.acquire.area import parse_area
 from sarmap.acquire.catalogs import resolve_catalog
 from sarmap.acquire.grid import make_grid
+from sarmap.acquire.instants import parse_event
 from sarmap.acquire.reach import Reach
 from sarmap.acquire.scenes import read_scene
 from sarmap.acquire.source import item_source
@@ -28,19 +29,8 @@ SETTINGS = CatalogSettings("fuzz", "https://8.8.8.8/v1")
 
 
 @pytest.fixture(scope="module")
-def targets() -> ModuleType:
-    import importlib.util
-    import sys
-
-    name = "sarmap_tests_safety_fuzz_targets"
-    if name not in sys.modules:
-        file = Path(__file__).with_name("fuzz_targets.py")
-        spec = importlib.util.spec_from_file_location(name, file)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
+def targets(fuzz_targets: ModuleType) -> ModuleType:
+    return fuzz_targets
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +41,19 @@ def folder(targets: ModuleType) -> Iterator[Path]:
 
 
 class Drawn:
-    """Draws from Hypothesis."""
+    """Draws from Hypothesis, which keeps files of its own."""
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: Any, targets: ModuleType) -> None:
         self.data = data
+        self.aside = targets.aside
 
     def integer(self, low: int, high: int) -> int:
-        return int(self.data.draw(st.integers(low, high)))
+        with self.aside():
+            return int(self.data.draw(st.integers(low, high)))
 
     def text(self) -> str:
-        return str(self.data.draw(st.text(max_size=20)))
+        with self.aside():
+            return str(self.data.draw(st.text(max_size=20)))
 
 
 @pytest.mark.parametrize("name", ["request", "item", "elevation", "geometry"])
@@ -78,7 +71,7 @@ class Drawn:
 def test_any_input_is_accepted_or_refused_in_a_sentence(
     data: Any, name: str, targets: ModuleType, folder: Path
 ) -> None:
-    targets.try_input(targets.TARGETS[name], Drawn(data), folder)
+    targets.try_input(targets.TARGETS[name], Drawn(data, targets), folder)
 
 
 class TestTheHarness:
@@ -209,6 +202,7 @@ def test_projection_fields_that_were_found_to_crash(
     [
         "a" * 5000,
         "~no-such-user/x",
+        "~a\x00b/x",
         "a\x00b",
         [HUGE, 0, 1, 1],
         {"type": "\ud800", "coordinates": []},
@@ -246,5 +240,11 @@ def test_numbers_that_were_found_to_crash() -> None:
         _memory_limit(wild, Machine(2, 2, 10**9))
     with pytest.raises(RequestError, match="resolution"):
         make_grid((142.0, 42.7, 142.01, 42.71), resolution=HUGE)
+    with pytest.raises(RequestError):
+        resolve_catalog("http://[")
+    with pytest.raises(RequestError):
+        resolve_catalog({"url": "http://["})
+    with pytest.raises(RequestError):
+        parse_event("0001-01-01T00:00:00+14:00")
     with pytest.raises(RequestError, match="preset"):
         resolve_catalog({"preset": ["planetary-computer"]})

@@ -71,7 +71,7 @@ def catalog(
     for name, value in CANARIES.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(signing, "_TOKENS", signing.TokenStore())
-    signed = load_helper("signed_storage", "real")
+    signed = load_helper("real", "signed_storage")
     root = event.path.parent.parent
     items = json.loads(event.items.read_text())["features"]
     collections = json.loads(event.collections.read_text())

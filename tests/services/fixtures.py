@@ -6,8 +6,6 @@ serves the whole session.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
@@ -17,59 +15,59 @@ from typing import Any
 
 import pytest
 
-
-def _helper(name: str) -> ModuleType:
-    """The module `name` beside this file; pytest's importlib mode puts no folder on the path."""
-    full = f"sarmap_tests_services_{name}"
-    if full not in sys.modules:
-        spec = importlib.util.spec_from_file_location(full, Path(__file__).with_name(f"{name}.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[full] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[full])
-    return sys.modules[full]
+Helpers = Callable[[str, str], ModuleType]
 
 
 @pytest.fixture(scope="session")
-def processes() -> ModuleType:
+def processes(load_helper: Helpers) -> ModuleType:
     """Starting, awaiting and ending of server processes."""
-    return _helper("processes")
+    return load_helper("services", "processes")
 
 
 @pytest.fixture(scope="session")
-def database(processes: ModuleType) -> Iterator[Any]:
+def database(processes: ModuleType, load_helper: Helpers) -> Iterator[Any]:
     """PostgreSQL with PostGIS: an empty database on loopback."""
-    with _helper("database").start_database(processes) as running:
+    with load_helper("services", "database").start_database(processes) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def stac_api(
-    processes: ModuleType, database: Any, tmp_path_factory: pytest.TempPathFactory
+    processes: ModuleType,
+    database: Any,
+    load_helper: Helpers,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Any]:
     """stac-fastapi-pgstac: Filter, Query, Sort, Fields, paging by token. `load` fills it."""
     folder = tmp_path_factory.mktemp("stac-api")
-    with _helper("stac_api").start_stac_api(processes, database, folder) as running:
+    start = load_helper("services", "stac_api").start_stac_api
+    with start(processes, database, folder) as running:
         yield running
 
 
 @pytest.fixture
-def nginx(processes: ModuleType, tmp_path: Path) -> Iterator[Callable[[Path], Any]]:
+def nginx(
+    processes: ModuleType, load_helper: Helpers, tmp_path: Path
+) -> Iterator[Callable[[Path], Any]]:
     """Serve a folder with nginx: `nginx(folder)` gives its `url` and the `requests()` it got."""
+    start = load_helper("services", "storage").start_nginx
     with ExitStack() as stack:
 
         def serve(files: Path) -> Any:
             own = tmp_path / "nginx"
             own.mkdir()
-            return stack.enter_context(_helper("storage").start_nginx(processes, files, own))
+            return stack.enter_context(start(processes, files, own))
 
         yield serve
 
 
 @pytest.fixture(scope="session")
-def s3_server(processes: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def s3_server(
+    processes: ModuleType, load_helper: Helpers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
     """An S3 endpoint in a process of its own."""
-    with _helper("storage").start_s3(processes, tmp_path_factory.mktemp("s3")) as running:
+    start = load_helper("services", "storage").start_s3
+    with start(processes, tmp_path_factory.mktemp("s3")) as running:
         yield running
 
 
@@ -83,13 +81,13 @@ def s3(s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture(scope="session")
 def start_dask(
-    processes: ModuleType, tmp_path_factory: pytest.TempPathFactory
+    processes: ModuleType, load_helper: Helpers, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., AbstractContextManager[str]]:
     """Start a `dask scheduler` and `dask worker`s: `with start_dask(pythons=[...]) as address`."""
 
     @contextmanager
     def start(**options: Any) -> Iterator[str]:
-        launch = partial(_helper("dask_processes").start_cluster, processes)
+        launch = partial(load_helper("services", "dask_processes").start_cluster, processes)
         with launch(tmp_path_factory.mktemp("dask"), **options) as address:
             yield address
 
@@ -97,6 +95,6 @@ def start_dask(
 
 
 @pytest.fixture(scope="session")
-def slim_python(processes: ModuleType) -> str:
+def slim_python(processes: ModuleType, load_helper: Helpers) -> str:
     """Interpreter of an environment with sarmap and without TensorFlow."""
-    return str(_helper("slim_python").find_slim_python(processes))
+    return str(load_helper("services", "slim_python").find_slim_python(processes))
