@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,7 @@ def _colour(bands: Any) -> Any:
 def draw(made: dict[str, Any], out: Path) -> None:
     """Six squares in a row, the function that makes each above it, arrows between them."""
     import matplotlib.pyplot as plt
+    from PIL import Image
 
     figure, axes = plt.subplots(1, 6, figsize=(15, 3.1), layout="constrained")
     axes[0].imshow(made["before"], **SHADES)
@@ -78,12 +81,17 @@ def draw(made: dict[str, Any], out: Path) -> None:
     for ax, (function, what) in zip(axes, STEPS, strict=True):
         ax.set(xticks=[], yticks=[], title=what)
         ax.set_xlabel(function, family="monospace", fontsize=9)
-    for left in axes[2:5]:
-        left.annotate(
-            "", (1.13, 0.5), (1.0, 0.5), xycoords="axes fraction", arrowprops={"arrowstyle": "-|>"}
-        )
+    figure.get_layout_engine().set(wspace=0.1)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for left, right in pairwise(axes):
+        gap = left.get_position().x1, right.get_position().x0
+        middle = left.get_position().y0 + left.get_position().height / 2
+        figure.text(sum(gap) / 2, middle, "\N{RIGHTWARDS ARROW}", ha="center", va="center", size=16)
     shout(axes[5], 22)
-    figure.savefig(out, dpi=110, facecolor="white")
+    with io.BytesIO() as picture:
+        figure.savefig(picture, dpi=100, facecolor="white")
+        Image.open(picture).convert("RGB").quantize(128).save(out, optimize=True)
 
 
 def main() -> None:
