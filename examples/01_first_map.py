@@ -39,7 +39,7 @@ area, instant, catalog = event.grid, event.event, sarmap.serve_demo(event)
 # as it is (only the last step, the comparison with an inventory, needs an inventory of yours):
 #
 # ```python
-# area, instant, catalog = (141.83, 42.58, 142.14, 42.89), "2018-09-05T18:08:00Z", "planetary-computer"
+# area, instant, catalog = (141.8, 42.6, 142.1, 42.9), "2018-09-05T18:08:00Z", "planetary-computer"
 # ```
 
 # %% [markdown]
@@ -169,7 +169,7 @@ ax.figure.savefig(out / "probability.png")
 #     landslides.sarmap.plot(ax=ax, colorbar=False)
 #     found.boundary.plot(ax=ax, color="#0072b2", linewidth=0.7)
 #     km2 = found.area_m2.sum() / 1e6
-#     ax.set_title(f"SIMULATED: {len(found)} landslides, {km2:.2f} km² at {threshold:.2f}")
+#     ax.set_title(f"{ax.get_title()}\n{len(found)} landslides, {km2:.2f} km² at {threshold:.2f}")
 #     return fig
 #
 #

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Day 7, or day 19?
 #
-# After the Iburi earthquake of 2018 the first ascending Sentinel-1 pass came on day 7, the second on
-# day 19. The papers' best map needs both. A responder who waits for it waits twelve days more, and
-# twelve days are long for someone under a slope. What does the wait buy?
+# After the Iburi earthquake of 2018 the first ascending Sentinel-1 pass came on day 7, the second
+# on day 19. The papers' best map needs both. A responder who waits for it waits twelve days more,
+# and twelve days are long for someone under a slope. What does the wait buy?
 #
 # Radar pictures are grainy. The grain (*speckle*) of a single look scatters by a few decibels, as
 # much as many landslides change it, and two looks scatter less than one. So the second pass does
@@ -77,7 +77,7 @@ slide = labels.mask(slice(0, grid.shape[0]), slice(0, grid.shape[1])) == 1
 def change(*after):
     """Change in dB from before to the mean of passes after."""
     power = day_19.sel(band=list(after)).mean("band") / day_19.sel(band="vv_pre")
-    return (10 * np.log10(power)).values
+    return (10 * np.log10(power)).to_numpy()
 
 
 changes = {"day 7": change("vv_post_1"), "day 19": change("vv_post_1", "vv_post_2")}
@@ -97,10 +97,10 @@ fig.savefig(out / "noise.png", dpi=120)
 # %% [markdown]
 # ## The same method, with one look or two
 #
-# The log-ratio is the classic answer: smooth the power, take the ratio of after to before, and leave
-# out flat land, where fields change every week. It needs no training, so nothing is learnt that
-# might favour one of the two. For two looks, *after* is their mean. A detector of your own is any
-# callable that names its bands; this one is ten lines.
+# The log-ratio is the classic answer: smooth the power, take the ratio of after to before, and
+# leave out flat land, where fields change every week. It needs no training, so nothing is learnt
+# that might favour one of the two. For two looks, *after* is their mean. A detector of your own is
+# any callable that names its bands; this one is ten lines.
 
 
 # %%

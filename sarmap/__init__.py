@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sarmap.acquire.terrain import open_terrain as open_terrain
     from sarmap.assess.assessment import assess_map as assess_map
     from sarmap.assess.calibration import apply_calibration as apply_calibration
+    from sarmap.assess.comparison import changed_polygons as changed_polygons
+    from sarmap.assess.comparison import compare_maps as compare_maps
+    from sarmap.assess.control import read_control as read_control
     from sarmap.assess.inventory import read_inventory as read_inventory
     from sarmap.assess.labels import read_labels as read_labels
     from sarmap.assess.report import assess_into as assess_into
@@ -37,12 +40,12 @@ if TYPE_CHECKING:
     from sarmap.learn.tune import tune as tune
     from sarmap.pipeline import map_landslides as map_landslides
     from sarmap.planning import plan as plan
+    from sarmap.plot.codes import plot_observation as plot_observation
+    from sarmap.plot.codes import plot_outcomes as plot_outcomes
     from sarmap.plot.coverage import plot_coverage as plot_coverage
     from sarmap.plot.coverage import plot_footprints as plot_footprints
     from sarmap.plot.maps import plot_change as plot_change
     from sarmap.plot.maps import plot_composite as plot_composite
-    from sarmap.plot.maps import plot_observation as plot_observation
-    from sarmap.plot.maps import plot_outcomes as plot_outcomes
     from sarmap.plot.maps import plot_pair as plot_pair
     from sarmap.plot.maps import plot_probability as plot_probability
     from sarmap.progress import progress_bar as progress_bar
@@ -77,6 +80,9 @@ _HOME = {
     "apply_calibration": "sarmap.assess.calibration",
     "assess_into": "sarmap.assess.report",
     "assess_map": "sarmap.assess.assessment",
+    "changed_polygons": "sarmap.assess.comparison",
+    "compare_maps": "sarmap.assess.comparison",
+    "read_control": "sarmap.assess.control",
     "Scan": "sarmap.regions.mosaic",
     "ScanRequest": "sarmap.regions.request",
     "demo_event": "sarmap.simulate.kept",
@@ -95,8 +101,8 @@ _HOME = {
     "plot_coverage": "sarmap.plot.coverage",
     "plot_footprints": "sarmap.plot.coverage",
     "plot_composite": "sarmap.plot.maps",
-    "plot_observation": "sarmap.plot.maps",
-    "plot_outcomes": "sarmap.plot.maps",
+    "plot_observation": "sarmap.plot.codes",
+    "plot_outcomes": "sarmap.plot.codes",
     "plot_pair": "sarmap.plot.maps",
     "plot_probability": "sarmap.plot.maps",
     "plan_scan": "sarmap.regions.forecast",

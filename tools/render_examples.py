@@ -56,6 +56,7 @@ def run(notebook: Any, folder: Path, *, seconds: int = 1800) -> Any:
     client = NotebookClient(
         notebook,
         timeout=seconds,
+        startup_timeout=600,  # a busy machine starts kernels slowly
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,

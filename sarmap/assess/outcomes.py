@@ -145,6 +145,8 @@ def write_outcome_zarr(image: Path, out: Path, grid: Any, made: Provenance) -> N
         "long_name": "outcome of the map against the inventory",
         "flag_values": list(MEANINGS),
         "flag_meanings": " ".join(MEANINGS.values()),
+        "simulated": int(made.simulated),  # an array is drawn without its dataset, too
+        "attribution": made.attribution,
     }
     outcome.encoding = {"grid_mapping": "spatial_ref"}
     dataset = xr.Dataset({"outcome": outcome}).assign_coords(

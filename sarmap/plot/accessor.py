@@ -49,7 +49,8 @@ class ArrayAccessor:
         RequestError
             It is neither.
         """
-        from sarmap.plot.maps import plot_composite, plot_outcomes
+        from sarmap.plot.codes import plot_outcomes
+        from sarmap.plot.maps import plot_composite
 
         if "band" in self._data.dims:
             return plot_composite(self._data, **options)
@@ -70,8 +71,8 @@ class ArrayAccessor:
         return plot_change(self._data, **options)
 
     def observation(self, **options: Any) -> Any:
-        """What the radar saw; see `sarmap.plot.maps.plot_observation`."""
-        from sarmap.plot.maps import plot_observation
+        """What the radar saw; see `sarmap.plot.codes.plot_observation`."""
+        from sarmap.plot.codes import plot_observation
 
         return plot_observation(self._data, **options)
 
@@ -99,14 +100,18 @@ class DatasetAccessor:
         return made_from(self._data).simulated
 
     def plot(self, **options: Any) -> Any:
-        """Landslide probability; see `sarmap.plot.maps.plot_probability`."""
+        """Landslide probability of a map, or the outcomes of an assessment (``confusion.zarr``);
+        see `sarmap.plot.maps.plot_probability` and `sarmap.plot.codes.plot_outcomes`."""
+        from sarmap.plot.codes import plot_outcomes
         from sarmap.plot.maps import plot_probability
 
+        if "outcome" in self._data:
+            return plot_outcomes(self._data["outcome"].assign_attrs(self._data.attrs), **options)
         return plot_probability(self._data, **options)
 
     def observation(self, **options: Any) -> Any:
-        """What the radar saw; see `sarmap.plot.maps.plot_observation`."""
-        from sarmap.plot.maps import plot_observation
+        """What the radar saw; see `sarmap.plot.codes.plot_observation`."""
+        from sarmap.plot.codes import plot_observation
 
         return plot_observation(self._data, **options)
 

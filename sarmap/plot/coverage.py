@@ -9,8 +9,7 @@ import numpy as np
 from sarmap.errors import RequestError
 from sarmap.export.provenance import Provenance, read_provenance
 from sarmap.plot.furniture import axes_or_new, finish, grid_of, made_from
-from sarmap.plot.maps import extent_of_picture
-from sarmap.plot.shrink import MAX_SIZE, shrink_codes
+from sarmap.plot.shrink import MAX_SIZE, extent_of_picture, shrink_codes
 from sarmap.types import Observation
 
 if TYPE_CHECKING:
@@ -54,7 +53,8 @@ def plot_footprints(passes: Passes, grid: GeoBox, *, ax: Any = None) -> Any:
     ax.add_patch(area)
     handles = []
     for number, one in enumerate(passes):
-        colour, width = _ROLES[number % len(_ROLES)], 1.2 + 1.6 * (len(_ROLES) - number % 6) / 2
+        colour = _ROLES[number % len(_ROLES)]
+        width = max(7.0 - 2.5 * number, 1.0)  # later ones are drawn over earlier ones
         outlines = geopandas.GeoSeries([shape(i.geometry) for i in one.items], crs=4326)
         outlines.to_crs(grid.crs).boundary.plot(ax=ax, color=colour, linewidth=width)
         label = f"{one.role}: {one.datetime:%Y-%m-%d %H:%M} UTC, {100 * one.coverage:.0f} %"

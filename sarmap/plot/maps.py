@@ -1,4 +1,4 @@
-"""Maps on matplotlib axes: composites, change, probability, observation, outcomes.
+"""Maps on matplotlib axes: composites, before and after, change, probability.
 
 Every function takes lazy data of any size, draws it at picture size, adds to `ax` or makes a
 figure, and returns the axes. Colours keep apart for colour-blind readers; what was not seen is
@@ -16,20 +16,15 @@ from numpy.typing import NDArray
 from sarmap.errors import RequestError
 from sarmap.export.encoding import threshold_level
 from sarmap.export.overview import display_bands
-from sarmap.export.panels import UNSEEN
 from sarmap.plot.furniture import axes_or_new, finish, grid_of, made_from
-from sarmap.plot.shrink import MAX_SIZE, shrink_codes, shrink_values
-from sarmap.types import Observation
+from sarmap.plot.shrink import MAX_SIZE, extent_of_picture, shrink_values
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
-    "extent_of_picture",
     "plot_change",
     "plot_composite",
-    "plot_observation",
-    "plot_outcomes",
     "plot_pair",
     "plot_probability",
 ]
@@ -103,6 +98,7 @@ def plot_composite(
     ax: Any = None,
     bands: Sequence[str] | None = None,
     percentiles: tuple[float, float] = (2, 98),
+    cmap: str = "gray",
     max_size: int = MAX_SIZE,
     **imshow: Any,
 ) -> Any:
@@ -115,9 +111,12 @@ def plot_composite(
     ax
         matplotlib axes; None makes a figure.
     bands
-        One band (grey) or three (red, green, blue); None: before and after, where it holds both.
+        One band (in `cmap`) or three (red, green, blue); None: before and after, where it holds
+        both.
     percentiles
-        Of the shown values, drawn as black and white.
+        Of the shown values: what is drawn as black and as white.
+    cmap
+        Any matplotlib colour map, for one band.
     max_size, imshow
         As in `plot_probability`.
 
@@ -138,9 +137,13 @@ def plot_composite(
     values = shrink_values(composite.sel(band=list(shown)), max_size)
     if composite.attrs.get("scaling") == "power" and shown[0].startswith(("vv", "vh")):
         values = np.sqrt(np.maximum(values, 0))
-    picture = _stretched(values, percentiles)
     extent = extent_of_picture(grid, values.shape[1:], max_size)
-    ax.imshow(picture, extent=extent, **{"interpolation": "antialiased", **imshow})
+    options = {"interpolation": "antialiased", **imshow}
+    if len(values) == 1:
+        low, high = _limits(values, percentiles)
+        ax.imshow(values[0], cmap=cmap, vmin=low, vmax=high, extent=extent, **options)
+    else:
+        ax.imshow(_stretched(values, percentiles), extent=extent, **options)
     finish(ax, grid, made, _colours_of(shown))
     return ax
 
@@ -202,6 +205,7 @@ def plot_change(
     polarisation: str = "vv",
     cmap: str = "PuOr_r",
     limit: float = 6.0,
+    window: int = 1,
     colorbar: bool = True,
     max_size: int = MAX_SIZE,
     **imshow: Any,
@@ -216,6 +220,9 @@ def plot_change(
         'vv' or 'vh'.
     limit
         dB drawn in the end colours: by default orange is brighter after, purple darker.
+    window
+        Edge in pixels of the squares over which power is averaged first; 1 shows every speckle,
+        5 shows landslides.
     ax, cmap, colorbar, max_size, imshow
         As in `plot_probability`.
 
@@ -226,8 +233,11 @@ def plot_change(
     """
     grid, made = grid_of(composite), made_from(composite)
     pair = _bands(composite, [f"{polarisation}_pre", f"{polarisation}_post_1"])
-    before, after = shrink_values(pair, max_size)
-    difference = _decibels(after, composite) - _decibels(before, composite)
+    if window < 1:
+        raise RequestError(f"window={window} must be at least 1 pixel.")
+    max_size = min(max_size, max(max(grid.shape) // window, 1))
+    before, after = _decibels(shrink_values(_power(pair), max_size))
+    difference = after - before
     ax = axes_or_new(ax, grid, legend=colorbar)
     ax.set_facecolor(GREY)
     options = {"vmin": -limit, "vmax": limit, "interpolation": "nearest", **imshow}
@@ -237,77 +247,6 @@ def plot_change(
         label = f"{polarisation.upper()} after less before, dB (grey: not seen)"
         ax.figure.colorbar(image, ax=ax, label=label, shrink=0.8)
     finish(ax, grid, made, f"{polarisation.upper()} change")
-    return ax
-
-
-def plot_observation(
-    data: xr.Dataset | xr.DataArray, *, ax: Any = None, max_size: int = MAX_SIZE
-) -> Any:
-    """Where the radar saw the ground, and why not elsewhere, with shares.
-
-    Parameters
-    ----------
-    data
-        A map or terrain with ``observation`` (y, x), or a composite that carries it.
-    ax, max_size
-        As in `plot_probability`.
-
-    Raises
-    ------
-    RequestError
-        There is no ``observation`` (y, x).
-    """
-    from matplotlib.patches import Patch
-
-    held = [*data.coords, *getattr(data, "data_vars", ())]
-    if "observation" not in held:
-        raise RequestError("There is no `observation` to draw: give a map or a composite.")
-    grid, made = grid_of(data), made_from(data)
-    codes = shrink_codes(data["observation"], max_size)
-    colours = {Observation.OBSERVED: ("#e5f3ee", "seen")}
-    colours |= {code: (line, name) for code, (_, line, _, name) in UNSEEN.items()}
-    ax = axes_or_new(ax, grid)
-    ax.imshow(
-        _painted(codes, {code: colour for code, (colour, _) in colours.items()}),
-        extent=extent_of_picture(grid, codes.shape, max_size),
-        interpolation="nearest",
-    )
-    handles = [
-        Patch(facecolor=colour, edgecolor="black", label=f"{name}: {share:.1f} %")
-        for code, (colour, name) in colours.items()
-        if (share := 100 * float((codes == code).mean())) > 0
-    ]
-    ax.legend(handles=handles, loc="upper left", fontsize=8, framealpha=0.9)
-    finish(ax, grid, made, "what the radar saw")
-    return ax
-
-
-def plot_outcomes(outcome: xr.DataArray, *, ax: Any = None, max_size: int = MAX_SIZE) -> Any:
-    """True and false positives and negatives, as `sarmap assess --out` stores them.
-
-    Parameters
-    ----------
-    outcome
-        Codes (y, x) of ``confusion.zarr``.
-    ax, max_size
-        As in `plot_probability`.
-    """
-    from matplotlib.patches import Patch
-
-    from sarmap.assess.outcomes import COLOURS, MEANINGS
-
-    grid, made = grid_of(outcome), made_from(outcome)
-    codes = shrink_codes(outcome, max_size)
-    ax = axes_or_new(ax, grid)
-    extent = extent_of_picture(grid, codes.shape, max_size)
-    ax.imshow(_painted(codes, COLOURS), extent=extent, interpolation="nearest")
-    handles = [
-        Patch(facecolor=COLOURS[code], edgecolor="black", label=name.replace("_", " "))
-        for code, name in MEANINGS.items()
-        if (codes == code).any()
-    ]
-    ax.legend(handles=handles, loc="upper left", fontsize=8, framealpha=0.9)
-    finish(ax, grid, made, "map against inventory")
     return ax
 
 
@@ -327,16 +266,18 @@ def _bands(composite: xr.DataArray, names: list[str]) -> xr.DataArray:
     return composite.sel(band=names)
 
 
-def _decibels(values: NDArray[np.float32], composite: xr.DataArray) -> NDArray[np.float32]:
-    """Values of a composite in dB of power."""
+def _power(composite: xr.DataArray) -> xr.DataArray:
+    """Bands of a composite as power, which is what may be averaged."""
     scaling = composite.attrs.get("scaling")
-    factors = {"power": 10.0, "amplitude": 20.0}
     if scaling == "db":
-        return values
-    if scaling not in factors:
+        return 10 ** (composite / 10)
+    if scaling not in ("power", "amplitude"):
         raise RequestError(f"The composite's scaling {scaling!r} is not power, amplitude or db.")
-    positive = np.where(values > 0, values, np.nan)
-    return np.asarray(factors[scaling] * np.log10(positive), np.float32)
+    return composite**2 if scaling == "amplitude" else composite
+
+
+def _decibels(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(10 * np.log10(np.where(power > 0, power, np.nan)), np.float32)
 
 
 def _limits(values: NDArray[np.float32], percentiles: tuple[float, float]) -> tuple[float, float]:
@@ -353,8 +294,6 @@ def _stretched(
     """RGB (y, x, 3) from 0 to 1, what was not seen in white."""
     low, high = _limits(values, percentiles)
     stretched = np.clip((values - low) / (high - low), 0, 1)
-    if len(stretched) == 1:
-        stretched = np.repeat(stretched, 3, axis=0)
     return np.asarray(np.moveaxis(np.nan_to_num(stretched, nan=1.0), 0, -1), np.float32)
 
 
@@ -364,28 +303,3 @@ def _colours_of(shown: tuple[str, ...]) -> str:
     if shown[1] == shown[2] and shown[0].endswith("_pre"):
         return f"{shown[0][:2].upper()}: red brighter before, cyan brighter after the event"
     return ", ".join(name.replace("_", " ") for name in shown) + " as red, green, blue"
-
-
-def _painted(codes: NDArray[np.uint8], colours: Any) -> NDArray[np.uint8]:
-    table = np.full((256, 3), 255, np.uint8)
-    for code, colour in colours.items():
-        table[int(code)] = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
-    return np.asarray(table[codes])
-
-
-def extent_of_picture(
-    grid: Any, shape: tuple[int, ...], max_size: int
-) -> tuple[float, float, float, float]:
-    """Left, right, bottom, top of a shrunk picture; a last incomplete square is left out."""
-    from sarmap.export.overview import square_edge
-
-    rows, columns = (int(n) for n in grid.shape)
-    edge = min(square_edge(rows, columns, max_size), rows, columns)
-    transform = grid.transform
-    left, top = transform.c, transform.f
-    return (
-        left,
-        left + shape[-1] * edge * transform.a,
-        top + shape[-2] * edge * transform.e,
-        top,
-    )

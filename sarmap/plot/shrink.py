@@ -13,7 +13,7 @@ from sarmap.export.overview import mean_of_seen, square_edge
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["MAX_SIZE", "shrink_codes", "shrink_values"]
+__all__ = ["MAX_SIZE", "extent_of_picture", "shrink_codes", "shrink_values"]
 
 MAX_SIZE = 1500
 """Longest side of a picture in pixels."""
@@ -57,3 +57,19 @@ def _edge(data: xr.DataArray, max_size: int) -> int:
 
 def _multiple(size: int, edge: int) -> int:
     return max(size // edge, 1) * edge
+
+
+def extent_of_picture(
+    grid: Any, shape: tuple[int, ...], max_size: int
+) -> tuple[float, float, float, float]:
+    """Left, right, bottom, top of a shrunk picture; a last incomplete square is left out."""
+    rows, columns = (int(n) for n in grid.shape)
+    edge = min(square_edge(rows, columns, max_size), rows, columns)
+    transform = grid.transform
+    left, top = transform.c, transform.f
+    return (
+        left,
+        left + shape[-1] * edge * transform.a,
+        top + shape[-2] * edge * transform.e,
+        top,
+    )

@@ -273,6 +273,12 @@ class Scan:
 
         return overview_of(self, size)
 
+    def plot(self, **options: Any) -> Any:
+        """The scan at a glance; see `sarmap.regions.picture.plot_scan`."""
+        from sarmap.regions.picture import plot_scan
+
+        return plot_scan(self, **options)
+
 
 def open_scan(path: str | Path) -> Scan:
     """Open a scan, finished or not, from its folder or URL.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from sarmap.export.encoding import unpack_probability
+from sarmap.export.panels import north_arrow, shout
 from sarmap.regions.ledger import State
 from sarmap.regions.mosaic import Scan
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["draw_overview", "overview_of"]
+__all__ = ["draw_overview", "overview_of", "plot_scan"]
 
 _COLOURS = {
     "done": ("none", "#4d4d4d", "mapped"),
@@ -162,53 +164,98 @@ def draw_overview(scan: Scan, file: Path) -> None:
         scan: an opened scan, finished or not.
         file: where the PNG is written.
     """
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    figure = Figure(figsize=_size(scan), layout="constrained")
+    plot_scan(scan, ax=figure.subplots())
+    figure.savefig(file, dpi=130)
+
+
+def plot_scan(scan: Scan, *, ax: Any = None, cmap: str = "YlOrRd", colorbar: bool = True) -> Any:
+    """A scan, finished or not: share of landslide, units by status, the epicentre.
+
+    Args:
+        scan: an opened scan; units that are not mapped yet are shown as such.
+        ax: matplotlib axes; None makes a figure.
+        cmap: any matplotlib colour map.
+        colorbar: whether to add a colour bar.
+
+    Returns:
+        The axes, in degrees.
+    """
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        _, ax = plt.subplots(figsize=_size(scan), layout="constrained")
+    made = scan.overview()
+    west, south, east, north = frame = _frame(scan)
+    ax.set_facecolor("#f5f5f5")
+    extent = (west, east, south, north)
+    seen = np.where(made["observed"].values > 0, 0.35, np.nan)
+    ax.imshow(seen, extent=extent, cmap="Greys", vmin=0, vmax=2, interpolation="nearest")
+    picture = _draw_share(ax, 100 * made["landslide"].values, extent, cmap)
+    if colorbar:
+        label = "landslide, % of what was seen"
+        ax.figure.colorbar(picture, ax=ax, shrink=0.7, label=label, extend="max")
+    counted = _draw_units(ax, scan, west)
+    if scan.record["epicentre"]:
+        _draw_epicentre(ax, scan.record["epicentre"], west)
+    _furnish(ax, scan, frame, counted)
+    return ax
+
+
+def _size(scan: Scan) -> tuple[float, float]:
+    """Inches of a figure for a scan."""
+    west, south, east, north = _frame(scan)
+    high = 9.0 * (north - south) / (east - west) * _stretch(south, north)
+    return 9.0, min(max(high, 3.0), 14.0) + 1.6
+
+
+def _stretch(south: float, north: float) -> float:
+    """How much longer a degree of latitude is than one of longitude."""
+    return 1 / math.cos(math.radians((south + north) / 2))
+
+
+def _draw_share(ax: Any, share: NDArray[np.float32], extent: Any, cmap: str) -> Any:
+    """Share of landslide, clear where there is none; returns the image."""
     from matplotlib.colors import PowerNorm
 
-    made = scan.overview()
-    west, south, east, north = _frame(scan)
-    stretch = 1 / math.cos(math.radians((south + north) / 2))
-    width = 9.0
-    height = min(max(width * (north - south) / (east - west) * stretch, 3.0), 14.0)
-    figure, axes = plt.subplots(figsize=(width, height + 1.6), layout="constrained")
-    axes.set_facecolor("#f5f5f5")
-    seen = np.where(made["observed"].values > 0, 0.35, np.nan)
-    extent = (west, east, south, north)
-    axes.imshow(seen, extent=extent, cmap="Greys", vmin=0, vmax=2, interpolation="nearest")
-    share = 100 * made["landslide"].values
     shown = np.where(share > 0, share, np.nan)
     most = float(np.nanpercentile(shown, 99)) if np.isfinite(shown).any() else 1.0
     norm = PowerNorm(0.5, vmin=0, vmax=max(most, 1.0), clip=True)
-    picture = axes.imshow(shown, extent=extent, cmap="YlOrRd", norm=norm, interpolation="nearest")
-    counted = _draw_units(axes, scan, west)
-    if scan.record["epicentre"]:
-        longitude, latitude = scan.record["epicentre"]
-        axes.plot(
-            longitude + 360 * (longitude < west - 1e-9),
-            latitude,
-            marker="*",
-            markersize=14,
-            color="#1f4e9c",
-            markeredgecolor="white",
-            linestyle="none",
-            label="epicentre",
-        )
-    axes.set(xlim=(west, east), ylim=(south, north), aspect=stretch)
-    axes.xaxis.set_major_formatter(lambda value, _: _degrees((value + 180) % 360 - 180, "EW"))
-    axes.yaxis.set_major_formatter(lambda value, _: _degrees(value, "NS"))
-    figure.colorbar(
-        picture, ax=axes, shrink=0.7, label="landslide, % of what was seen", extend="max"
+    return ax.imshow(shown, extent=extent, cmap=cmap, norm=norm, interpolation="nearest")
+
+
+def _draw_epicentre(ax: Any, place: tuple[float, float], west: float) -> None:
+    longitude, latitude = place
+    ax.plot(
+        longitude + 360 * (longitude < west - 1e-9),
+        latitude,
+        marker="*",
+        markersize=14,
+        color="#1f4e9c",
+        markeredgecolor="white",
+        linestyle="none",
+        label="epicentre",
     )
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=4, frameon=False)
+
+
+def _furnish(ax: Any, scan: Scan, frame: tuple[float, float, float, float], counted: str) -> None:
+    """Limits, degrees, legend, title, owners, and SIMULATED where it is."""
+    west, south, east, north = frame
+    ax.set(xlim=(west, east), ylim=(south, north), aspect=_stretch(south, north))
+    ax.xaxis.set_major_formatter(lambda value, _: _degrees((value + 180) % 360 - 180, "EW"))
+    ax.yaxis.set_major_formatter(lambda value, _: _degrees(value, "NS"))
+    ax.locator_params(axis="both", nbins=6)
+    ax.set_xlabel("\n".join(textwrap.wrap(scan.record["attribution"], 110)), fontsize=7.5)
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=4, frameon=False)
+    north_arrow(ax)
+    if scan.simulated:
+        shout(ax, 34)
     simulated = "SIMULATED: nothing here happened\n" if scan.simulated else ""
     start = scan.record["identity"]["event"][0][:16].replace("T", " ")
-    axes.set_title(f"{simulated}Landslide scan, event {start} UTC\n{counted}", fontsize=11)
-    figure.savefig(file, dpi=130)
-    plt.close(figure)
+    ax.set_title(f"{simulated}Landslide scan, event {start} UTC\n{counted}", fontsize=11)
 
 
 def _draw_units(axes: Any, scan: Scan, west: float) -> str:

@@ -1,0 +1,133 @@
+"""Maps of codes on matplotlib axes: what the radar saw, and where a map was right and wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarmap.errors import RequestError
+from sarmap.export.panels import UNSEEN
+from sarmap.plot.furniture import axes_or_new, finish, grid_of, made_from
+from sarmap.plot.shrink import MAX_SIZE, extent_of_picture, shrink_codes
+from sarmap.types import Observation
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["plot_observation", "plot_outcomes"]
+
+SEEN = "#e5f3ee"
+"""What was seen."""
+
+
+def plot_observation(
+    data: xr.Dataset | xr.DataArray,
+    *,
+    ax: Any = None,
+    colors: Mapping[int, str] | None = None,
+    max_size: int = MAX_SIZE,
+) -> Any:
+    """Where the radar saw the ground, and why not elsewhere (layover and shadow, ...), with shares.
+
+    Parameters
+    ----------
+    data
+        A map or terrain with ``observation`` (y, x), or a composite that carries it.
+    ax
+        matplotlib axes; None makes a figure.
+    colors
+        Code of `sarmap.Observation` -> colour like ``"#1a2b3c"``, instead of the usual ones.
+    max_size
+        Longest side in pixels of the picture.
+
+    Returns
+    -------
+    The axes.
+
+    Raises
+    ------
+    RequestError
+        There is no ``observation`` (y, x).
+    """
+    held = [*data.coords, *getattr(data, "data_vars", ())]
+    if "observation" not in held:
+        raise RequestError("There is no `observation` to draw: give a map or a composite.")
+    entries = {Observation.OBSERVED: (SEEN, "seen")}
+    entries |= {code: (line, name) for code, (_, line, _, name) in UNSEEN.items()}
+    return _draw(data["observation"], entries, "what the radar saw", data, ax, colors, max_size)
+
+
+def plot_outcomes(
+    outcome: xr.DataArray,
+    *,
+    ax: Any = None,
+    colors: Mapping[int, str] | None = None,
+    max_size: int = MAX_SIZE,
+) -> Any:
+    """True and false positives and negatives, as `sarmap assess --out` stores them.
+
+    Parameters
+    ----------
+    outcome
+        Codes (y, x) of ``confusion.zarr``.
+    ax
+        matplotlib axes; None makes a figure.
+    colors
+        Code of `sarmap.assess.scores.Confusion` -> colour, instead of the usual ones.
+    max_size
+        Longest side in pixels of the picture.
+
+    Returns
+    -------
+    The axes.
+    """
+    from sarmap.assess.outcomes import COLOURS, MEANINGS
+
+    entries = {code: (COLOURS[code], name.replace("_", " ")) for code, name in MEANINGS.items()}
+    return _draw(outcome, entries, "map against inventory", outcome, ax, colors, max_size)
+
+
+def _draw(
+    raster: xr.DataArray,
+    entries: Mapping[Any, tuple[str, str]],
+    title: str,
+    whole: xr.Dataset | xr.DataArray,
+    ax: Any,
+    colors: Mapping[int, str] | None,
+    max_size: int,
+) -> Any:
+    """Codes in their colours, and a legend with the share of each that is there."""
+    from matplotlib.patches import Patch
+
+    grid, made = grid_of(raster), made_from(whole)
+    codes = shrink_codes(raster, max_size)
+    entries = {
+        int(code): ((colors or {}).get(int(code), colour), name)
+        for code, (colour, name) in entries.items()
+    }
+    ax = axes_or_new(ax, grid)
+    ax.imshow(
+        _painted(codes, {code: colour for code, (colour, _) in entries.items()}),
+        extent=extent_of_picture(grid, codes.shape, max_size),
+        interpolation="nearest",
+    )
+    handles = [
+        Patch(facecolor=colour, edgecolor="black", label=f"{name}: {share:.1f} %")
+        for code, (colour, name) in entries.items()
+        if (share := 100 * float((codes == code).mean())) > 0
+    ]
+    ax.legend(handles=handles, loc="upper left", fontsize=8, framealpha=0.9)
+    finish(ax, grid, made, title)
+    return ax
+
+
+def _painted(codes: NDArray[np.uint8], colours: Mapping[int, str]) -> NDArray[np.uint8]:
+    from matplotlib.colors import to_rgb
+
+    table = np.full((256, 3), 255, np.uint8)
+    for code, colour in colours.items():
+        table[code] = np.round(np.multiply(to_rgb(colour), 255))
+    return np.asarray(table[codes])
