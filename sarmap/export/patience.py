@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
-import random
+import itertools
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from sarmap.acquire.patience import Deadline, Patience
 from sarmap.errors import OutputError
 from sarmap.export.location import storage_errors
 
@@ -17,8 +18,8 @@ T = TypeVar("T")
 
 PATIENCE = 60.0
 """Seconds for which a store that takes nothing is tried again."""
-_FIRST_WAIT = 0.25
-_LONGEST_WAIT = 8.0
+_WAITS = Patience(backoff=0.25, longest=8.0)
+"""Waits between tries; growth and jitter are those of reads."""
 _LASTING = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EINVAL}
     | {errno.ENAMETOOLONG, errno.ELOOP}
@@ -59,17 +60,16 @@ def patiently(action: Callable[[], T], what: str, patience: float = PATIENCE) ->
     >>> patiently(write, "Layer 'slope'")
     'written'
     """
-    end, wait = time.monotonic() + patience, _FIRST_WAIT
-    while True:
+    deadline = Deadline(patience)
+    for attempt in itertools.count():
         try:
             return action()
         except storage_errors() as error:
-            rest = end - time.monotonic()
-            if rest <= 0 or _lasting(error):
+            if deadline.left <= 0 or _lasting(error):
                 reason = getattr(error, "strerror", None) or type(error).__name__
                 raise OutputError(f"{what} could not be written ({reason}).") from None
-        time.sleep(min(wait * (0.5 + random.random()), max(rest, 0.01)))
-        wait = min(2 * wait, _LONGEST_WAIT)
+        time.sleep(min(_WAITS.pause(attempt), max(deadline.left, 0.01)))
+    raise AssertionError("a count never ends")
 
 
 def _lasting(error: Exception) -> bool:
