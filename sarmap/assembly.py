@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
+    from sarmap.acquire.shortfall import TooFewPassesError
     from sarmap.detect.protocol import DetectorSpec
 
 __all__ = [
@@ -95,6 +96,7 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
     from sarmap.acquire.catalogs import resolve_catalog
     from sarmap.acquire.grid import make_grid
     from sarmap.acquire.search import search_orbits
+    from sarmap.acquire.shortfall import TooFewPassesError
     from sarmap.compose.composites import needs_optical, required_passes, required_radar_bands
     from sarmap.detect.protocol import describe
 
@@ -107,22 +109,33 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
     orbit = orbit_of(request, spec)
     pre, post = required_passes(spec.bands)
     grid = make_grid(request.area, crs=request.crs, resolution=request.resolution)
-    passes = search_orbits(
-        parse_area(request.area),
-        request.event,
-        catalog=catalog,
-        orbit=orbit,
-        pre=max(pre, request.pre),
-        post=max(post, request.post or 1),
-        optical=needs_optical(spec.bands),
-        bands=required_radar_bands(spec.bands),
-        before_days=request.before_days,
-        after_days=request.after_days,
-    )
+    try:
+        passes = search_orbits(
+            parse_area(request.area),
+            request.event,
+            catalog=catalog,
+            orbit=orbit,
+            pre=max(pre, request.pre),
+            post=max(post, request.post or 1),
+            optical=needs_optical(spec.bands),
+            bands=required_radar_bands(spec.bands),
+            before_days=request.before_days,
+            after_days=request.after_days,
+        )
+    except TooFewPassesError as error:
+        raise _with_offer(error, spec) from error
     if request.control:
         passes = tuple(_with_earlier(one, request, spec) for one in passes)
     chunk = request.chunk or DEFAULT_CHUNK
     return Prepared(request, catalog, detector, spec, passes, grid, chunk)
+
+
+def _with_offer(error: TooFewPassesError, spec: DetectorSpec) -> TooFewPassesError:
+    """What lacks, and what maps today with what there is."""
+    from sarmap.detect.offers import offer
+
+    text = f"{error} {offer(spec, error.available)}".strip()
+    return type(error)(text, error.passes, error.due, error.available)
 
 
 def _with_earlier(passes: Passes, request: MapRequest, spec: DetectorSpec) -> Passes:

@@ -17,6 +17,7 @@ __all__ = ["identity_of", "reach_of"]
 _ENGINES = {
     "openvino": ("openvino",),
     "tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-intel"),
+    "keras": ("keras",),
 }
 """Engines whose package decides bits of the answer, and the names it is distributed by."""
 

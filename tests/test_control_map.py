@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import sarmap
-from sarmap.errors import RequestError
+from sarmap.errors import Interrupted, RequestError
 
 
 @pytest.fixture
@@ -93,21 +93,38 @@ def test_every_chunk_size_gives_the_same_control_of_both_orbits(
             np.testing.assert_array_equal(maps[0][name].values, other[name].values)
 
 
-def test_an_interrupted_map_goes_on_with_its_control_and_with_no_other(
-    request_of: Callable[..., sarmap.MapRequest], tmp_path: Path
-) -> None:
-    whole = sarmap.map_landslides(request_of(chunk=64, out=str(tmp_path / "whole.zarr")))
+class Stopping:
+    """A change detector that ends the run when it is asked for the `at`-th time."""
 
-    def stop(done: int, total: int) -> None:
-        if done >= total // 2:
+    bands = ("vv_pre", "vv_post_1")
+    kind = "pixel"
+    name = "stopping"
+
+    def __init__(self, at: int | None = None) -> None:
+        self.at, self.asked = at, 0
+
+    def __call__(self, tiles: Any) -> Any:
+        self.asked += 1
+        if self.asked == self.at:
             raise KeyboardInterrupt
+        change = np.abs(np.log10(tiles[..., 1] / tiles[..., 0]))
+        return np.clip(change, 0, 1).astype(np.float32)
 
-    with pytest.raises(KeyboardInterrupt):
-        sarmap.map_landslides(request_of(chunk=64), progress=stop)
+
+def test_an_interrupted_map_goes_on_with_its_control_and_with_no_other(
+    event: Any, request_of: Callable[..., sarmap.MapRequest], tmp_path: Path
+) -> None:
+    fine = {"area": event.area, "resolution": 4, "chunk": 512}  # four blocks, asked of twice
+    whole = sarmap.map_landslides(
+        request_of(**fine, detector=Stopping(), out=str(tmp_path / "whole.zarr"))
+    )
+    blocks = whole.plan.blocks
+    with pytest.raises(Interrupted, match="blocks are kept"):
+        sarmap.map_landslides(request_of(**fine, detector=Stopping(at=2 * blocks)))
     with pytest.raises(RequestError, match="control"):
-        sarmap.map_landslides(request_of(chunk=64, control=False, resume=True))
-    resumed = sarmap.map_landslides(request_of(chunk=64, resume=True))
-    assert 0 < (resumed.computed or 0) < resumed.plan.blocks
+        sarmap.map_landslides(request_of(**fine, detector=Stopping(), control=False, resume=True))
+    resumed = sarmap.map_landslides(request_of(**fine, detector=Stopping(), resume=True))
+    assert 0 < (resumed.computed or 0) < blocks
     np.testing.assert_array_equal(
         resumed.dataset.control_probability.values, whole.dataset.control_probability.values
     )

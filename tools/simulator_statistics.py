@@ -100,7 +100,11 @@ def read_myanmar(folder: Path, *, flattened: bool) -> Stack:
     def band(name: str) -> Field:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(f"netcdf:{folder / MYANMAR}:{name}") as source:
+            # the driver would turn the rows upside down: it takes them to run from south to north
+            with (
+                rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"),
+                rasterio.open(f"netcdf:{folder / MYANMAR}:{name}") as source,
+            ):
                 values = np.where(source.read() == source.nodata, np.nan, source.read())
                 return np.asarray(values * source.scales[0], np.float32)
 

@@ -38,8 +38,16 @@ class OutsideCoverageError(NoSceneError):
 class PassError(RequestError):
     """Passes were found, but not the ones a map needs."""
 
-    def __init__(self, message: str, passes: tuple[Pass, ...], due: dict[str, dt.datetime]):
+    def __init__(
+        self,
+        message: str,
+        passes: tuple[Pass, ...],
+        due: dict[str, dt.datetime],
+        available: tuple[int, int] = (0, 0),
+    ):
         super().__init__(message)
+        self.available = available
+        """Passes before and after the event of the best track."""
         self.passes = passes
         """The passes that exist, by time; role ''."""
         self.due = due
@@ -131,6 +139,7 @@ def shortfall(
             f"post={len(choice.post)} with a composite of that many, or wait.",
             passes,
             due,
+            (len(choice.pre), len(choice.post)),
         )
     if len(choice.pre) < pre:
         return TooFewPassesError(
@@ -139,6 +148,7 @@ def shortfall(
             f"pre={len(choice.pre)}, or search further back with before_days.",
             passes,
             due,
+            (len(choice.pre), len(choice.post)),
         )
     return None
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from sarmap.assess.calibration import Calibration, fit_calibration
 from sarmap.assess.control import beyond_control
+from sarmap.assess.covers import LandCover
 from sarmap.assess.curves import Curve, Reliability, precision_recall, reliability
 from sarmap.assess.ground import open_gradients, open_land_cover
 from sarmap.assess.intervals import Interval, score_intervals
@@ -237,15 +238,14 @@ def assess_map(
         gradients=gradients,
         sink=sink,
     )
-    names = {} if cover is None else cover.names
-    return _conclude(reader, labels, tally, names, _objects(source, labels, tally))
+    return _conclude(reader, labels, tally, cover, _objects(source, labels, tally))
 
 
 def _conclude(
     reader: MapReader,
     labels: Labels,
     tally: Tally,
-    covers: Mapping[int, str],
+    cover: LandCover | None,
     objects: Objects | None,
 ) -> Assessment:
     """All tables from the counts."""
@@ -269,7 +269,7 @@ def _conclude(
         else (reliability(test), reliability(test, calibration.probability)),
         sizes=hits_by_size(tally, labels.landslides.area.to_numpy()),
         facings=hits_by_facing(tally, _latitude(reader), made.orbits),
-        covers=_covers(tally, covers),
+        covers=_covers(tally, cover),
         objects=objects,
         beyond_control=_beyond_control(tally),
         labels=labels,
@@ -310,13 +310,13 @@ def _latitude(reader: MapReader) -> float:
     return float(box.bottom + box.top) / 2
 
 
-def _covers(tally: Tally, names: Mapping[int, str]) -> tuple[CoverRow, ...]:
-    if tally.cover is None:
+def _covers(tally: Tally, cover: LandCover | None) -> tuple[CoverRow, ...]:
+    if tally.cover is None or cover is None:
         return ()
     unit = tally.pixel_area / 1e6
     rows = [
         CoverRow(
-            "unknown" if code == 0 and 0 not in names else names.get(code, f"class {code}"),
+            cover.name(code),
             float(tally.cover[code, 0].sum()) * unit,
             float(tally.cover[code, 0, 1]) * unit,
         )

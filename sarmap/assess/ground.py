@@ -11,43 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.acquire.slope import horn
+from sarmap.assess.covers import WORLD_COVER, LandCover
 from sarmap.errors import RequestError
 
-__all__ = ["WORLD_COVER", "Gradients", "LandCover", "open_gradients", "open_land_cover"]
-
-WORLD_COVER = {
-    10: "tree cover",
-    20: "shrubland",
-    30: "grassland",
-    40: "cropland",
-    50: "built-up",
-    60: "bare or sparse vegetation",
-    70: "snow and ice",
-    80: "permanent water",
-    90: "herbaceous wetland",
-    95: "mangroves",
-    100: "moss and lichen",
-}
-"""Classes of ESA WorldCover (product user manual v2.0, table 3)."""
-UNKNOWN_COVER = 0
-"""Code of pixels that the land cover raster does not reach."""
-
-
-@dataclass(frozen=True)
-class LandCover:
-    """A land cover raster, read on a map's grid."""
-
-    grid: Any
-    """odc-geo GeoBox of the map."""
-    file: str
-    """The raster."""
-    names: dict[int, str]
-    """Name of each code; WorldCover's unless the file says its own."""
-
-    def codes(self, rows: slice, columns: slice) -> NDArray[np.uint8]:
-        """Codes of a window of the grid, nearest, 0 where the raster has none."""
-        codes = _warped(self.file, self.grid[rows, columns], "nearest", np.uint8, UNKNOWN_COVER)
-        return codes.astype(np.uint8)
+__all__ = ["Gradients", "open_gradients", "open_land_cover"]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from sarmap.assess.scores import Confusion, Scores
 from sarmap.export.encoding import FILL, threshold_level
 
 if TYPE_CHECKING:
-    from sarmap.assess.ground import Gradients, LandCover
+    from sarmap.assess.covers import LandCover
+    from sarmap.assess.ground import Gradients
     from sarmap.assess.labels import Labels
     from sarmap.export.reading import MapReader, Strip
 
@@ -143,7 +144,7 @@ def tally_map(
             if part.control_probability is not None:
                 count.add_control(part, part.control_probability, outcome)
             if cover is not None:
-                count.add_cover(cover.codes(*window), outcome)
+                count.add_cover(cover.window(*window), outcome)
             if gradients is not None:
                 count.add_gradients(gradients.window(*window), numbers)
             if sink is not None:

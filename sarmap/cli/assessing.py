@@ -1,15 +1,17 @@
-"""`sarmap assess`."""
+"""`sarmap assess` and `sarmap compare`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from sarmap.cli.options import json_option
-from sarmap.cli.printing import echo_json
+from sarmap.cli.printing import echo_json, print_comparison
+from sarmap.errors import RequestError
 
-__all__ = ["assess"]
+__all__ = ["assess", "compare"]
 
 _FILE = click.Path()
 
@@ -46,3 +48,54 @@ def assess(
     click.echo(markdown(found).rstrip())
     if out is not None:
         click.echo(f"\nwritten to {out}")
+
+
+@click.command(
+    epilog="Example: sarmap compare day-7.zarr day-19.zarr --inventory landslides.gpkg "
+    "--out changes.gpkg"
+)
+@click.argument("first", metavar="FIRST.zarr")
+@click.argument("second", metavar="SECOND.zarr")
+@click.option("--inventory", type=_FILE, help="True landslides, to say which map is right.")
+@click.option("--layer", help="Layer of the inventory's file.")
+@click.option("--crs", help="Reference system of files that do not say theirs.")
+@click.option("--surveyed", type=_FILE, help="Polygons of the area looked at; the rest is unknown.")
+@click.option("--clouds", type=_FILE, help="Polygons clouded when it was looked at: unknown too.")
+@click.option("--threshold", type=float, default=0.5, show_default=True)
+@click.option("--min-area", type=float, default=0.0, help="Smallest polygon of --out, square m.")
+@click.option("--out", type=_FILE, help="File (.gpkg, .parquet) of kept, withdrawn, new polygons.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@json_option
+def compare(
+    first: str,
+    second: str,
+    out: str | None,
+    min_area: float,
+    overwrite: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Say how a map changed between two passes: what was kept, withdrawn, and what is new."""
+    from sarmap.assess.comparison import changed_polygons, compare_maps
+    from sarmap.export.files import check_file
+    from sarmap.export.polygons import write_frame
+
+    file = None if out is None else Path(out).expanduser()
+    if file is not None:
+        _check_vector(file)
+        check_file(file, overwrite=overwrite)
+    found = compare_maps(first, second, **options)
+    if file is not None:
+        frame = changed_polygons(first, second, threshold=options["threshold"], min_area=min_area)
+        write_frame(frame, file, layer="changes", kind="Polygon", overwrite=overwrite)
+    if as_json:
+        echo_json(found.record())
+        return
+    print_comparison(found)
+    if file is not None:
+        click.echo(f"written to {out}")
+
+
+def _check_vector(file: Path) -> None:
+    if file.suffix.lower() not in (".gpkg", ".parquet"):
+        raise RequestError(f"{file.name} must end in .gpkg or .parquet.")

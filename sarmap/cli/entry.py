@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 import sarmap
-from sarmap.cli.assessing import assess
+from sarmap.cli.assessing import assess, compare
 from sarmap.cli.events import demo, serve, simulate
 from sarmap.cli.learning import train, tune
 from sarmap.cli.maps import map_, plan, search
@@ -53,6 +53,7 @@ for command in (
     tune,
     report,
     assess,
+    compare,
     reproduce,
 ):
     group.add_command(command)

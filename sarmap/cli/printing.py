@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sarmap.types import MapResult, Passes, Plan
 
-__all__ = ["PAPER_SECONDS", "plan_record", "print_plan", "print_result"]
+if TYPE_CHECKING:
+    from sarmap.assess.comparison import Comparison
+
+__all__ = ["PAPER_SECONDS", "plan_record", "print_comparison", "print_plan", "print_result"]
 
 PAPER_SECONDS = 420
 """Paper 2: "around 7 mins" for the whole area on a six-core laptop."""
@@ -128,6 +131,32 @@ def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> N
         f"{result.pixels / 1e6:.1f} Mpx in {result.seconds:.1f} s; the paper: about "
         f"{PAPER_SECONDS} s on six cores for 9.0 Mpx."
     )
+
+
+def print_comparison(found: Comparison) -> None:
+    """Two maps side by side, for a person."""
+    if found.simulated:
+        click.echo("SIMULATED event: nothing here happened.")
+    click.echo(f"both saw  {found.seen_km2:,.1f} km²; landslide from {found.threshold:g}")
+    for name, part in found.parts.items():
+        true = "" if part.true_km2 is None else f", {100 * part.precision:.0f} % of it true"
+        click.echo(f"{name:9} {part.km2:,.2f} km²{true}")
+    for which, scores in found.scores.items():
+        text = ", ".join(f"{_SCORES[name]} {100 * value:.1f}" for name, value in scores.items())
+        click.echo(f"{which:9} {text} %; {found.found[which]:,} landslides found")
+    if found.scores:
+        gain = found.scores["second"]["f1"] - found.scores["first"]["f1"]
+        ends = found.intervals["gain"]["f1"]
+        known = (
+            f" ({100 * ends.low:+.1f} to {100 * ends.high:+.1f})" if ends.low == ends.low else ""
+        )
+        click.echo(
+            f"gain      {100 * gain:+.1f} F1 points{known}; {found.found['both']:,} landslides in "
+            f"both, of {found.found['of']:,}"
+        )
+
+
+_SCORES = {"precision": "precision", "recall": "recall", "f1": "F1", "iou": "IoU"}
 
 
 def echo_json(record: Mapping[str, Any]) -> None:

@@ -17,9 +17,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sarmap.assess.covers import UNKNOWN_COVER, LandCover
 from sarmap.assess.labels import NOT_LABELLED, Labels
 from sarmap.errors import RequestError
-from sarmap.learn.covers import UNKNOWN_COVER, LandCover
 
 __all__ = ["ClipRule", "Index", "PatchRule", "find_clips", "find_patches"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sarmap.assess.covers import LandCover
 from sarmap.assess.labels import Labels
-from sarmap.learn.covers import LandCover
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,10 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from sarmap.assess.covers import LandCover
 from sarmap.assess.labels import read_labels
 from sarmap.errors import RequestError
 from sarmap.learn.config import EventSource
-from sarmap.learn.covers import LandCover
 from sarmap.learn.scene import Scene
 from sarmap.types import Scaling
 
@@ -156,16 +156,7 @@ def _covers(source: EventSource, grid: Any) -> LandCover | None:
 
 @lru_cache(maxsize=2)
 def _simulated_cover(folder: str) -> tuple[Any, dict[int, str]]:
-    """Land cover of a simulated event: it is not kept, but its seed makes it anew."""
-    from sarmap.simulate.event import _make_scene as make_ground
-    from sarmap.simulate.event import open_event
-    from sarmap.simulate.landcover import Cover
+    """`sarmap.simulate.cover.land_cover`, which takes a while, once for each event."""
+    from sarmap.simulate.cover import land_cover
 
-    event = open_event(folder)
-    made = make_ground(event.seed, event.grid, None)
-    if len(made.slides.frame) != event.landslides:
-        raise RequestError(
-            f"The simulated event {event.path.name} was made with given landslides, or by another "
-            "simulator, so its land cover is not known: leave out land_cover."
-        )
-    return made.ground.land.cover, {int(cover): cover.name.lower() for cover in Cover}
+    return land_cover(folder)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sarmap.errors import RequestError
 from sarmap.learn.fitting import Report
@@ -15,7 +15,15 @@ from sarmap.learn.store import open_samples
 from sarmap.learn.train import train
 from sarmap.learn.tune import tune
 from sarmap.papers.averaging import average_scores, open_trained
-from sarmap.papers.effort import FULL1, FULL2, SMALL1, SMALL2, Effort
+from sarmap.papers.effort import (
+    FULL1,
+    FULL2,
+    REDUCED1,
+    REDUCED2,
+    SMALL1,
+    SMALL2,
+    Effort,
+)
 from sarmap.papers.figures import PAPER1, Figure, paper2_figure
 from sarmap.papers.places import Say, has_optical, own_event, sources
 from sarmap.papers.report import Row, write_report
@@ -27,6 +35,10 @@ __all__ = ["Reproduction", "reproduce_paper1", "reproduce_paper2"]
 SEED = 21
 """Of the simulated event; no shipped weights have seen it."""
 _HELD_OUT = "event real inventory"
+_NOT_YET = "not trained yet: run the command again"
+
+
+Setting = Literal["full", "reduced", "small"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +75,7 @@ class _Job:
 def reproduce_paper1(
     out: str | Path,
     *,
-    small: bool = False,
+    setting: Setting = "full",
     events: Sequence[str | Path] = (),
     seed: int = SEED,
     splits: Sequence[str] = ("random",),
@@ -77,8 +89,8 @@ def reproduce_paper1(
     ----------
     out
         Folder for events, rows and the table.
-    small
-        The setting for CI.
+    setting
+        'full', 'reduced' or 'small'; see `sarmap.papers.effort`.
     events
         Folders of simulated events to use instead of simulating one.
     seed
@@ -96,27 +108,36 @@ def reproduce_paper1(
         An event cannot be used.
     """
     started = time.time()
-    effort = SMALL1 if small else FULL1
+    effort = {"full": FULL1, "reduced": REDUCED1, "small": SMALL1}[setting]
     job = _job(out, effort, seed, events, None, splits, client, say, report, optical=True)
-    rows = []
-    for composite, figure in PAPER1.items():
-        if composite == "RGB" and not all(has_optical(event) for event in job.events):
-            note = "the events given have no Sentinel-2 scene"
-            rows += [Row({"composite": "RGB"}, split, None, figure, note) for split in splits]
-            continue
-        for split in splits:
+    optical = all(has_optical(event) for event in job.events)
+    without = "the events given have no Sentinel-2 scene"
+    rows = {
+        (composite, split): Row(
+            {"composite": composite},
+            split,
+            None,
+            figure,
+            without if composite == "RGB" and not optical else _NOT_YET,
+        )
+        for composite, figure in PAPER1.items()
+        for split in job.splits
+    }
+    files: Mapping[str, Path] = {}
+    for (composite, split), row in list(rows.items()):
+        if row.note != without:
             result = _row(job, f"{composite}-{split}", composite, split, {"network": "cnn"})
-            ours = result.scores[job.part]
-            rows.append(Row({"composite": composite}, split, ours, figure))
-    lines = _lines(job, "Paper 1: nine composites through the CNN", "paper1", started, {})
-    metrics = ("accuracy", "precision", "recall")
-    return Reproduction(rows, write_report(job.out, "paper1", rows, metrics, lines))
+            rows[composite, split] = replace(row, ours=result.scores[job.part], note="")
+        lines = _lines(job, "Paper 1: nine composites through the CNN", "paper1", started, {})
+        metrics = ("accuracy", "precision", "recall")
+        files = write_report(job.out, "paper1", list(rows.values()), metrics, lines)
+    return Reproduction(list(rows.values()), files)
 
 
 def reproduce_paper2(
     out: str | Path,
     *,
-    small: bool = False,
+    setting: Setting = "full",
     events: Sequence[str | Path] = (),
     seed: int = SEED,
     splits: Sequence[str] = ("random",),
@@ -130,7 +151,7 @@ def reproduce_paper2(
 
     Parameters
     ----------
-    out, small, events, seed, splits, client, say, report
+    out, setting, events, seed, splits, client, say, report
         As of `reproduce_paper1`.
     inventory
         Real landslide polygons: an event is simulated around them and held out whole; the networks
@@ -144,31 +165,34 @@ def reproduce_paper2(
         An event or the inventory cannot be used.
     """
     started = time.time()
-    effort = SMALL2 if small else FULL2
+    effort = {"full": FULL2, "reduced": REDUCED2, "small": SMALL2}[setting]
     job = _job(out, effort, seed, events, inventory, splits, client, say, report, optical=False)
     best = dict(settings) if settings else _search(job)
-    rows: list[Row] = []
-    for augmented in (False, True):
-        for split in job.splits:
-            made = {}
-            for composite in ("D_BA_S", "A_BA_S", "D_BAA_S", "A_BAA_S"):
-                fields = {"network": "attention-unet", "augment": augmented, **best}
-                name = f"{composite}-{'augmented' if augmented else 'plain'}-{split}"
-                made[composite] = _row(job, name, composite, split, fields)
-                rows.append(_paper2_row(composite, augmented, split, made[composite], job.part))
-            for pair in ("BA_S", "BAA_S"):
-                rows.append(_averaged(job, pair, augmented, split, made))
-    lines = _lines(
-        job,
-        "Paper 2: four composites through the Attention U-Net",
-        "paper2",
-        started,
-        settings or {},
-        f"Setting of every row: {', '.join(f'{k} {v}' for k, v in best.items())}"
-        + (" (given)." if settings else ", the best of the grid on A_BAA_S (grid/tune.md)."),
-    )
-    metrics = ("precision", "recall", "f1", "iou")
-    return Reproduction(rows, write_report(job.out, "paper2", rows, metrics, lines))
+    rows = _paper2_plan(job)
+    trained: dict[tuple[str, bool, str], TrainingResult] = {}
+    files: Mapping[str, Path] = {}
+    for key, row in list(rows.items()):
+        composite, augmented, split = key
+        if composite.startswith("both "):
+            ours = _averaged(job, composite.removeprefix("both "), augmented, split, trained)
+        else:
+            fields = {"network": "attention-unet", "augment": augmented, **best}
+            name = f"{composite}-{'augmented' if augmented else 'plain'}-{split}"
+            trained[key] = _row(job, name, composite, split, fields)
+            ours = trained[key].scores[job.part]
+        rows[key] = replace(row, ours=ours, note="")
+        lines = _lines(
+            job,
+            "Paper 2: four composites through the Attention U-Net",
+            "paper2",
+            started,
+            settings or {},
+            f"Setting of every row: {', '.join(f'{k} {v}' for k, v in best.items())}"
+            + (" (given)." if settings else ", the best of the grid on A_BAA_S (grid/tune.md)."),
+        )
+        metrics = ("precision", "recall", "f1", "iou")
+        files = write_report(job.out, "paper2", list(rows.values()), metrics, lines)
+    return Reproduction(list(rows.values()), files)
 
 
 # --- rows ----------------------------------------------------------------------------------------
@@ -273,34 +297,36 @@ def _search(job: _Job) -> dict[str, int]:
     return dict(result.best)
 
 
-def _paper2_row(
-    composite: str, augmented: bool, split: str, result: TrainingResult, part: str
-) -> Row:
-    return Row(
-        {"composite": composite, "augmentation": "yes" if augmented else "no"},
-        split,
-        result.scores[part],
-        paper2_figure(composite, augmented),
-    )
+def _paper2_plan(job: _Job) -> dict[tuple[str, bool, str], Row]:
+    """Rows by composite, augmentation and split, in the order they are made; none is made yet."""
+    names = ("D_BA_S", "A_BA_S", "D_BAA_S", "A_BAA_S", "both BA_S", "both BAA_S")
+    rows = {}
+    for augmented in (False, True):
+        for split in job.splits:
+            for name in names:
+                pair = name.removeprefix("both ")
+                shown = name if name == pair else f"A_{pair} and D_{pair} averaged"
+                label = {"composite": shown, "augmentation": "yes" if augmented else "no"}
+                figure: Figure = paper2_figure(name, augmented)
+                rows[name, augmented, split] = Row(label, split, None, figure, _NOT_YET)
+    return rows
 
 
 def _averaged(
-    job: _Job, pair: str, augmented: bool, split: str, made: Mapping[str, TrainingResult]
-) -> Row:
-    """Both orbits' probabilities, averaged."""
+    job: _Job,
+    pair: str,
+    augmented: bool,
+    split: str,
+    made: Mapping[tuple[str, bool, str], TrainingResult],
+) -> Mapping[str, Any]:
+    """Scores of both orbits' probabilities, averaged."""
     orbits = []
     for letter in ("A", "D"):
         store = open_samples(_samples(job, f"{letter}_{pair}"))
         _deal_out(store, job, split)
-        orbits.append(open_trained(made[f"{letter}_{pair}"].manifest, store))
+        orbits.append(open_trained(made[f"{letter}_{pair}", augmented, split].manifest, store))
     part = "held_out" if job.held_out else "test"
-    scores = average_scores(orbits, split, [part])
-    label = {
-        "composite": f"A_{pair} and D_{pair} averaged",
-        "augmentation": "yes" if augmented else "no",
-    }
-    figure: Figure = paper2_figure(f"both {pair}", augmented)
-    return Row(label, split, scores.record(), figure)
+    return average_scores(orbits, split, [part]).record()
 
 
 def _deal_out(store: Any, job: _Job, split: str) -> None:
@@ -313,13 +339,21 @@ def _deal_out(store: Any, job: _Job, split: str) -> None:
 
 def _command(job: _Job, name: str, given: Mapping[str, int]) -> str:
     """The command that makes a table; events that were given are its own affair."""
-    words = ["sarmap reproduce", name, *(["--small"] if job.effort.name == "small" else [])]
+    words = ["sarmap reproduce", name, *_setting_words(job.effort)]
     words.append(f"--seed {job.seed}")
     if job.inventory:
         words.append(f"--inventory {Path(job.inventory).name}")
     else:
         words += [f"--split {split}" for split in job.splits]
     return " ".join([*words, *(f"--{key} {value}" for key, value in given.items())])
+
+
+def _spelled(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def _setting_words(effort: Effort) -> list[str]:
+    return [] if effort.name == "full" else [f"--setting {effort.name}"]
 
 
 def _lines(
@@ -338,6 +372,13 @@ def _lines(
         if job.effort.name == "small"
         else "Scores in percent; in brackets 95 % block-bootstrap intervals."
     )
+    if job.effort.name == "reduced":
+        meaning += (
+            f" Reduced setting: {_spelled(job.effort.training)}; "
+            f"samples {_spelled(job.effort.samples)}"
+            + (f"; grid {_spelled(job.effort.grid)}" if job.effort.grid else "")
+            + ". The papers trained longer, and paper 2 with 32 first-layer filters."
+        )
     return [
         title,
         f"**Ours is a SIMULATED event**: simulator {simulator_hash()}, seed {seeds}; the papers' "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 __all__ = ["simulator_hash"]
 
-_SERVERS = ("serve.py", "host.py", "fingerprint.py", "kept.py")
+_SERVERS = ("serve.py", "host.py", "fingerprint.py", "kept.py", "cover.py")
 """Modules that show an event but do not shape it."""
 
 

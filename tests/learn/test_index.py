@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from sarmap.assess.covers import LandCover
 from sarmap.assess.labels import read_labels
 from sarmap.errors import RequestError
 from sarmap.learn import index as module
-from sarmap.learn.covers import LandCover
 from sarmap.learn.index import ClipRule, PatchRule, find_clips, find_patches
 
 

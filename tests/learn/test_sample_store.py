@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from sarmap.assess.covers import LandCover
 from sarmap.errors import RequestError
-from sarmap.learn.covers import LandCover
 from sarmap.learn.index import ClipRule, PatchRule
 from sarmap.learn.splits import PARTS
 from sarmap.learn.store import open_samples

@@ -70,14 +70,36 @@ def test_paper_2_has_four_composites_both_ways_and_both_orbits_averaged(small, e
     assert rows[4]["f1_paper"] == "not available"
     assert all(int(row["samples"]) > 0 for row in rows)
     assert (
-        "sarmap reproduce paper2 --small --seed 21 --split random"
+        "sarmap reproduce paper2 --setting small --seed 21 --split random"
         in (tmp_path / "paper2.md").read_text()
     )
     assert "best of the grid" in (tmp_path / "paper2.md").read_text()
 
 
+def test_a_killed_run_leaves_the_rows_it_has_and_says_which_are_missing(
+    small, event, tmp_path, monkeypatch
+):
+    words = ["reproduce", "paper1", "--small", "--events", event.path, "--out", tmp_path]
+    train, done = module.train, []
+
+    def killed(config, **rest):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(config["name"])
+        return train(config, **rest)
+
+    monkeypatch.setattr(module, "train", killed)
+    assert run(*words) != 0
+    rows = rows_of(tmp_path / "paper1.csv")
+    assert [row["composite"] for row in rows] == list(module.PAPER1)
+    assert [bool(row["accuracy_ours"]) for row in rows] == [True, True] + [False] * 7
+    assert {row["note"] for row in rows[2:]} == {"not trained yet: run the command again"}
+
+
 def test_options_that_do_not_go_together_are_refused(tmp_path, capsys):
     assert run("reproduce", "paper2", "--filters", 2, "--out", tmp_path) == 2
     assert "--batch" in capsys.readouterr().err
+    assert run("reproduce", "paper1", "--small", "--setting", "full", "--out", tmp_path) == 2
+    assert "exclude one another" in capsys.readouterr().err
     assert run("reproduce", "paper1", "--inventory", "x.zip", "--out", tmp_path) == 2
     assert "paper2" in capsys.readouterr().err

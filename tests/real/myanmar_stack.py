@@ -126,7 +126,11 @@ def collections() -> list[dict[str, Any]]:
 def _read(folder: Path, variable: str) -> tuple[NDArray[Any], dict[str, str]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(f"netcdf:{folder / _FILE}:{variable}") as opened:
+        # the driver would turn the rows upside down: it takes the file to run from south to north
+        with (
+            rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"),
+            rasterio.open(f"netcdf:{folder / _FILE}:{variable}") as opened,
+        ):
             return opened.read(), opened.tags()
 
 
