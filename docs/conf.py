@@ -85,6 +85,7 @@ html_additional_pages = {"index": "to_start.html"}
 html_show_sourcelink = False
 html_copy_source = False
 html_domain_indices = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "sarmap"},
     "header_links_before_dropdown": 7,
