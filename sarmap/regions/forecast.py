@@ -101,12 +101,13 @@ def plan_scan(
         calibrate: map a piece of the first unit into a temporary folder, to measure the rate.
 
     Raises:
-        RequestError: the request cannot be served as given, or another scan lies in `out`.
+        RequestError: the request cannot be served as given, or another scan lies in `out` and is
+            not to be overwritten.
         CatalogError: the catalogue cannot be reached.
     """
     known = survey(request)
     folder = Folder(str(request.out))
-    record = folder.read("scan.json")
+    record = None if request.overwrite else folder.read("scan.json")
     states: dict[str, State] = {}
     if record is not None:
         check_same(record, identity(known), folder.shown)
