@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from sarmap.plot.codes import plot_outcomes as plot_outcomes
     from sarmap.plot.coverage import plot_coverage as plot_coverage
     from sarmap.plot.coverage import plot_footprints as plot_footprints
+    from sarmap.plot.explore import explore as explore
     from sarmap.plot.maps import plot_change as plot_change
     from sarmap.plot.maps import plot_composite as plot_composite
     from sarmap.plot.maps import plot_pair as plot_pair
@@ -55,9 +56,9 @@ if TYPE_CHECKING:
     from sarmap.regions.request import ScanRequest as ScanRequest
     from sarmap.regions.scanning import scan as scan
     from sarmap.regions.status import scan_status as scan_status
+    from sarmap.report.writing import write_report as write_report
     from sarmap.simulate.kept import demo_event as demo_event
     from sarmap.simulate.kept import serve_demo as serve_demo
-    from sarmap.report.writing import write_report as write_report
     from sarmap.types import CatalogSettings as CatalogSettings
     from sarmap.types import Detector as Detector
     from sarmap.types import MapRequest as MapRequest
@@ -86,6 +87,7 @@ _HOME = {
     "Scan": "sarmap.regions.mosaic",
     "ScanRequest": "sarmap.regions.request",
     "demo_event": "sarmap.simulate.kept",
+    "explore": "sarmap.plot.explore",
     "fuse": "sarmap.detect.fusion",
     "load_detector": "sarmap.detect.weights",
     "make_composite": "sarmap.compose.composites",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import shutil
+import uuid
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,9 +59,15 @@ def demo_event(
         The cache cannot be written.
     """
     folder = event_folder(seed, rows, columns, cache)
-    if folder.exists():
-        return open_event(folder)
-    return simulate_event(folder, seed=seed, rows=rows, columns=columns, progress=progress)
+    if not folder.exists():
+        # Two notebooks may begin at once: each makes its own, and the first one done is kept.
+        own = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
+        simulate_event(own, seed=seed, rows=rows, columns=columns, progress=progress)
+        try:
+            own.rename(folder)
+        except OSError:
+            shutil.rmtree(own)
+    return open_event(folder)
 
 
 def serve_demo(event: SimulatedEvent | str | Path) -> CatalogSettings:

@@ -14,6 +14,19 @@ def test_an_event_is_made_once_and_then_opened(tmp_path):
     assert again == made
     assert again.items.stat().st_mtime_ns == written
     assert made.path == event_folder(3, 96, 80, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [made.path.name]
+
+
+def test_one_that_was_made_meanwhile_is_kept(tmp_path):
+    first = []
+
+    def meanwhile(what, share):
+        if what == "done":
+            first.append(demo_event(rows=96, columns=80, seed=3, cache=tmp_path))
+
+    second = demo_event(rows=96, columns=80, seed=3, cache=tmp_path, progress=meanwhile)
+    assert first == [second]
+    assert [path.name for path in tmp_path.iterdir()] == [second.path.name]
 
 
 def test_it_is_served_without_a_with_block_until_the_process_ends(event):
