@@ -88,7 +88,7 @@ html_domain_indices = False
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "sarmap"},
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
     "navbar_end": ["theme-switcher"],
     "navigation_depth": 3,
     "show_toc_level": 2,
