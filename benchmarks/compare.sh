@@ -22,9 +22,14 @@ python -m benchmarks chunking --quick --fresh --out "$out" > "$out/chunking.txt"
 {
   echo "## Benchmarks: $(git rev-parse --short "$base") against $(git rev-parse --short "$head")"
   echo
+  grep '^|' "$out/asv.txt" || echo "Nothing changed by a quarter or more."
+  echo
+  echo '<details><summary>All small benchmarks</summary>'
+  echo
   echo '```'
-  grep -v '^\[' "$out/asv.txt" || true
+  grep -v '^\[\|^|' "$out/asv.txt" || true
   echo '```'
+  echo '</details>'
   echo
   cat "$out/chunking.md"
 } > "$out/summary.md"
