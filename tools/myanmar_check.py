@@ -369,8 +369,8 @@ before, two after) are the recipe's; the window of 3 x 3 is that of the known fi
 1, 3, 5 and 7 pixels, 1 to 8 passes, VV, VH, their sums and roots of squares, and signed against
 absolute change were looked at on all points; 5 x 5 and 7 x 7 score higher here and were *not*
 taken, because at 30 m they are larger than most landslides. Dividing by each date pair's own
-scatter over the scene (1.48 x median absolute deviation) is what a control map does for a
-detector: the same change means less where, or when, everything changes.
+scatter over the scene (1.48 x median absolute deviation) is to a change score what a control is
+to a map: the same change means less where, or when, everything changes.
 
 **VV does not help**: with VV the score falls. Disturbance here takes volume scattering away,
 which VH measures and VV hardly does. A detector that reads VV alone can therefore not do well

@@ -153,6 +153,7 @@ def _result_record(result: ScanResult) -> dict[str, Any]:
         "files": dict(result.files),
         "seconds": round(result.seconds, 3),
         "simulated": result.simulated,
+        "control": None if result.control is None else dict(result.control),
         "units": {
             name: {
                 "status": state.status,
@@ -173,6 +174,10 @@ def _print_result(result: ScanResult) -> None:
     for name, state in result.states.items():
         if state.status in ("failed", "no_radar"):
             click.echo(f"{state.status:11} {name}: {state.sentence}")
+    if result.control is not None:
+        from sarmap.export.control import described
+
+        click.echo(f"control     {described(result.control)}")
     mapped = [state for state in result.states.values() if state.status in ("done", "unread")]
     pixels = sum(state.pixels for state in mapped)
     click.echo(

@@ -14,6 +14,7 @@ import numpy as np
 import sarmap
 from sarmap.errors import ClusterError, Interrupted, OutputError, SarmapError
 from sarmap.regions.collection import Collection
+from sarmap.regions.control import control_of
 from sarmap.regions.design import Design, Work, check_same, design, identity, survey
 from sarmap.regions.folder import Folder
 from sarmap.regions.ledger import State, Status, Units, now, read_units
@@ -61,6 +62,9 @@ class ScanResult:
     """True where the scenes are simulated."""
     warnings: tuple[str, ...] = field(default=())
     """What a reader of the map should know."""
+    control: Mapping[str, Any] | None = None
+    """What the controls of all mapped units say together (see `sarmap.assess.control`); None: they
+    were not asked for."""
 
     def count(self, *statuses: str) -> int:
         """Units of the given statuses."""
@@ -126,7 +130,13 @@ def scan(
         seconds=time.perf_counter() - started,
         simulated=bool(record["simulated"]),
         warnings=tuple(record["warnings"]),
+        control=_control(request, units) if request.control else None,
     )
+
+
+def _control(request: ScanRequest, units: Units) -> Mapping[str, Any] | None:
+    mapped = [name for name, one in units.all().items() if one.status in ("done", "unread")]
+    return control_of(units.folder, mapped, request.threshold)
 
 
 def _any_map(units: Units) -> bool:

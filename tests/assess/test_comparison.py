@@ -102,7 +102,7 @@ def test_many_blocks_give_an_interval_of_the_gain() -> None:
 
 def test_polygons_say_what_became_of_them(maps: Any) -> None:
     frame = changed_polygons(*maps)
-    by = frame.groupby("change").area.sum().to_dict()
+    by = frame.area.groupby(frame["change"]).sum().to_dict()
     assert by == pytest.approx({"kept": 5000.0, "withdrawn": 4000.0, "new": 3000.0})
     assert frame["id"].tolist() == [1, 2, 3]
 
