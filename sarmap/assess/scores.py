@@ -238,6 +238,24 @@ def score_map(
     ------
     RequestError
         The map or the inventory cannot be read, or the two do not overlap.
+
+    Examples
+    --------
+    >>> import geopandas, numpy as np, shapely, xarray as xr
+    >>> area = xr.Dataset(
+    ...     {
+    ...         "probability": (("y", "x"), np.array([[0.1, 0.7, np.nan]], "float32")),
+    ...         "observation": (("y", "x"), np.array([[0, 0, 3]], "uint8")),
+    ...     },
+    ...     coords={"y": [4735005.0], "x": [577905.0, 577915.0, 577925.0]},
+    ... )
+    >>> area.coords["spatial_ref"] = (
+    ...     (), 0, {"crs_wkt": "EPSG:32654", "GeoTransform": "577900 10 0 4735010 0 -10"}
+    ... )
+    >>> slide = shapely.box(577900, 4735000, 577920, 4735010)  # the first two pixels
+    >>> scores = score_map(area, geopandas.GeoDataFrame(geometry=[slide], crs="EPSG:32654"))
+    >>> scores.precision, scores.recall, scores.unseen
+    (1.0, 0.5, 1)
     """
     reader = open_reader(source)
     truth = read_inventory(inventory) if isinstance(inventory, str | Path) else inventory

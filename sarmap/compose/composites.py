@@ -87,6 +87,24 @@ def make_composite(
     RequestError
         Unknown composite, band or scaling; a pass, band or terrain that is missing; a composite of
         one orbit and a cube of the other.
+
+    Examples
+    --------
+    >>> power = np.float32([[[0.09, 0.25]], [[0.04, np.nan]]])
+    >>> cube = xr.Dataset(
+    ...     {
+    ...         "vv": (("time", "y", "x"), power),
+    ...         "observation": (("time", "y", "x"), np.uint8([[[0, 0]], [[0, 1]]])),
+    ...     },
+    ...     coords={"time": [0, 1], "role": ("time", ["pre", "post_1"])},
+    ... )
+    >>> composite = make_composite(cube, None, ["vv_pre", "vv_post_1"])
+    >>> composite.values
+    array([[[0.3, 0.5]],
+    <BLANKLINE>
+           [[0.2, nan]]], dtype=float32)
+    >>> composite.observation.values  # 1: no data
+    array([[0, 1]], dtype=uint8)
     """
     bands = composite_bands(name_or_bands)
     parsed = tuple(parse_band(band) for band in bands)

@@ -82,6 +82,24 @@ def write_cog(
         The file exists, the layer is not there, or `source` is no map.
     OutputError
         The file cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np, rasterio, tempfile, xarray as xr
+    >>> area = xr.Dataset(
+    ...     {
+    ...         "probability": (("y", "x"), np.array([[0.1, 0.7, np.nan]], "float32")),
+    ...         "observation": (("y", "x"), np.array([[0, 0, 3]], "uint8")),
+    ...     },
+    ...     coords={"y": [4735005.0], "x": [577905.0, 577915.0, 577925.0]},
+    ... )
+    >>> area.coords["spatial_ref"] = (
+    ...     (), 0, {"crs_wkt": "EPSG:32654", "GeoTransform": "577900 10 0 4735010 0 -10"}
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with rasterio.open(write_cog(area, f"{folder}/map.tif")) as image:
+    ...         image.read(1), image.nodata, image.scales
+    (array([[ 25, 175, 255]], dtype=uint8), 255.0, (0.004,))
     """
     file = Path(out).expanduser()
     if file.suffix.lower() not in (".tif", ".tiff"):

@@ -128,6 +128,25 @@ def write_polygons(
         A file exists and may not be replaced, has another ending, or `source` is no map.
     OutputError
         A file cannot be written.
+
+    Examples
+    --------
+    >>> import geopandas, numpy as np, tempfile, xarray as xr
+    >>> area = xr.Dataset(
+    ...     {
+    ...         "probability": (("y", "x"), np.array([[0.1, 0.7, np.nan]], "float32")),
+    ...         "observation": (("y", "x"), np.array([[0, 0, 3]], "uint8")),
+    ...     },
+    ...     coords={"y": [4735005.0], "x": [577905.0, 577915.0, 577925.0]},
+    ... )
+    >>> area.coords["spatial_ref"] = (
+    ...     (), 0, {"crs_wkt": "EPSG:32654", "GeoTransform": "577900 10 0 4735010 0 -10"}
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     (file,) = write_polygons(area, f"{folder}/map.gpkg")
+    ...     landslides = geopandas.read_file(file)
+    >>> landslides.geometry.area.tolist()  # one pixel reaches 0.5
+    [100.0]
     """
     files = [Path(one).expanduser() for one in ([out] if isinstance(out, str | Path) else out)]
     for file in files:
