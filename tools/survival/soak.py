@@ -29,8 +29,9 @@ from survival.stage import (
     usual,
 )
 
-GROWN = 45.0
-"""Seconds that both workers have lived when one is killed: a busy machine starts one in 30."""
+WORK = 100
+"""Requests of the store between two kills, about 25 blocks: killed faster than they start, workers
+would do nothing at all."""
 GROWTH_BYTES = 100 * 2**20
 """Growth of the client's memory from its first maps to its last that is taken for noise."""
 GROWTH_FILES = 10
@@ -148,15 +149,15 @@ def _trouble(
     ended: threading.Event,
 ) -> None:
     """One fault after another, of the kinds in turn, until told to end."""
-    number = 0
+    number = asked = 0
     while not ended.wait(draw.uniform(0.5, 1.5) * every):
         kind = kinds[number % len(kinds)]
         number += 1
         if kind == "worker":
             workers = worker_processes(client)
-            # Killed faster than they start, workers would do nothing at all.
-            if len(workers) < 2 or time.time() - max(w.create_time() for w in workers) < GROWN:
+            if not workers or store.counts["requests"] < asked + WORK:
                 continue
+            asked = store.counts["requests"]
             draw.choice(workers).kill()
         elif kind == "read":
             _fail_for(files, usual(0.3), draw.uniform(0.5, 2.0), ended)

@@ -27,8 +27,15 @@ def main() -> int:
     from distributed import Client, LocalCluster
 
     told = json.loads(sys.stdin.readline())
-    # A busy machine starts a killed worker slowly; Dask writes it off after 15 s.
-    dask.config.set({"distributed.deploy.lost-worker-timeout": "120s"})
+    # A busy machine starts a killed worker slowly, and may stand still: Dask writes one off after
+    # 15 s without an end of its start, and after 5 minutes of silence.
+    dask.config.set(
+        {
+            "distributed.deploy.lost-worker-timeout": "120s",
+            "distributed.scheduler.worker-ttl": "30 minutes",
+            "distributed.comm.timeouts.connect": "120s",
+        }
+    )
     with (
         LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster,
         Client(cluster) as client,
