@@ -107,18 +107,13 @@ def _sheared_hidden(
     count = size + 2 * reach
     pad = math.ceil(abs(drift) * middle) + 2
     padded = np.pad(heights, ((0, 0), (pad, pad)), constant_values=np.nan)
-    lines = np.empty((length, count), np.float32)
-    for k in range(length):
-        whole = math.floor(shift[k])
-        part = np.float32(shift[k] - whole)
-        start = pad + HALO - reach + whole
-        row = padded[k]
-        lines[k] = row[start : start + count] * (1 - part)
-        if part:  # what weighs nothing must not spread NaN
-            lines[k] += row[start + 1 : start + 1 + count] * part
+    whole = np.floor(shift).astype(np.intp)
+    part = (shift - whole).astype(np.float32)[:, np.newaxis]
+    first = (pad + HALO - reach + whole)[:, np.newaxis] + np.arange(count)
+    left, right = (np.take_along_axis(padded, first + step, axis=1) for step in (0, 1))
+    right[part[:, 0] == 0] = 0  # what weighs nothing must not spread NaN
+    lines = left * (1 - part) + right * part
     masked = hidden(lines, spacing, incidence, origin=middle)
-    out = np.empty((size, size), np.bool_)
-    for k in range(size):
-        start = reach - round(shift[k + HALO])
-        out[k] = masked[k + HALO, start : start + size]
-    return out
+    inner = slice(HALO, HALO + size)
+    start = reach - np.rint(shift[inner]).astype(np.intp)
+    return np.take_along_axis(masked[inner], start[:, np.newaxis] + np.arange(size), axis=1)
