@@ -284,6 +284,14 @@ def test_a_failure_is_told_once_by_item_and_reason(
     assert server.url not in caplog.text
 
 
+def test_a_page_that_poses_as_a_range_is_told_by_its_type(
+    serve: Any, read: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with dask.config.set({"sarmap.reads.attempts": 1}), serve("html-range") as server:
+        assert read(server.url) is None
+    assert "answered with a page, not with data" in caplog.text
+
+
 class Parts:
     """An answer whose body comes in given parts, with no length announced."""
 
