@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,14 +75,17 @@ def make_request(fields: Mapping[str, Any], model: type[R] = MapRequest) -> R:  
 
 
 def _sentence(error: ValidationError, model: type[MapRequest]) -> str:
-    """The first fault of a validation, in words."""
-    fault = error.errors(include_url=False, include_input=False)[0]
+    """The first fault of a validation, in words; before a missing name one that is misspelt."""
+    faults = error.errors(include_url=False, include_input=False)
+    fault = min(faults, key=lambda one: one["type"] != "extra_forbidden")
     name = ".".join(str(part) for part in fault["loc"][:1])
-    known = ", ".join(model.model_fields)
+    known = model.model_fields
     if fault["type"] == "missing":
-        return f"The request lacks {name}."
+        return f"The request lacks {name} (--{name.replace('_', '-')}): {known[name].description}."
     if fault["type"] == "extra_forbidden":
-        return f"The request does not know {name!r}: choose from {known}."
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return f"The request does not know {name!r}: {hint}choose from {', '.join(known)}."
     return f"The request's {name} is wrong: {fault['msg'][0].lower()}{fault['msg'][1:]}."
 
 

@@ -55,6 +55,7 @@ def test_a_missing_file_is_named_without_its_folder(tmp_path: Path) -> None:
         ({"area": AREA}, "lacks event"),
         ({"event": "2018-09-05"}, "lacks area"),
         ({"area": AREA, "event": "2018-09-05", "threshhold": 0.4}, "does not know 'threshhold'"),
+        ({"aera": AREA, "event": "2018-09-05"}, "does not know 'aera': did you mean area"),
         ({"area": AREA, "event": "2018-09-05", "threshold": 2}, "threshold is wrong"),
         ({"area": AREA, "event": "2018-09-05", "orbit": "sideways"}, "orbit is wrong"),
         ({"area": AREA, "event": "2018-09-05", "pre": 0}, "pre is wrong"),

@@ -29,6 +29,7 @@ FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 @click.group(
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: sarmap demo",
 )
@@ -38,6 +39,9 @@ FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 def group(context: click.Context, debug: bool) -> None:
     """Map landslides from Sentinel-1 radar, from a STAC search to a map."""
     context.obj = {"debug": debug}
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(BAD_INPUT)
 
 
 for command in (

@@ -17,7 +17,7 @@ from sarmap.cli.maps import finish
 from sarmap.cli.options import json_option
 from sarmap.cli.printing import echo_json, print_result, result_record
 from sarmap.cli.startup import import_libraries
-from sarmap.errors import RequestError
+from sarmap.errors import OutputError, RequestError
 
 if TYPE_CHECKING:
     from sarmap.simulate.event import SimulatedEvent
@@ -128,6 +128,7 @@ def demo(
     import_libraries()
     from sarmap.assess.scores import score_map
     from sarmap.cli.options import products_of
+    from sarmap.detect.weights import load_detector
     from sarmap.pipeline import map_landslides
     from sarmap.progress import progress_bar
     from sarmap.simulate.serve import serve_event
@@ -135,11 +136,10 @@ def demo(
 
     started = time.perf_counter()
     _keep_loopback_direct()
+    # what would be refused is refused before the minutes that simulating takes
+    load_detector(detector)
+    store = _ready_store(out)
     event = _cached_event(cache, size)
-    folder = Path(out)
-    store = folder / "map.zarr"
-    _refuse_real(store)
-    folder.mkdir(parents=True, exist_ok=True)
     with serve_event(event) as server, progress_bar() as progress:
         request = MapRequest(
             area=event.grid,
@@ -176,6 +176,20 @@ def _cached_event(cache: str | None, size: dict[str, int]) -> SimulatedEvent:
     if not event_folder(**size, cache=cache).exists():
         click.echo("First run: simulating the event; later runs reuse it.", err=True)
     return demo_event(**size, cache=cache, progress=_stage)
+
+
+def _ready_store(out: str) -> Path:
+    """The map's place in the demo's folder, which is made here."""
+    folder = Path(out).expanduser()
+    _refuse_real(folder / "map.zarr")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The folder {folder.name} for the results cannot be made ({error.strerror}): choose "
+            "another --out."
+        ) from error
+    return folder / "map.zarr"
 
 
 def _refuse_real(store: Path) -> None:
