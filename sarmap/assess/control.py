@@ -106,11 +106,10 @@ def read_control(
     level = threshold_level(threshold)
     counts = _count(reader, level)
     unit = abs(reader.grid.transform.a * reader.grid.transform.e) / 1e6
-    mapped, seen, false, asked = counts.sum(axis=0) * unit
+    mapped, seen, false, asked = (float(one) for one in counts.sum(axis=0) * unit)
     beyond, interval = beyond_control(counts * unit)
     patches = _patches(_control_alone(source, reader), level, min_area)
-    areas = (float(one) for one in (seen, mapped, asked, false))
-    return ControlFigures(threshold, *areas, patches, beyond, interval)
+    return ControlFigures(threshold, seen, mapped, asked, false, patches, beyond, interval)
 
 
 def _count(reader: MapReader, level: int) -> NDArray[np.int64]:
@@ -139,7 +138,7 @@ def _by_column(mask: NDArray[np.bool_], blocks: int) -> NDArray[np.int64]:
     return summed
 
 
-def beyond_control(areas: NDArray[np.float64] | NDArray[np.int64]) -> tuple[float, Interval]:
+def beyond_control(areas: NDArray[Any]) -> tuple[float, Interval]:
     """Mapped area beyond what the control calls landslide, and its 95 % interval.
 
     Parameters
@@ -157,8 +156,8 @@ def beyond_control(areas: NDArray[np.float64] | NDArray[np.int64]) -> tuple[floa
     >>> beyond_control(alike)
     (240.0, Interval(low=240.0, high=240.0))
     """
-    counted = areas[(areas[:, 1] > 0) | (areas[:, 3] > 0)]
-    value = float(_beyond(counted.sum(axis=0, keepdims=True).astype(np.float64))[0])
+    counted = areas[(areas[:, 1] > 0) | (areas[:, 3] > 0)].astype(np.float64)
+    value = float(_beyond(counted.sum(axis=0, keepdims=True))[0])
     if len(counted) < FEWEST_BLOCKS or math.isnan(value):
         return value, Interval(math.nan, math.nan)
     return value, percentiles(_beyond(resampled(counted)))
