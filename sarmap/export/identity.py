@@ -61,17 +61,20 @@ ask for the same to continue it, choose another `out`, or start anew with overwr
     if not different:
         return
     name = different[0]
-    old, new = _tell_apart(begun.get(name), wanted.get(name))
+    how = _tell_apart(name, begun.get(name), wanted.get(name))
     also = f" ({', '.join(different[1:])} differ, too)" if different[1:] else ""
     raise RequestError(
-        f"{shown} was made with {name} {old}, and this request has {name} {new}{also}: ask for the "
-        "same to continue it, choose another `out`, or start anew with overwrite=True "
-        "(--overwrite)."
+        f"{shown} was made {how}{also}: ask for the same to continue it, choose another `out`, or "
+        "start anew with overwrite=True (--overwrite)."
     )
 
 
-def _tell_apart(old: Any, new: Any) -> tuple[str, str]:
-    """Two values in few words; of lists and records only what the other has not."""
+def _tell_apart(name: str, old: Any, new: Any) -> str:
+    """Two values in few words; of lists and records only what the other has not.
+
+    >>> _tell_apart("scenes", ["a"], ["a", "b"])
+    'without scenes b, which this request has'
+    """
     if isinstance(old, list) and isinstance(new, list):
         only_old = [value for value in old if value not in new]
         only_new = [value for value in new if value not in old]
@@ -81,7 +84,11 @@ def _tell_apart(old: Any, new: Any) -> tuple[str, str]:
             {k: v for k, v in one.items() if other.get(k) != v}
             for one, other in ((old, new), (new, old))
         )
-    return _short(old), _short(new)
+    if old in ([], {}):
+        return f"without {name} {_short(new)}, which this request has"
+    if new in ([], {}):
+        return f"with {name} {_short(old)}, which this request has not"
+    return f"with {name} {_short(old)}, and this request has {name} {_short(new)}"
 
 
 def _short(value: Any) -> str:
