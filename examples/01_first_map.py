@@ -15,10 +15,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import xarray as xr
 
 import sarmap
 from sarmap.acquire.search import pass_rows
 
+xr.set_options(display_expand_attrs=False)
 out = Path("first-map")  # what this page makes goes here
 out.mkdir(exist_ok=True)
 
@@ -115,9 +117,14 @@ ax.figure.savefig(out / "false-colour.png")
 before, after = composite.sarmap.pair()
 before.figure.savefig(out / "pair.png")
 
+# %% [markdown]
+# The same as a difference in decibels, over squares of 3 x 3 px to calm the grain; and beside it
+# where the radar could not see at all. *Not seen* is never *no landslide*: such pixels get no
+# probability.
+
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(12, 7), layout="constrained")
-composite.sarmap.change(ax=axes[0])
+composite.sarmap.change(ax=axes[0], window=3)
 composite.sarmap.observation(ax=axes[1])
 fig.savefig(out / "change.png")
 
@@ -132,7 +139,7 @@ fig.savefig(out / "change.png")
 # works. For real landslides train your own: that is notebook 03.
 
 # %%
-detector = sarmap.load_detector("attention-unet")
+detector = sarmap.load_detector("nava-2022-attention-unet")
 prediction = sarmap.predict(composite, detector, overlap=16)
 prediction["slope"] = terrain["slope"]
 sarmap.write_zarr(prediction, out / "map.zarr", overwrite=True)
@@ -144,6 +151,13 @@ landslides
 # %%
 ax = landslides.sarmap.plot()
 ax.figure.savefig(out / "probability.png")
+
+# %% [markdown]
+# To pan and zoom, with only the part in view read, as fine as the screen shows it (this needs a
+# running notebook and `pip install 'sarmap[notebook]'`):
+
+# %% tags=["active-ipynb"]
+# sarmap.explore(landslides, width=450, height=550)
 
 # %% [markdown]
 # ## Where to draw the line

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import geopandas
 import matplotlib.pyplot as plt
+import xarray as xr
 from distributed import Client, LocalCluster
 
 import sarmap
 
+xr.set_options(display_expand_attrs=False)
 out = Path("regional-scan")
 out.mkdir(exist_ok=True)
 
@@ -73,6 +75,8 @@ request = sarmap.ScanRequest(
     event=instant,
     catalog=catalog,
     orbit="ascending",
+    detector="nava-2022-attention-unet",
+    overlap=16,  # tiles overlap and are blended: no seams
     epicentre=((west + east) / 2, (south + north) / 2),
     unit=320 if small else 512,  # pixels; 10,240 (102 km) if you leave it out
     chunk=256,  # small blocks, so that there is progress to watch
@@ -115,7 +119,7 @@ status = sarmap.scan_status(request.out)
 print(f"units: {dict(status.units)}")
 print(f"blocks: {dict(status.blocks)}")
 if status.rate:
-    print(f"{status.rate.pixels_per_second / 1e6:.2f} Mpx/s, measured on {status.rate.source}")
+    print(f"{status.rate.pixels_per_second / 1e3:.0f} kpx/s, measured on {status.rate.source}")
 
 # %% [markdown]
 # The partial map is a map. What was not mapped yet reads as *no data*, never as *no landslide*.

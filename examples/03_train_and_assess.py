@@ -21,6 +21,7 @@ import xarray as xr
 import sarmap
 from sarmap.papers.figures import PAPER1, PAPER2
 
+xr.set_options(display_expand_attrs=False)
 out = Path("train-and-assess")
 out.mkdir(exist_ok=True)
 
@@ -72,6 +73,7 @@ config = {
     "network": "attention-unet",
     "composite": "BAA_S",
     "filters": 4 if small else 8,  # 32 in the paper
+    "depth": 2 if small else 4,
     "epochs": 2 if small else 12,
     "batch": 16,
     "patience": 12,

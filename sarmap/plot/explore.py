@@ -142,7 +142,7 @@ def explore(
 
 
 def view_of(source: _Source, x_range: Range, y_range: Range, width: int, height: int) -> View:
-    """What lies in a view, thinned to at most twice the pixels that it has on the screen."""
+    """What lies in a view, thinned to at most the pixels that it has on the screen."""
     grid = source.grid
     rows, columns = (int(size) for size in grid.shape)
     a, c, e, f = grid.transform.a, grid.transform.c, grid.transform.e, grid.transform.f
@@ -151,7 +151,7 @@ def view_of(source: _Source, x_range: Range, y_range: Range, width: int, height:
     across = _window((left - c) / a, (right - c) / a, columns)
     down = _window((top - f) / e, (bottom - f) / e, rows)
     tall, wide = down.stop - down.start, across.stop - across.start
-    step = max(-(-wide // (2 * width)), -(-tall // (2 * height)), 1)
+    step = max(-(-wide // width), -(-tall // height), 1)
     values = source.read(down, across, step)
     return View(
         values,

@@ -207,8 +207,9 @@ def plot_scan(scan: Scan, *, ax: Any = None, cmap: str = "YlOrRd", colorbar: boo
 def _size(scan: Scan) -> tuple[float, float]:
     """Inches of a figure for a scan."""
     west, south, east, north = _frame(scan)
-    high = 9.0 * (north - south) / (east - west) * _stretch(south, north)
-    return 9.0, min(max(high, 3.0), 14.0) + 1.6
+    tall = (north - south) / (east - west) * _stretch(south, north)
+    wide = min(7.0, 9.0 / tall)  # of the map itself; beside it the colour bar, below it the legend
+    return max(wide, 4.0) + 2.0, max(wide * tall, 2.0) + 2.0
 
 
 def _stretch(south: float, north: float) -> float:
