@@ -116,9 +116,16 @@ def serve(folder: str, as_json: bool) -> None:
 @click.option(
     "--orbit", type=click.Choice(["ascending", "descending", "both"]), default="ascending"
 )
+@click.option("--control", is_flag=True, help="Ask the detector of passes before the event, too.")
 @json_option
 def demo(
-    out: str, cache: str | None, detector: str, orbit: Orbit, as_json: bool, **size: int
+    out: str,
+    cache: str | None,
+    detector: str,
+    orbit: Orbit,
+    control: bool,
+    as_json: bool,
+    **size: int,
 ) -> None:
     """Map a SIMULATED Iburi event, offline, by the route of a real map.
 
@@ -149,6 +156,7 @@ def demo(
             orbit=orbit,
             out=str(store),
             products=products_of("all", detector),
+            control=control,
             overwrite=True,
         )
         result = map_landslides(request, progress=progress)
