@@ -62,12 +62,44 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def event(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A small simulated event: 320 x 260 px, both orbits."""
-    from sarmap.simulate.event import simulate_event
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of one parallel run see."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
 
-    folder = tmp_path_factory.mktemp("events") / "small"
-    return simulate_event(folder, seed=5, rows=320, columns=260, earlier=1)
+
+@pytest.fixture(scope="session")
+def made_once(shared_folder: Path) -> Callable[[str, Callable[[Path], Any]], Path]:
+    """`made_once(name, make)`: a folder that the first process to ask makes, for all of them."""
+    from filelock import FileLock
+
+    def folder(name: str, make: Callable[[Path], Any]) -> Path:
+        place = shared_folder / name
+        with FileLock(shared_folder / f"{name}.lock"):
+            if not place.exists():
+                make(place)
+        return place
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def simulated(made_once: Callable[[str, Callable[[Path], Any]], Path]) -> Callable[..., Any]:
+    """`simulated(name, seed=..., ...)`: a simulated event to read from, made once."""
+    from sarmap.simulate.event import open_event, simulate_event
+
+    def event(name: str, **how: Any) -> Any:
+        return open_event(made_once(name, lambda folder: simulate_event(folder, **how)))
+
+    return event
+
+
+@pytest.fixture(scope="session")
+def event(simulated: Callable[..., Any]) -> Any:
+    """A small simulated event: 320 x 260 px, both orbits."""
+    return simulated("small", seed=5, rows=320, columns=260, earlier=1)
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +111,17 @@ def server(event: Any) -> Iterator[Any]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Path:
+    """A cache of this run, whose converted models serve all its processes."""
+    folder, models = tmp_path_factory.getbasetemp() / "cache", shared_folder / "models"
+    folder.mkdir()
+    models.mkdir(exist_ok=True)
+    (folder / "models").symlink_to(models, target_is_directory=True)
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _own_cache(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     """Tests never read or fill the user's cache."""
-    monkeypatch.setenv("SARMAP_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("SARMAP_CACHE", str(cache))

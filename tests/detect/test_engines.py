@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,14 +158,14 @@ def test_openvino_may_not_tell_others_that_it_is_used(unet, tmp_path):
     assert not (tmp_path / "intel").exists()
 
 
-def test_a_damaged_cache_entry_is_made_again(unet, monkeypatch, caplog):
+def test_a_damaged_cache_entry_is_made_again(unet, monkeypatch, caplog, tmp_path):
     manifest = read_manifest(DATA / "attention-unet.json")
     xml, binary = conversion.openvino_ir(manifest, DATA)
-    (entry,) = (Path(os.environ["SARMAP_CACHE"]) / "models").glob(
-        f"{conversion._cache_key(manifest)}.zip"
-    )
-    whole = entry.read_bytes()
+    monkeypatch.setenv("SARMAP_CACHE", str(tmp_path))
     monkeypatch.setattr(conversion, "_convert", lambda *_: (xml, binary))
+    assert conversion.openvino_ir(manifest, DATA) == (xml, binary)
+    (entry,) = (tmp_path / "models").glob(f"{conversion._cache_key(manifest)}.zip")
+    whole = entry.read_bytes()
     for damaged in (whole[:1000], whole[:5000] + b"?" + whole[5001:], b""):
         entry.write_bytes(damaged)
         caplog.clear()

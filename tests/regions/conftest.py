@@ -12,14 +12,10 @@ import sarmap
 
 
 @pytest.fixture(scope="session")
-def border_event(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def border_event(simulated: Callable[..., Any]) -> Any:
     """A simulated event on the meridian between UTM zones 53 and 54; its files are in zone 54."""
-    from sarmap.simulate.event import simulate_event
-
-    folder = tmp_path_factory.mktemp("events") / "border"
-    return simulate_event(
-        folder, seed=5, rows=288, columns=384, earlier=0, center=(138.0, 37.0), optical=False
-    )
+    place = {"rows": 288, "columns": 384, "center": (138.0, 37.0)}
+    return simulated("border", seed=5, earlier=0, optical=False, **place)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,10 +84,7 @@ class Files:
 
 
 @pytest.fixture(scope="session")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Files:
+def scene(simulated: Callable[..., Any]) -> Files:
     """A simulated event of 5.4 x 5 km with one earlier pass of each orbit."""
-    from sarmap.simulate.event import simulate_event
-
-    folder = tmp_path_factory.mktemp("simulated") / "event"
-    event = simulate_event(folder, seed=3, rows=540, columns=500, earlier=1)
+    event = simulated("simulated", seed=3, rows=540, columns=500, earlier=1)
     return Files(event, json.loads(event.items.read_text())["features"])
