@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from simulated_events import Event
 
 import sarmap
-from sarmap.detect.manifest import save_weights
+from sarmap.detect.manifest import Manifest, read_arrays, read_manifest, save_weights
 from sarmap.detect.normalise import normalise_tiles
 from sarmap.detect.protocol import FixedStatistics
 from sarmap.learn.fitting import Recipe
@@ -175,25 +175,55 @@ def train(
     recipe: Recipe,
     *,
     arguments: Mapping[str, Any],
+    bands: tuple[str, ...],
+    start: Path | None = None,
     loss: str = "dice",
     loss_settings: Mapping[str, float] | None = None,
     keep_in: Path | None = None,
 ) -> Fitted:
-    """An Attention U-Net on patches; a run that was killed goes on at its last epoch."""
+    """An Attention U-Net on patches; a run that was killed goes on at its last epoch.
+
+    `start`: manifest of weights to go on from, of other bands if need be.
+    """
     import keras
 
-    from sarmap.detect.networks import build_network, get_arrays
+    from sarmap.detect.networks import build_network, get_arrays, set_arrays
     from sarmap.learn.fitting import fit
     from sarmap.learn.losses import make_loss
     from sarmap.learn.sources import InMemory
 
     keras.utils.set_random_seed(recipe.seed)
     model = build_network("attention-unet", training.images.shape[-1], arguments)
+    if start is not None:
+        set_arrays(model, started_from(read_manifest(start), start.parent, bands))
     made = make_loss(loss, **(loss_settings or {}))
     history = fit(
         model, InMemory(training), InMemory(validation), recipe, made, keep_in=keep_in, report=_say
     )
     return Fitted(get_arrays(model), dict(arguments), history, len(training.labels))
+
+
+def started_from(old: Manifest, folder: Path, bands: tuple[str, ...]) -> dict[str, Any]:
+    """Arrays of a network of other bands that begins where the old one ended.
+
+    Only the first kernel knows of bands. Passes before the event share what the old network made of
+    its one; VH begins as half of what VV of the same pass says; new ground bands begin at zero. The
+    normalisation behind it takes up other scales within a few steps.
+    """
+    arrays = dict(read_arrays(folder / old.weights))
+    kernel = np.asarray(arrays["down0a/kernel"], np.float32)
+    passes = sum(band.startswith("vv_pre") for band in bands)
+
+    def column(band: str) -> Any:
+        role = "pre" if band[3:6] == "pre" else band[3:]
+        source = band if band in old.bands else f"vv_{role}"
+        if source not in old.bands:
+            return np.zeros_like(kernel[:, :, 0])
+        weight = (0.5 if band.startswith("vh") else 1.0) / (passes if role == "pre" else 1)
+        return weight * kernel[:, :, old.bands.index(source)]
+
+    arrays["down0a/kernel"] = np.stack([column(band) for band in bands], axis=2)
+    return arrays
 
 
 def _say(epoch: dict[str, float]) -> None:

@@ -2,10 +2,12 @@
 
     python tools/recipe_trials.py --work FOLDER [--only NAME ...]
 
-Small networks on few patches, all else equal: trained on seeds 11 and 12, stopped by 14, scored
-on the whole map of seed 15 (all simulated). Each trial is kept in the work folder and never run
-twice; the table goes to FOLDER/trials.csv. What won was then trained at full size
-(`tools/first_weights.py`) and scored once on the untouched seeds (`tools/recipe_gain.py`).
+Every trial goes on from the weights of the paper's recipe (`nava-2022-attention-unet`, trained on
+seeds 11 to 13) for few epochs on few patches, all else equal, the paper's own recipe among them:
+trained on seeds 11 and 12, stopped by 14, scored on the whole map of seed 15 (all simulated). Each
+trial is kept in the work folder and never run twice; the table goes to FOLDER/trials.csv. What won
+was then trained at full size (`tools/first_weights.py`) and scored once on the untouched seeds
+(`tools/recipe_gain.py`).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import network_trials as nets
 import numpy as np
 from simulated_events import HELD_OUT, VALIDATION, Event, read_event
 
+from sarmap.detect.weights import DATA
 from sarmap.learn.fitting import Recipe
 from sarmap.learn.gain import paired_gain
 from sarmap.learn.samples import join
@@ -33,6 +36,7 @@ VH = (*PAPER, "vh_pre", "vh_post_1", "vh_post_2")
 BOTH = (*PRE, "vh_pre", "vh_pre_2", "vh_pre_3", "vh_post_1", "vh_post_2")
 ANGLE = (*BOTH, "incidence")
 SEEDS = (11, 12)
+START = DATA / "nava-2022-attention-unet.json"
 log = logging.getLogger("recipe_trials")
 
 
@@ -81,8 +85,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--only", nargs="*", choices=tuple(TRIALS), default=tuple(TRIALS))
-    parser.add_argument("--filters", type=int, default=8)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--patches", type=int, default=480, help="of 64 px; fewer where larger")
     arguments = parser.parse_args()
     logging.basicConfig(level="INFO", format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -113,12 +116,14 @@ def run(name: str, trial: Trial, events: dict[int, Event], how: argparse.Namespa
         ]
         return nets.thin(join(cuts), most * 64**2 // trial.tile**2)
 
-    recipe = Recipe(how.epochs, 16 if trial.tile == 64 else 4, 0.002, patience=how.epochs, seed=1)
+    recipe = Recipe(how.epochs, 16 if trial.tile == 64 else 4, 0.001, patience=how.epochs, seed=1)
     fitted = nets.train(
         patches(training, how.patches),
         patches([events[VALIDATION]], 160),
         recipe,
-        arguments={"filters": how.filters, "depth": 4, "tile": trial.tile},
+        arguments={"filters": 16, "depth": 4, "tile": trial.tile},
+        bands=trial.bands,
+        start=START,
         loss=trial.loss,
         loss_settings=trial.loss_settings,
         keep_in=how.work / "trials" / name,
@@ -144,7 +149,6 @@ def run(name: str, trial: Trial, events: dict[int, Event], how: argparse.Namespa
         "counts": counts.tolist(),
         "cpu_seconds": round(time.process_time() - cpu),
         "samples": fitted.samples,
-        "filters": how.filters,
         "epochs": how.epochs,
     }
 

@@ -23,11 +23,24 @@ from sarmap.simulate.fingerprint import simulator_hash
 from sarmap.simulate.serve import serve_event
 from sarmap.types import Scaling
 
-__all__ = ["BANDS", "ORBITS", "SIZES", "TRAINING", "UNTOUCHED", "Event", "read_event"]
+__all__ = [
+    "BANDS",
+    "HELD_OUT",
+    "ORBITS",
+    "SIZES",
+    "TRAINING",
+    "UNTOUCHED",
+    "VALIDATION",
+    "Event",
+    "forget_rasters",
+    "read_event",
+]
 
 TRAINING, VALIDATION, HELD_OUT, UNTOUCHED = (11, 12, 13), 14, 15, (31, 32)
 """Seeds of the events; the demo's is 2018. Nothing was chosen by the untouched ones."""
-SIZES = dict.fromkeys((*TRAINING, HELD_OUT, *UNTOUCHED), (2000, 1500)) | {VALIDATION: (1200, 1000)}
+SIZES = dict.fromkeys((*TRAINING, HELD_OUT), (2000, 1500)) | dict.fromkeys(
+    (VALIDATION, *UNTOUCHED), (1200, 1000)
+)
 """Rows and columns."""
 ORBITS = ("ascending", "descending")
 _RADAR = tuple(
@@ -70,29 +83,42 @@ def read_event(work: Path, seed: int, orbit: str = "ascending", *, keep: bool = 
     stored = work / f"event-{seed}-{orbit}-{simulator_hash()}.npz"
     if not (keep and stored.is_file()):
         work.mkdir(parents=True, exist_ok=True)
-        _make(stored, seed, orbit)
+        _make(stored, seed, orbit, keep)
     with np.load(stored, allow_pickle=False) as arrays:
         names = ("power", "mask", "observation", "cover")
         return Event(seed, orbit, *(arrays[name] for name in names))
 
 
-def _make(stored: Path, seed: int, orbit: str) -> None:
-    folder = stored.with_suffix("")
-    rows, columns = SIZES[seed]
-    log.info("simulating seed %d, %d x %d px, %s", seed, rows, columns, orbit)
-    event = simulate_event(
-        folder,
-        seed=seed,
-        rows=rows,
-        columns=columns,
-        orbits=(orbit,),
-        earlier=2,
-        optical=False,
-        decoy=False,
-        overwrite=True,
-    )
+def forget_rasters(work: Path, seed: int) -> None:
+    """Delete the event's rasters once every orbit that is needed was read."""
+    shutil.rmtree(_rasters(work, seed), ignore_errors=True)
+
+
+def _rasters(work: Path, seed: int) -> Path:
+    return work / f"rasters-{seed}-{simulator_hash()}"
+
+
+def _make(stored: Path, seed: int, orbit: str, keep: bool) -> None:
+    folder = _rasters(stored.parent, seed)
+    if not (keep and (folder / "event.json").is_file()):
+        rows, columns = SIZES[seed]
+        log.info("simulating seed %d, %d x %d px", seed, rows, columns)
+        simulate_event(
+            folder,
+            seed=seed,
+            rows=rows,
+            columns=columns,
+            orbits=ORBITS if seed in UNTOUCHED else (orbit,),
+            earlier=2,
+            optical=False,
+            decoy=False,
+            overwrite=True,
+        )
+    event = open_event(folder)
     with serve_event(event) as server:
-        passes = sarmap.search_passes(event.area, event.event, catalog=server.catalog, pre=3)
+        passes = sarmap.search_passes(
+            event.area, event.event, catalog=server.catalog, orbit=orbit, pre=3
+        )
         cube = sarmap.open_cube(passes, event.grid)
         terrain = sarmap.open_terrain(event.grid, catalog=server.catalog, passes=passes)
         composite = sarmap.make_composite(cube, terrain, BANDS, scaling="power").compute()
@@ -101,9 +127,8 @@ def _make(stored: Path, seed: int, orbit: str) -> None:
     np.savez(
         partial,
         power=composite.values,
-        mask=rasterise_inventory(read_inventory(open_event(folder).inventory), event.grid),
+        mask=rasterise_inventory(read_inventory(event.inventory), event.grid),
         observation=composite["observation"].values,
         cover=cover,
     )
     partial.replace(stored)
-    shutil.rmtree(folder)

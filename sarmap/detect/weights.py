@@ -26,7 +26,7 @@ from sarmap.types import Detector
 __all__ = ["NetworkDetector", "detector_names", "load_detector"]
 
 DATA = Path(__file__).parent / "data"
-ALIASES = {"cnn": "cnn-baa"}
+ALIASES = {"cnn": "cnn-baa", "nava-2021-cnn": "cnn-baa"}
 LOG_RATIO = "log-ratio"
 SWEEPING = ("cnn-dense",)
 """Networks that can answer all windows of a patch in one pass."""

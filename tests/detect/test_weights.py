@@ -24,6 +24,8 @@ BANDS = {
     "cnn-baa": ("vv_pre", "vv_post_1", "vv_post_2"),
     "cnn-bah": ("vv_pre", "vv_post_1", "vh_post_1"),
     "cnn-bas": ("vv_pre", "vv_post_1", "slope"),
+    "nava-2021-cnn": ("vv_pre", "vv_post_1", "vv_post_2"),
+    "nava-2022-attention-unet": ("vv_pre", "vv_post_1", "vv_post_2", "slope"),
 }
 FIELDS = {
     "network": "cnn",
@@ -69,7 +71,7 @@ def test_shipped_weights_say_all_that_prediction_needs(name):
     spec = describe(detector)
     assert spec.bands == BANDS[name]
     assert spec.scaling == "amplitude"
-    if name == "attention-unet":
+    if name.endswith("attention-unet"):
         assert (spec.kind, spec.tile, spec.stride) == ("segment", 64, 64)
         assert spec.normalisation == "tile-minmax"
     else:
@@ -84,7 +86,7 @@ def test_shipped_weights_say_all_that_prediction_needs(name):
 
 def test_shipped_weights_are_float16_and_small():
     files = list(DATA.glob("*.npz"))
-    assert len(files) == 5
+    assert len(files) == 6
     assert sum(file.stat().st_size for file in files) < 20e6
     assert all(array.dtype == np.float16 for file in files for array in read_arrays(file).values())
 
@@ -100,6 +102,8 @@ def test_the_names_are_listed_when_one_is_unknown():
         "cnn-bas",
         "cnn-dense",
         "log-ratio",
+        "nava-2021-cnn",
+        "nava-2022-attention-unet",
     ):
         assert name in str(caught.value)
         assert name in detector_names()
