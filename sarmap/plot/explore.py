@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-__all__ = ["View", "explore", "view_of"]
+__all__ = ["View", "explore", "open_source", "view_of"]
 
 Range = tuple[float, float] | None
 
@@ -115,7 +115,7 @@ def explore(
             "Interactive maps need HoloViews: pip install 'sarmap[notebook]'."
         ) from error
     holoviews.extension("bokeh", logo=False)
-    opened = _open(source)
+    opened = open_source(source)
 
     def draw(x_range: Range, y_range: Range) -> Any:
         view = view_of(opened, x_range, y_range, width, height)
@@ -165,7 +165,8 @@ def _window(first: float, last: float, size: int) -> slice:
     return slice(low, min(max(int(np.ceil(last)), low + 1), size))
 
 
-def _open(source: xr.Dataset | str | Path) -> _Source:
+def open_source(source: xr.Dataset | str | Path) -> _Source:
+    """What `explore` reads: a GeoTIFF, a store or a Dataset."""
     if isinstance(source, str | Path):
         if str(source).lower().endswith((".tif", ".tiff")):
             return _open_raster(str(source))
