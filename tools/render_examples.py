@@ -22,6 +22,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 SITE = ROOT / "docs" / "examples"
+LIVE = ("application/javascript", "application/vnd.holoviews", "application/vnd.jupyter.widget")
+"""Kinds of output that do nothing without a kernel."""
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -73,7 +75,7 @@ def for_the_site(notebook: Any) -> Any:
         kept = []
         for output in cell.outputs:
             data = output.get("data", {})
-            if "application/vnd.jupyter.widget-view+json" in data:
+            if any(kind.startswith(LIVE) for kind in data):
                 continue
             if "text" in output:
                 output["text"] = _plain(output["text"])
@@ -85,7 +87,9 @@ def for_the_site(notebook: Any) -> Any:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+    """Without colour codes, and of lines that were renewed in place the last state."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).split("\n")
+    return "\n".join(line.rsplit("\r", 1)[-1] for line in lines)
 
 
 def render(chosen: Sequence[Path], out: Path) -> None:
