@@ -17,7 +17,7 @@ import re
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +30,10 @@ _STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)$")
 
 
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
 @dataclass
 class SignedStorage:
     """The folder that is served, who may read it, and what was asked of it."""
@@ -38,6 +42,8 @@ class SignedStorage:
     """Blobs: `folder/account/container/path`."""
     life: dt.timedelta = dt.timedelta(hours=1)
     """How long a token opens its container."""
+    clock: Callable[[], dt.datetime] = _now
+    """Tells the time, UTC."""
     revoke_after: int | None = None
     """Blob requests after which every token out is refused, once, before its time."""
     url: str = ""
@@ -72,7 +78,7 @@ class SignedStorage:
 
     def issue(self, container: str) -> dict[str, str]:
         """A token for `account/container`, as the endpoint answers it."""
-        now = dt.datetime.now(dt.UTC)
+        now = self.clock()
         expiry = (now + self.life).strftime(_STAMP)
         fields = {"st": now.strftime(_STAMP), "se": expiry, "sp": "rl", "sv": "2024-05-04"}
         query = "&".join(f"{key}={quote(value, safe='')}" for key, value in fields.items())
@@ -92,7 +98,7 @@ class SignedStorage:
         if query in self.revoked:
             return "revoked"
         until = dt.datetime.strptime(expiry, _STAMP).replace(tzinfo=dt.UTC)
-        return "signed" if dt.datetime.now(dt.UTC) < until else "expired"
+        return "signed" if self.clock() < until else "expired"
 
     def note(self, kind: str, status: int, path: str) -> None:
         """Remember a blob request; revoke the tokens where their number is up."""

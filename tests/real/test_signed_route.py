@@ -12,9 +12,8 @@ import logging
 import re
 import subprocess
 import sysconfig
-import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -112,15 +111,19 @@ def test_planning_and_building_the_graph_fetch_no_token_and_no_pixel(
 
 
 def test_a_token_that_expires_between_two_reads_is_replaced(
-    planetary: Any, grid: Any, planetary_replay: ModuleType
+    planetary: Any, grid: Any, planetary_replay: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from sarmap.acquire import signing
+
     settings, storage = planetary
-    storage.life = timedelta(seconds=1)
+    hours = [datetime(2018, 9, 20, hour, tzinfo=UTC) for hour in (8, 10)]
+    storage.clock = lambda: hours[0]
+    monkeypatch.setattr(signing, "_TOKENS", signing.TokenStore(clock=lambda: hours[0]))
     passes = sarmap.search_passes(planetary_replay.place(), EVENT, catalog=settings)
     cube = sarmap.open_cube(passes, grid, bands=("vv",), chunk=100)
     first = cube["vv"][:1].compute()
     issued = len(storage.tokens)
-    time.sleep(1.05)
+    del hours[0]  # a token lasts an hour
     second = cube[["vv", "observation"]].compute()
     assert len(storage.tokens) > issued
     assert (second["observation"] == 0).all()

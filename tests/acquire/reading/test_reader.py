@@ -297,7 +297,7 @@ def test_a_handle_is_used_by_one_thread_at_a_time(
 
     def use() -> None:
         with handles.lease(path) as handle:
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
             seen.append(id(handle))
 
     threads = [threading.Thread(target=use) for _ in range(3)]
