@@ -32,6 +32,8 @@ _DRAWN = 20_000
 """Features drawn on the page where fewer than this are in the file, else only those touched."""
 _LISTED = 5_000
 """Touched features that the page lists, the most probable first."""
+_MARKED = 200_000
+"""Touched places of lines that the page marks."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class _Points:
     feature: NDArray[np.int32]
     metres: NDArray[np.float32]
     """Length of line that the point stands for; 0 where it is no line."""
+    place: NDArray[np.float32]
+    """Column and row (point, 2), with fractions."""
 
     def between(self, top: int, bottom: int) -> slice:
         first, last = np.searchsorted(self.row, [top, bottom])
@@ -57,6 +61,8 @@ class Exposure:
         self.labels = label_of(frame, None, "--exposure")
         self._points = _points_of(frame, grid)
         count = len(frame)
+        self._here = np.zeros(count, bool)
+        self._here[self._points.feature] = True
         self.highest = np.full(count, -1, np.int16)
         """Highest packed probability under each; -1 where none was seen."""
         self.lengths = np.zeros(_UNSEEN + 1, np.float64)
@@ -74,7 +80,8 @@ class Exposure:
             np.where(seen, packed, _UNSEEN), weights=metres, minlength=_UNSEEN + 1
         )
         likely = seen & (packed >= LOWEST) & (metres > 0)
-        self._touched.append((feature[likely], packed[likely], metres[likely]))
+        place = self._points.place[here][likely]
+        self._touched.append((feature[likely], packed[likely], metres[likely], place))
 
     def record(self) -> dict[str, Any]:
         """For the page: counts at every step, and the features that may be touched."""
@@ -87,8 +94,8 @@ class Exposure:
         return {
             "name": self.name,
             "kind": _kind(set(kinds)),
-            "features": len(self.frame),
-            "unseen": int((self.highest < 0).sum()),
+            "features": int(self._here.sum()),
+            "unseen": int((self._here & (self.highest < 0)).sum()),
             "highest": highest.tolist(),
             "metres": [round(float(value), 1) for value in self.lengths],
             "touched": list(self._listed(listed)),
@@ -97,7 +104,7 @@ class Exposure:
         }
 
     def _listed(self, features: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
-        steps = self._steps(set(features.tolist()))
+        steps, marks = self._steps(set(features.tolist()))
         for one in features.tolist():
             box = self.frame.geometry.iloc[one].bounds
             corners = to_pixels(self.grid, np.array([[box[0], box[3]], [box[2], box[1]]]))
@@ -105,23 +112,34 @@ class Exposure:
                 "label": self.labels[one],
                 "highest": int(self.highest[one]),
                 "steps": steps.get(one, []),
+                "marks": marks.get(one, []),
                 "box": [round(float(value), 1) for value in corners.ravel()],
                 "lines": self._shape(one),
             }
 
-    def _steps(self, wanted: set[int]) -> dict[int, list[list[float]]]:
-        """Feature -> steps of probability on it, and the metres of line at each."""
+    def _steps(
+        self, wanted: set[int]
+    ) -> tuple[dict[int, list[list[float]]], dict[int, list[list[int]]]]:
+        """Per line: steps of probability and the metres at each; where it is touched, how surely.
+
+        A mark is column and row in tenths of a pixel, and the step of probability there.
+        """
+        steps: dict[int, list[list[float]]] = {}
+        marks: dict[int, list[list[int]]] = {}
         if not any(len(part[0]) for part in self._touched):
-            return {}
-        feature, packed, metres = (np.concatenate(c) for c in zip(*self._touched, strict=True))
+            return steps, marks
+        columns = (np.concatenate(column) for column in zip(*self._touched, strict=True))
+        feature, packed, metres, place = columns
         key = feature.astype(np.int64) * 256 + packed
         pairs, where = np.unique(key, return_inverse=True)
-        sums = np.bincount(where, weights=metres)
-        steps: dict[int, list[list[float]]] = {}
-        for pair, length in zip(pairs.tolist(), sums.tolist(), strict=True):
+        for pair, length in zip(pairs.tolist(), np.bincount(where, metres).tolist(), strict=True):
             if pair // 256 in wanted:
                 steps.setdefault(pair // 256, []).append([pair % 256, round(length, 1)])
-        return steps
+        tenths = np.column_stack([np.rint(place * 10).astype(np.int64), packed])
+        for one, mark in zip(feature[:_MARKED].tolist(), tenths[:_MARKED].tolist(), strict=True):
+            if one in wanted:
+                marks.setdefault(one, []).append(mark)
+        return steps, marks
 
     def _shape(self, feature: int) -> list[list[int]]:
         return drawn(self.frame.geometry.iloc[feature], self.grid)
@@ -171,7 +189,8 @@ def _points_of(frame: GeoDataFrame, grid: GeoBox) -> _Points:
         _of_insides(parts[dimension == 2], owner[dimension == 2], grid),
     ]
     xy, feature, metres = (np.concatenate(column) for column in zip(*found, strict=True))
-    at = np.floor(to_pixels(grid, xy)).astype(np.int64)
+    place = to_pixels(grid, xy)
+    at = np.floor(place).astype(np.int64)
     height, width = (int(n) for n in grid.shape)
     on = (at >= 0).all(axis=1) & (at[:, 0] < width) & (at[:, 1] < height)
     order = np.argsort(at[on, 1], kind="stable")
@@ -180,6 +199,7 @@ def _points_of(frame: GeoDataFrame, grid: GeoBox) -> _Points:
         at[on, 0][order].astype(np.int32),
         feature[on][order].astype(np.int32),
         metres[on][order].astype(np.float32),
+        place[on][order].astype(np.float32),
     )
 
 

@@ -100,8 +100,8 @@ def _banner(simulated: bool) -> str:
     if not simulated:
         return ""
     return (
-        '<p class="simulated" role="note"><strong>SIMULATED</strong> No satellite measured this; '
-        "no landslide on this page is real.</p>"
+        '<aside class="simulated" aria-label="Simulated data"><strong>SIMULATED</strong> No '
+        "satellite measured this; no landslide on this page is real.</aside>"
     )
 
 

@@ -97,17 +97,22 @@ def label_of(frame: GeoDataFrame, column: str | None, flag: str) -> list[str]:
         raise RequestError(
             f"{flag} {column!r} is no column of the file: choose from {', '.join(held.values())}."
         )
-    chosen = [column] if column else [held[name] for name in (*_NAMES, *_KINDS) if name in held]
-    labels = []
-    for number, row in enumerate(frame.itertuples(index=False), start=1):
-        texts = (str(getattr(row, name, "") or "").strip() for name in _fields(chosen))
-        good = [text for text in texts if text and text.lower() not in ("nan", "none", "<na>")]
-        labels.append(good[0] if good else f"no. {number}")
-    return labels
+    named = [column] if column else [held[name] for name in _NAMES if name in held]
+    kinds = [held[name] for name in _KINDS if name in held]
+    names, types = _first_texts(frame, named), _first_texts(frame, kinds)
+    return [
+        name or f"{kind or 'no.'} {number}"
+        for number, (name, kind) in enumerate(zip(names, types, strict=True), start=1)
+    ]
 
 
-def _fields(columns: Sequence[str | None]) -> list[str]:
-    return [str(name) for name in columns if name is not None]
+def _first_texts(frame: GeoDataFrame, columns: Sequence[str]) -> list[str]:
+    """For each row the first of some columns that says anything; empty where none does."""
+    texts = [""] * len(frame)
+    for column in columns:
+        values = frame[column].fillna("").astype(str).str.strip()
+        texts = [old or new for old, new in zip(texts, values, strict=True)]
+    return texts
 
 
 def to_pixels(grid: GeoBox, xy: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -179,6 +179,7 @@ def _opened(source: xr.Dataset | str | Path, catalog: Any) -> tuple[Source, list
         return made, [f"The radar {names} the event is not shown: {error}"]
 
 
+_MADE_UP = "SIMULATED data made by sarmap: no satellite measured it, no landslide in it is real."
 _NO_RADAR_READ = "The radar is not shown: the map does not say which bands its detector read."
 
 
@@ -318,7 +319,7 @@ def _shell(
         title=title or f"Landslides of {event_words(made.made)}",
         place=place_words(made),
         simulated=made.made.simulated,
-        attribution=made.made.attribution,
+        attribution=made.made.attribution or (_MADE_UP if made.made.simulated else ""),
         passes=_passes(made),
         missing=missing,
         scenes=scene_rows(made.made),

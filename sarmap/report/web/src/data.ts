@@ -55,6 +55,7 @@ export interface Touched {
   label: string;
   highest: number;
   steps: [number, number][];
+  marks: [number, number, number][];
   box: [number, number, number, number];
   lines: number[][];
 }

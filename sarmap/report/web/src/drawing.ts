@@ -10,15 +10,35 @@ type Context = CanvasRenderingContext2D;
 interface Shape {
   path: Path2D;
   highest: number;
+  /** Where a line is touched: column and row in tenths, packed probability. */
+  marks: [number, number, number][];
+}
+
+interface Exposed {
+  touched: Shape[];
+  others: Path2D;
+  lines: boolean;
+}
+
+/** Screen pixels per map pixel, the map's corner on the screen, device pixels, the map's size. */
+export interface Frame {
+  scale: number;
+  left: number;
+  top: number;
+  ratio: number;
+  rows: number;
+  columns: number;
 }
 
 interface Shapes {
   districts: Path2D | null;
-  exposure: Map<string, { touched: Shape[]; others: Path2D; points: boolean }>;
+  exposure: Map<string, Exposed>;
 }
 
 /** Coarser than this many map pixels per screen pixel, outlines would hide what they surround. */
 const OUTLINED = 4;
+/** Coarser than this, buildings that are not touched would hide the map. */
+const FAR = 2;
 
 /** Lines of the page's data, in columns and rows of the map. */
 function pathOf(shapes: number[][][], points: boolean): Path2D {
@@ -39,15 +59,16 @@ function pathOf(shapes: number[][][], points: boolean): Path2D {
   return path;
 }
 
-function exposureShapes(record: ExposureRecord) {
+function exposureShapes(record: ExposureRecord): Exposed {
   const points = record.kind === "points";
   return {
     touched: record.touched.map((one) => ({
       path: pathOf([one.lines], points),
       highest: one.highest,
+      marks: one.marks,
     })),
     others: pathOf(record.others, points),
-    points,
+    lines: record.kind === "lines",
   };
 }
 
@@ -58,19 +79,22 @@ export function shapesOf(places: Places | null): Shapes {
   };
 }
 
-/** Draws everything; `scale` is screen pixels per map pixel, (`left`, `top`) the map's corner. */
+/** Draws everything that lies over the images. */
 export function draw(
   ctx: Context,
   state: State,
   view: View,
   shapes: Shapes,
   density: Density | null,
-  frame: { scale: number; left: number; top: number; ratio: number },
+  frame: Frame,
 ): void {
   if (state.show.density && density) drawDensity(ctx, density, view);
   ctx.save();
   ctx.translate(frame.left, frame.top);
   ctx.scale(frame.scale, frame.scale);
+  ctx.beginPath();
+  ctx.rect(0, 0, frame.columns, frame.rows);
+  ctx.clip();
   const pixel = frame.ratio / frame.scale;
   for (const [name, one] of shapes.exposure) {
     if (state.show[`exposure:${name}`]) drawExposure(ctx, one, state.level, pixel);
@@ -92,24 +116,39 @@ function stroke(ctx: Context, path: Path2D, colour: string, width: number): void
   ctx.stroke(path);
 }
 
-function drawExposure(
-  ctx: Context,
-  one: { touched: Shape[]; others: Path2D; points: boolean },
-  level: number,
-  pixel: number,
-): void {
-  stroke(ctx, one.others, CASING, 2 * pixel);
-  stroke(ctx, one.others, SAFE, 1.1 * pixel);
-  for (const [struck, colour, width] of [
-    [false, CASING, 2],
-    [false, SAFE, 1.1],
-    [true, "#063b36", 5],
-    [true, EXPOSED, 3],
+/** What is touched stands out; of lines only where they are touched. */
+function drawExposure(ctx: Context, one: Exposed, level: number, pixel: number): void {
+  const safe = one.lines || pixel <= FAR;
+  const rest = one.touched.filter(({ highest }) => one.lines || highest < level);
+  for (const [colour, width] of [
+    [CASING, 2.2],
+    [SAFE, 1.2],
   ] as const) {
-    for (const shape of one.touched) {
-      if (shape.highest >= level === struck) stroke(ctx, shape.path, colour, width * pixel);
+    if (!safe) break;
+    stroke(ctx, one.others, colour, width * pixel);
+    for (const { path } of rest) stroke(ctx, path, colour, width * pixel);
+  }
+  const struck = one.lines
+    ? [marksOf(one.touched, level, pixel)]
+    : one.touched.filter(({ highest }) => highest >= level).map(({ path }) => path);
+  for (const [colour, width] of [
+    ["#063b36", 4.5],
+    [EXPOSED, 2.6],
+  ] as const) {
+    for (const path of struck) stroke(ctx, path, colour, width * pixel);
+  }
+}
+
+/** Dots where lines are touched, near one another as pixels are. */
+function marksOf(touched: Shape[], level: number, pixel: number): Path2D {
+  const path = new Path2D();
+  const size = Math.max(0.3, pixel);
+  for (const { marks } of touched) {
+    for (const [x, y, value] of marks) {
+      if (value >= level) path.rect(x / 10 - size / 2, y / 10 - size / 2, size, size);
     }
   }
+  return path;
 }
 
 function drawDensity(ctx: Context, density: Density, view: View): void {
@@ -131,7 +170,7 @@ function drawSlides(
   ctx: Context,
   state: State,
   view: View,
-  frame: { scale: number; ratio: number },
+  frame: Frame,
 ): void {
   const found = state.slides!;
   const near = frame.ratio / frame.scale <= OUTLINED;

@@ -234,7 +234,9 @@ export class MapView {
       x: (column) => left + column * scale,
       y: (row) => top + row * scale,
     };
-    draw(ctx, this.store.state, view, this.shapes, this.density, { scale, left, top, ratio });
+    const { rows, columns } = this.page;
+    const where = { scale, left, top, ratio, rows, columns };
+    draw(ctx, this.store.state, view, this.shapes, this.density, where);
     return canvas;
   }
 }

@@ -7,15 +7,14 @@ import type { MapView } from "./map";
 import type { Store } from "./state";
 
 const WORDS: Record<string, string> = {
-  pre: "before the event",
-  post_1: "after the event",
-  probability: "Probability",
+  pre: "before",
+  post_1: "after",
 };
 
 export function nameOf(layer: string): string {
-  if (layer === "probability") return WORDS.probability!;
+  if (layer === "probability") return "Probability";
   const role = layer.slice(3);
-  return `Radar ${WORDS[role] ?? role.replace("_", " ")} (${layer.slice(0, 2).toUpperCase()})`;
+  return `Radar ${WORDS[role] ?? role.replace("_", " ")}`;
 }
 
 export class Panel {
@@ -75,7 +74,7 @@ export class Panel {
       divider.hidden = same;
       swipe.disabled = same;
       for (const [id, one] of [["side-left", left], ["side-right", right]] as const) {
-        part(id).textContent = nameOf(one.value).replace(/ \(.*/, "");
+        part(id).textContent = nameOf(one.value);
         part(id).hidden = same && id === "side-right";
       }
       swipe.setAttribute("aria-valuetext", `${swipe.value} percent`);

@@ -239,9 +239,8 @@ export class SlideTable {
     this.view.show(found.west[one]!, found.north[one]!, found.east[one]!, found.south[one]!);
     this.store.tell("chosen");
     const stage = part("stage").getBoundingClientRect();
-    if (stage.bottom < 80 || stage.top > window.innerHeight - 80) {
-      part("map-part").scrollIntoView({ block: "start" });
-    }
+    const visible = Math.min(stage.bottom, window.innerHeight) - Math.max(stage.top, 0);
+    if (visible < 0.6 * stage.height) part("map-part").scrollIntoView({ block: "start" });
   }
 
   /** Turn to the page with the chosen landslide and mark it. */
