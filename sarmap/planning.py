@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sarmap.assembly import Assembly, Prepared, assemble, prepare
@@ -21,9 +21,14 @@ READ_THREADS = max(16, 2 * (os.cpu_count() or 1))
 On 2 cores, 80 ms added to each request: 16 threads kept 18 requests under way, 8 kept 9, for the
 same CPU time and 0.19 GB more memory. The network is kept to the cores by `sarmap.detect.block`."""
 
-_PROCESS_BYTES = 1000 * 2**20
-"""Libraries, engine, weights, file handles and caches: measured on the Iburi extent with blocks of
-512, 1024 and 2048 px, whose peaks were 1.20, 1.25 and 1.44 GB."""
+_LIBRARIES = 600 * 10**6
+"""Bytes of libraries, file handles and caches."""
+_ENGINE = 250 * 10**6
+"""Bytes of a network's engine and weights."""
+_COPIES = 2.9
+"""Bytes held for each byte of a composite: as scenes, as composite, as what a detector is given."""
+_PER_THREAD = 4
+"""Blocks that a worker of a cluster holds for each of its threads."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def make_plan(prepared: Prepared, assembly: Assembly, machine: Machine | None = 
     machine = machine or _this_machine()
     spec, request, chunk = prepared.spec, prepared.request, prepared.chunk
     height, width = prepared.grid.shape
-    return Plan(
+    made = Plan(
         request=request,
         passes=prepared.passes,
         grid=prepared.grid,
@@ -85,9 +90,10 @@ def make_plan(prepared: Prepared, assembly: Assembly, machine: Machine | None = 
         tasks=count_tasks(assembly.dataset),
         read_bytes=read_bytes_of(prepared),
         write_bytes=height * width * _layer_bytes(assembly.dataset),
-        peak_memory=_peak_memory(prepared, machine),
+        peak_memory=0,
         memory_limit=_memory_limit(request, machine),
     )
+    return replace(made, peak_memory=_peak_memory(made, machine, chunk))
 
 
 def _layer_bytes(dataset: xr.Dataset) -> int:
@@ -116,21 +122,23 @@ def read_bytes_of(prepared: Prepared) -> int:
     return int(scenes * bands * height * width * 4 + elevation)
 
 
-def _peak_memory(prepared: Prepared, machine: Machine) -> int:
-    """Projected peak of the process, bytes: the libraries plus every thread's block.
+def _peak_memory(made: Plan, machine: Machine, chunk: int) -> int:
+    """Projected peak of the process with blocks of `chunk`, bytes: the libraries plus one wave.
 
-    As many blocks as cores are at the network, held as scenes, as composite and as tiles; those of
-    the other threads wait as composites (see `sarmap.detect.block`).
+    The figures fit what `tools/memory.py` measures (docs/reliability.md). A worker holds few blocks
+    beyond those of its threads, since a cluster's scheduler keeps reads back.
     """
-    spec, chunk = prepared.spec, prepared.chunk
-    height, width = prepared.grid.shape
-    margin = 2 * max(spec.tile, spec.halo)
-    composite = (min(chunk, height) + margin) * (min(chunk, width) + margin) * 4 * len(spec.bands)
-    blocks = -(-height // chunk) * -(-width // chunk) * len(prepared.passes)
-    blocks *= 1 + prepared.request.control
-    held = min(machine.threads, blocks)
-    computed = min(machine.cores, held)
-    return int(_PROCESS_BYTES + (3 * computed + (held - computed)) * composite)
+    from sarmap.export.waves import WAVE
+
+    detector = made.detector
+    height, width = made.grid.shape
+    margin = 2 * max(detector["tile"], detector["halo"])
+    area = (min(chunk, height) + margin) * (min(chunk, width) + margin)
+    blocks = -(-height // chunk) * -(-width // chunk)
+    held = min(blocks, _PER_THREAD * machine.threads if machine.name else WAVE)
+    held *= len(made.passes) * (1 + made.request.control)
+    fixed = _LIBRARIES + _ENGINE * (detector["sha256"] is not None)
+    return int(fixed + _COPIES * held * area * 4 * len(detector["bands"]))
 
 
 def _this_machine() -> Machine:
@@ -179,9 +187,13 @@ def refuse_too_large(made: Plan, machine: Machine | None = None) -> None:
     if made.peak_memory <= made.memory_limit:
         return
     need, have = made.peak_memory / 1e9, made.memory_limit / 1e9
-    share = max((made.memory_limit - _PROCESS_BYTES) / (made.peak_memory - _PROCESS_BYTES), 0.0)
-    smaller = int(made.chunk * share**0.5) // 64 * 64
-    advice = f"chunk={smaller} would fit" if smaller >= 128 else "raise memory="
+    holder = machine or _this_machine()
+    smaller = [
+        chunk
+        for chunk in range(made.chunk // 64 * 64, 127, -64)
+        if _peak_memory(made, holder, chunk) <= made.memory_limit
+    ]
+    advice = f"chunk={smaller[0]} would fit" if smaller else "raise memory="
     where = f" on worker {machine.name}" if machine is not None else ""
     raise RequestError(
         f"The map would take about {need:.1f} GB{where} with blocks of {made.chunk} px, but only "

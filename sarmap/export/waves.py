@@ -25,14 +25,17 @@ from sarmap.export.blocks import Family
 from sarmap.export.ledger import Block, Counts, Ledger, failed
 from sarmap.export.workers import watched
 
-__all__ = ["ALONE", "Reach", "do_missing", "kept_blocks"]
+__all__ = ["ALONE", "WAVE", "Reach", "do_missing", "kept_blocks"]
 
 Progress = Callable[[int, int], None]
 
-_SQUARE = 16
+_SQUARE = 8
 """Blocks are taken in squares of this edge, so that a wave has short borders."""
-_WAVE = 256
-"""Blocks in one wave, or eight per thread where a cluster has more threads than that."""
+WAVE = 64
+"""Blocks in one wave, or eight per thread where a cluster has more threads than that.
+
+On threads nearly all composites of a wave are in memory at a time: blocks borrow thin strips of
+each other, and a strip keeps the array alive that it is a view of."""
 _FRUITLESS_ROUNDS = 3
 """Rounds in a row that may end without one more block done."""
 
@@ -144,7 +147,7 @@ def _waves(
 ) -> Iterator[list[tuple[Family, list[Block]]]]:
     """Bounded groups of neighbouring blocks, all families'."""
     first = families[0]
-    size = max(_WAVE, 8 * _threads())
+    size = max(WAVE, 8 * _threads())
     placed = sorted(
         (_order(_last_under(family, block, first)), number, block)
         for number, family in enumerate(families)

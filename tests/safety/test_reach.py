@@ -416,7 +416,10 @@ class TestAnswers:
             return real(file, *arguments, **options)
 
         monkeypatch.setattr(builtins, "open", watch)
-        with hostile(lead_to_file) as between, pytest.raises(CatalogError):
+        with (
+            hostile(lead_to_file) as between,
+            pytest.raises(CatalogError, match="names no web address in a link"),
+        ):
             self.search(event, between.url)
         assert not [one for one in opened if "passwd" in one]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import Any
 
 import dask
@@ -45,7 +46,7 @@ def main() -> int:
         while done < told["blocks"]:
             out = told["out"].format(number)
             runs, stops = _whole(told, out, client)
-            blocks = read_progress(out).total
+            blocks = _asked_again(out).total
             done, number = done + blocks, number + 1
             print(json.dumps(_line(out, blocks, runs, stops)), flush=True)
             sys.stdin.readline()
@@ -71,11 +72,21 @@ def _whole(told: dict[str, Any], out: str, client: Any) -> tuple[int, list[str]]
         except (OutputError, ClusterError) as error:
             stops.append(f"{type(error).__name__}: {error}")
             continue
-        progress = read_progress(out)
+        progress = _asked_again(out)
         if progress.complete:
             return run, stops
         stops.append(f"{progress.failed} blocks held unread pixels")
     raise SystemExit(f"{out} is not whole after {MOST_RUNS} runs: {stops}")
+
+
+def _asked_again(out: str) -> Any:
+    """How far a map is, from a store that may be away at the moment."""
+    for _ in range(MOST_RUNS):
+        try:
+            return read_progress(out)
+        except OutputError:
+            time.sleep(0.5)
+    raise SystemExit(f"{out} does not answer any more")
 
 
 def _line(out: str, blocks: int, runs: int, stops: list[str]) -> dict[str, Any]:
