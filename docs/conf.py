@@ -15,6 +15,8 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
+from sphinx.application import Sphinx
+
 import sarmap
 
 project = "sarmap"
@@ -60,7 +62,8 @@ exclude_patterns = [
 
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
 myst_heading_anchors = 3
-nb_execution_mode = "off"
+nb_execution_mode = "off"  # `tools/render_examples.py` runs them
+suppress_warnings = ["mystnb.unknown_mime_type"]  # what only a running notebook can show
 
 default_role = "py:obj"  # `name` in a docstring: a link where there is such a name, else plain code
 autodoc_member_order = "bysource"
@@ -96,3 +99,15 @@ html_theme_options = {
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
 }
+
+
+def list_notebooks(app: Sphinx, docname: str, source: list[str]) -> None:
+    """The notebooks that were run before, below the page that tells of them; maybe none."""
+    if docname == "docs/examples/index":
+        found = sorted(file.stem for file in (Path(app.srcdir) / "docs/examples").glob("*.ipynb"))
+        source[0] += "\n".join(["", "```{toctree}", ":maxdepth: 1", "", *found, "```", ""])
+
+
+def setup(app: Sphinx) -> None:
+    """Extend Sphinx by what is this site's own."""
+    app.connect("source-read", list_notebooks)
