@@ -74,9 +74,9 @@ config = {
     "composite": "BAA_S",
     "filters": 4 if small else 8,  # 32 in the paper
     "depth": 2 if small else 4,
-    "epochs": 2 if small else 12,
+    "epochs": 2 if small else 8,
     "batch": 16,
-    "patience": 12,
+    "patience": 8,
     "seed": 1,
     "events": [
         {"name": "learn", "simulated": str(learn.path), "orbit": "ascending"},
@@ -173,9 +173,8 @@ print(f"best threshold on every other block: {assessment.chosen:.2f}")
 # costs a few metres; orange alone is a false alarm, which costs a helicopter.
 
 # %%
-outcome = xr.open_zarr(out / "scores" / "confusion.zarr")["outcome"]
 fig, ax = plt.subplots(figsize=(8, 9), layout="constrained")
-outcome.sarmap.plot(ax=ax)
+xr.open_zarr(out / "scores" / "confusion.zarr").sarmap.plot(ax=ax)
 fig.savefig(out / "confusion.png", dpi=120)
 
 # %% [markdown]

@@ -69,21 +69,25 @@ def _step(centres: np.ndarray[Any, np.dtype[np.float64]], given: float | None, a
 
 def _given_steps(data: xr.Dataset | xr.DataArray) -> dict[str, float]:
     """Pixel sizes of the GeoTransform attribute; its origin may be that of a larger map."""
-    text = (
-        data.coords["spatial_ref"].attrs.get("GeoTransform")
-        if "spatial_ref" in data.coords
-        else None
-    )
+    text = _grid_mapping(data).get("GeoTransform")
     if text is None:
         return {}
     numbers = [float(part) for part in str(text).split()]
     return {"x": numbers[1], "y": numbers[5]}
 
 
+def _grid_mapping(data: xr.Dataset | xr.DataArray) -> dict[Any, Any]:
+    """Attributes of ``spatial_ref``: a coordinate, or a variable as `xarray.open_zarr` has it."""
+    if "spatial_ref" in data.coords:
+        return data.coords["spatial_ref"].attrs
+    variables = getattr(data, "data_vars", {})
+    return dict(variables["spatial_ref"].attrs) if "spatial_ref" in variables else {}
+
+
 def _crs_of(data: xr.Dataset | xr.DataArray) -> Any:
     from odc.geo.crs import CRS
 
-    attrs = data.coords["spatial_ref"].attrs if "spatial_ref" in data.coords else {}
+    attrs = _grid_mapping(data)
     text = attrs.get("crs_wkt") or attrs.get("spatial_ref")
     if not text:
         raise RequestError(

@@ -106,7 +106,7 @@ class DatasetAccessor:
         from sarmap.plot.maps import plot_probability
 
         if "outcome" in self._data:
-            return plot_outcomes(self._data["outcome"].assign_attrs(self._data.attrs), **options)
+            return plot_outcomes(self._data, **options)
         return plot_probability(self._data, **options)
 
     def observation(self, **options: Any) -> Any:

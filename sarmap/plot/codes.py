@@ -61,7 +61,7 @@ def plot_observation(
 
 
 def plot_outcomes(
-    outcome: xr.DataArray,
+    outcome: xr.Dataset | xr.DataArray,
     *,
     ax: Any = None,
     colors: Mapping[int, str] | None = None,
@@ -72,7 +72,7 @@ def plot_outcomes(
     Parameters
     ----------
     outcome
-        Codes (y, x) of ``confusion.zarr``.
+        ``confusion.zarr``, opened, or its ``outcome`` (y, x) with the coordinate ``spatial_ref``.
     ax
         matplotlib axes; None makes a figure.
     colors
@@ -84,10 +84,13 @@ def plot_outcomes(
     -------
     The axes.
     """
+    import xarray as xr
+
     from sarmap.assess.outcomes import COLOURS, MEANINGS
 
     entries = {code: (COLOURS[code], name.replace("_", " ")) for code, name in MEANINGS.items()}
-    return _draw(outcome, entries, "map against inventory", outcome, ax, colors, max_size)
+    codes = outcome if isinstance(outcome, xr.DataArray) else outcome["outcome"]
+    return _draw(codes, entries, "map against inventory", outcome, ax, colors, max_size)
 
 
 def _draw(
@@ -102,7 +105,7 @@ def _draw(
     """Codes in their colours, and a legend with the share of each that is there."""
     from matplotlib.patches import Patch
 
-    grid, made = grid_of(raster), made_from(whole)
+    grid, made = grid_of(whole), made_from(whole)
     codes = shrink_codes(raster, max_size)
     entries = {
         int(code): ((colors or {}).get(int(code), colour), name)

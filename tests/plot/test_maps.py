@@ -171,6 +171,9 @@ def test_outcomes_show_the_colours_of_an_assessment(area):
     picture = np.asarray(image_of(outcome.sarmap.plot()).get_array())
     assert picture[0, 0].tolist() == [0, 158, 115]
     assert picture[50, 0].tolist() == [247, 247, 247]
+    whole = outcome.drop_attrs(deep=False).to_dataset(name="outcome").reset_coords("spatial_ref")
+    ax = whole.assign_attrs(ATTRS).sarmap.plot()  # as `xarray.open_zarr` gives confusion.zarr
+    assert ax.get_title().startswith("SIMULATED")
 
 
 def test_large_maps_are_drawn_from_means_of_seen_pixels(area):
