@@ -51,10 +51,10 @@ REDUCED1 = Effort(
     "reduced",
     3842,
     2346,
-    {"epochs": 5, "batch": 64, "learning_rate": 0.001, "patience": 3},
+    {"epochs": 4, "batch": 64, "learning_rate": 0.001, "patience": 3},
     {"per_polygon": 1, "stride": 8},
 )
-"""Paper 1: the whole extent, one clip of each polygon, 5 epochs."""
+"""Paper 1: the whole extent, one clip of each polygon, 4 epochs."""
 SMALL1 = Effort(
     "small",
     448,
@@ -77,12 +77,12 @@ REDUCED2 = Effort(
     "reduced",
     3842,
     2346,
-    {"epochs": 6, "learning_rate": 0.001, "schedule": "constant", "patience": 3, "depth": 4},
+    {"epochs": 5, "learning_rate": 0.001, "schedule": "constant", "patience": 3, "depth": 4},
     {"keep": "slide"},
     {"filters": (4, 8), "batch": (8, 16, 32)},
     grid_epochs=2,
 )
-"""Paper 2: the whole extent, at most 8 first-layer filters of the paper's 32, 6 epochs."""
+"""Paper 2: the whole extent, at most 8 first-layer filters of the paper's 32, 5 epochs."""
 SMALL2 = Effort(
     "small",
     448,
