@@ -33,6 +33,8 @@ __all__ = [
     "best_threshold",
     "cut",
     "detector",
+    "fused",
+    "logit",
     "map_of",
     "outcomes",
     "scores_of",
@@ -109,6 +111,20 @@ def map_of(detector: Any, event: Event, *, overlap: int = 0) -> NDArray[np.float
     mapped = sarmap.predict(composite, detector, overlap=overlap)
     probability: NDArray[np.float32] = mapped["probability"].values
     return probability
+
+
+def logit(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logarithm of the odds; NaN stays NaN."""
+    inner = np.clip(probability, 1e-6, 1 - 1e-6).astype(np.float64)
+    return np.asarray(np.log(inner / (1 - inner)), np.float32)
+
+
+def fused(*logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of the probabilities of those that saw a pixel, as `sarmap.detect.fusion` takes it."""
+    answers = [1 / (1 + np.exp(-one)) for one in logits]
+    seen = sum(np.isfinite(one) for one in answers)
+    total = sum(np.nan_to_num(one) for one in answers)
+    return np.asarray(np.where(seen > 0, total / np.maximum(seen, 1), np.nan), np.float32)
 
 
 def outcomes(

@@ -4,7 +4,7 @@
 
 Every trial goes on from the weights of the paper's recipe (`nava-2022-attention-unet`, trained on
 seeds 11 to 13) for few epochs on few patches, all else equal, the paper's own recipe among them:
-trained on seeds 11 and 12, stopped by 14, scored on the whole map of seed 15 (all simulated). Each
+trained on seed 11, stopped by 14, scored on the whole map of seed 15 (all simulated). Each
 trial is kept in the work folder and never run twice; the table goes to FOLDER/trials.csv. What won
 was then trained at full size (`tools/first_weights.py`) and scored once on the untouched seeds
 (`tools/recipe_gain.py`).
@@ -35,7 +35,7 @@ PRE = ("vv_pre", "vv_pre_2", "vv_pre_3", "vv_post_1", "vv_post_2", "slope")
 VH = (*PAPER, "vh_pre", "vh_post_1", "vh_post_2")
 BOTH = (*PRE, "vh_pre", "vh_pre_2", "vh_pre_3", "vh_post_1", "vh_post_2")
 ANGLE = (*BOTH, "incidence")
-SEEDS = (11, 12)
+SEEDS = (11,)
 START = DATA / "nava-2022-attention-unet.json"
 log = logging.getLogger("recipe_trials")
 
@@ -90,7 +90,9 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level="INFO", format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     nets.use_threads(1)
-    events = {seed: read_event(arguments.work, seed) for seed in (*SEEDS, VALIDATION, HELD_OUT)}
+    events = {
+        seed: read_event(arguments.work / "events", seed) for seed in (*SEEDS, VALIDATION, HELD_OUT)
+    }
     for name in arguments.only:
         kept = arguments.work / "trials" / f"{name}.json"
         if not kept.is_file():

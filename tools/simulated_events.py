@@ -69,6 +69,13 @@ class Event:
     cover: NDArray[np.uint8]
     """The simulator's land cover (y, x)."""
 
+    @property
+    def landslides(self) -> int:
+        """How many patches of landslide the mask has."""
+        from scipy.ndimage import label
+
+        return int(label(self.mask)[1])
+
     def composite(self, bands: tuple[str, ...], scaling: Scaling) -> NDArray[np.float32]:
         """Bands (band, y, x) as a detector meets them."""
         picked = np.empty((len(bands), *self.mask.shape), np.float32)
