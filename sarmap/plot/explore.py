@@ -41,8 +41,13 @@ class View:
 class _Source(Protocol):
     """Something that reads a window, thinned to about a number of pixels."""
 
-    grid: GeoBox
-    title: str
+    @property
+    def grid(self) -> GeoBox:
+        """Grid of all pixels."""
+
+    @property
+    def title(self) -> str:
+        """Heading of the picture."""
 
     def read(self, rows: slice, columns: slice, step: int) -> NDArray[np.float32]:
         """Every `step`-th pixel of a window."""

@@ -90,7 +90,8 @@ class Exposure:
         touched = np.flatnonzero(self.highest >= LOWEST)
         order = touched[np.argsort(-self.highest[touched], kind="stable")]
         listed = order[:_LISTED]
-        others = [] if len(self.frame) > _DRAWN else np.flatnonzero(self.highest < LOWEST)
+        drawn = self.highest if len(self.frame) <= _DRAWN else self.highest[:0]
+        others = np.flatnonzero(drawn < LOWEST)
         return {
             "name": self.name,
             "kind": _kind(set(kinds)),

@@ -204,7 +204,7 @@ def _manifest(name: str, digest: str) -> Any:
     return manifest if manifest.sha256 == digest else None
 
 
-def _scores(scores: Mapping[str, Mapping[str, Any]]) -> str:
+def _scores(scores: Mapping[str, Any]) -> str:
     """Scores of a manifest as a Markdown table."""
     names = ("accuracy", "precision", "recall", "f1", "iou")
     lines = [

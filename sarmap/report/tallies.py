@@ -28,7 +28,7 @@ def histogram_of(
     >>> histogram_of(np.uint8([[0, 250, 255, 0]]))[0, [0, 250]]
     array([2, 1])
     """
-    packed = probability.ravel()
+    packed: NDArray[Any] = probability.ravel()
     if groups is not None:
         packed = packed + groups.ravel().astype(np.int64) * 256
     counts = np.bincount(packed, minlength=256 * number).reshape(-1, 256)

@@ -267,7 +267,7 @@ def _index(
     written: set[str], shape: tuple[int, int], layers: Sequence[str]
 ) -> dict[str, list[str]]:
     """Which tiles are there: per layer and level, one 0 or 1 for each, row by row."""
-    index = {}
+    index: dict[str, list[str]] = {}
     for layer in layers:
         index[layer] = []
         for level in range(levels_of(*shape)):
