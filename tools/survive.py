@@ -31,6 +31,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--times", type=int, default=20, help="kills in all")
     parser.add_argument("--every", type=float, default=3.0, help="seconds between faults")
     parser.add_argument("--blocks", type=int, default=2000, help="blocks of a soak")
+    parser.add_argument(
+        "--strip", type=int, default=0, help="rows of a strip, at 1 m, that a soak maps; 0: all"
+    )
     parser.add_argument("--kinds", default="worker,read,store", help="faults of a soak")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--event", type=Path, help="folder of a simulated event")
@@ -60,7 +63,8 @@ def main() -> int:
         elif given.trial == "workers":
             tally = kill_workers(stage, given.times, given.seed, given.every)
         else:
-            tally = soak(stage, given.blocks, given.every, given.kinds.split(","), given.seed)
+            kinds = given.kinds.split(",")
+            tally = soak(stage, given.blocks, given.every, kinds, given.seed, given.strip)
         report(tally.record())
     return 0 if tally.good else 1
 

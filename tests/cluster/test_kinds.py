@@ -209,6 +209,7 @@ def test_machines_are_reached_by_ssh(ssh_port: int, tmp_path: Path) -> None:
     asked = Ssh(
         type="ssh",
         hosts=("127.0.0.1", "127.0.0.1"),
+        wait=600,
         options={
             "remote_python": sys.executable,
             "connect_options": {

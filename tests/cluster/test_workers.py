@@ -224,7 +224,7 @@ def test_a_worker_with_too_little_memory_is_named_before_anything_is_computed(
     options: dict[str, Any] = {"host": "127.0.0.1", "dashboard_address": None}
     with (
         Client(n_workers=1, threads_per_worker=2, memory_limit="512MiB", **options) as client,
-        pytest.raises(RequestError, match=r"about 1\.\d GB on worker tcp://\S+ with blocks of 128"),
+        pytest.raises(RequestError, match=r"about 0\.\d GB on worker tcp://\S+ with blocks of 128"),
     ):
         sarmap.map_landslides(request_of(), client)
     assert not Path(str(request_of().out)).exists()

@@ -17,6 +17,7 @@ import xarray as xr
 from scipy.ndimage import binary_dilation
 
 import sarmap
+from sarmap.planning import READ_THREADS
 
 LAYERS = ("probability", "observation", "slope")
 
@@ -194,10 +195,12 @@ def test_tokens_that_expire_in_the_middle_are_signed_again_at_the_read(
             catalog = replace(
                 api.catalog, signing="planetary-computer", signing_url="http://127.0.0.1:9/t"
             )
-            result = map_of(catalog, "map.zarr")
+            # Many threads read; while one waits for its turn, the others let its token grow old.
+            with dask.config.set({"sarmap.reads.attempts": 25, "sarmap.reads.backoff": 0.05}):
+                result = map_of(catalog, "map.zarr")
     assert not result.read_failed
     assert len(storage.given) > 3
     assert_same(xr.open_zarr(result.path), undisturbed)
     assert all(one.query for one in server.seen)  # no request without a token
     assert {one.status for one in server.seen} <= {206, 403}
-    assert len(refused) <= len(storage.given)
+    assert len(refused) <= READ_THREADS * len(storage.given)  # no thread asks on with a dead one

@@ -180,7 +180,7 @@ def test_an_object_store_that_answers_503_for_a_while_costs_nothing(
         faults.Fault("reset", method="PUT", rate=0.1),
     ]
     out = f"s3://{bucket}/map.zarr"
-    write_zarr(lazy_map(), out, **LAYOUT)
+    write_zarr(lazy_map(), out, patience=600, **LAYOUT)  # on a machine however busy
     assert storage.counts["503"] == 10
     assert objects(out) == undisturbed
     assert read_progress(out).complete

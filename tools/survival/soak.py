@@ -17,7 +17,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import sarmap
 from survival.kills import worker_processes
+from survival.soaking import request_of
 from survival.stage import (
     Fault,
     FaultServer,
@@ -89,14 +91,20 @@ class Soaked:
         return not self.different and not grown
 
 
-def soak(stage: Stage, blocks: int, every: float, kinds: Sequence[str], seed: int) -> Soaked:
-    """Map again and again until `blocks` blocks are done, with a fault about every few seconds."""
+def soak(
+    stage: Stage, blocks: int, every: float, kinds: Sequence[str], seed: int, strip: int
+) -> Soaked:
+    """Map again and again until `blocks` blocks are done, with a fault about every few seconds.
+
+    With `strip` it is not the whole event that is mapped, but so many rows of its middle, at 1 m.
+    """
     soaked = Soaked()
+    told = _told(stage, blocks, strip)
     reference = str(stage.folder / "undisturbed.zarr")
-    stage.run(reference)
+    sarmap.map_landslides(request_of(told, reference))
     wanted = objects(reference)
     started = time.perf_counter()
-    with storage() as store, _client(stage, blocks) as client:
+    with storage() as store, _client(told) as client:
         assert client.stdout is not None
         client.stdout.readline()  # the cluster stands
         ended = threading.Event()
@@ -174,11 +182,14 @@ def _fail_for(
     server.faults = []
 
 
-@contextmanager
-def _client(stage: Stage, blocks: int) -> Iterator[subprocess.Popen[str]]:
-    """The mapping process, told what to map; ended with the block."""
+def _told(stage: Stage, blocks: int, strip: int) -> dict[str, Any]:
+    """What the mapping process is told."""
     flags = dict(zip(stage.flags[::2], stage.flags[1::2], strict=True))
-    told = {
+    box = stage.event.grid.boundingbox
+    middle = round((box.bottom + box.top) / 2)
+    columns = int(box.right - box.left)
+    return {
+        "strip": [box.left, middle, str(stage.event.grid.crs), strip, columns] if strip else None,
         "area": stage.event.area,
         "event": stage.event.event,
         "catalog": stage.server.url,
@@ -187,6 +198,11 @@ def _client(stage: Stage, blocks: int) -> Iterator[subprocess.Popen[str]]:
         "out": "s3://maps/{}.zarr",
         "blocks": blocks,
     }
+
+
+@contextmanager
+def _client(told: Mapping[str, Any]) -> Iterator[subprocess.Popen[str]]:
+    """The mapping process; ended with the block."""
     with subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("soaking.py"))],
         stdin=subprocess.PIPE,

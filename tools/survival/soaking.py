@@ -1,8 +1,9 @@
 """The client of a soak: map after map on one cluster of two workers, one line of JSON after each.
 
 Told by JSON on standard input: ``area``, ``event``, ``catalog``, ``detector``, ``chunk``, ``out``
-(an address with ``{}`` for the map's number) and ``blocks``. Waits for a line before the next map,
-so that the one before can be compared and removed.
+(an address with ``{}`` for the map's number) and ``blocks``; ``strip`` is null, or the corner
+(x, y), CRS, rows and columns of a strip of pixels of 1 m that is mapped instead of the area. Waits
+for a line before the next map, so that the one before can be compared and removed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 import dask
 import psutil
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
 import sarmap
 from sarmap.errors import ClusterError, OutputError
@@ -53,22 +56,30 @@ def main() -> int:
     return 0
 
 
+def request_of(told: dict[str, Any], out: str) -> sarmap.MapRequest:
+    """The map that is made again and again."""
+    area: Any = tuple(told["area"])
+    if told["strip"]:
+        left, top, crs, rows, columns = told["strip"]
+        area = GeoBox((rows, columns), Affine(1, 0, left, 0, -1, top), crs)
+    return sarmap.MapRequest(
+        area=area,
+        event=told["event"],
+        catalog=told["catalog"],
+        orbit="ascending",
+        detector=told["detector"],
+        chunk=told["chunk"],
+        out=out,
+        resume=True,
+    )
+
+
 def _whole(told: dict[str, Any], out: str, client: Any) -> tuple[int, list[str]]:
     """Map until nothing is left to be done or read again; returns runs, and why they ended."""
     stops: list[str] = []
     for run in range(1, MOST_RUNS + 1):
-        request = sarmap.MapRequest(
-            area=tuple(told["area"]),
-            event=told["event"],
-            catalog=told["catalog"],
-            orbit="ascending",
-            detector=told["detector"],
-            chunk=told["chunk"],
-            out=out,
-            resume=True,
-        )
         try:
-            sarmap.map_landslides(request, client=client)
+            sarmap.map_landslides(request_of(told, out), client=client)
         except (OutputError, ClusterError) as error:
             stops.append(f"{type(error).__name__}: {error}")
             continue
