@@ -105,6 +105,7 @@ def list_notebooks(app: Sphinx, docname: str, source: list[str]) -> None:
     """The notebooks that were run before, below the page that tells of them; maybe none."""
     if docname == "docs/examples/index":
         found = sorted(file.stem for file in (Path(app.srcdir) / "docs/examples").glob("*.ipynb"))
+        app.env.note_reread()  # they come and go without a change of this page
         source[0] += "\n".join(["", "```{toctree}", ":maxdepth: 1", "", *found, "```", ""])
 
 

@@ -48,7 +48,7 @@ def panels(event: Path, centre: tuple[float, float], pixels: int) -> dict[str, A
         cube = sarmap.open_cube(passes, grid, bands=("vv",)).compute()
         terrain = sarmap.open_terrain(grid, catalog=server.catalog, passes=passes).compute()
     composite = sarmap.make_composite(cube.chunk(), terrain.chunk(), "BAA_S")
-    result = sarmap.predict(composite, sarmap.load_detector("attention-unet"), overlap=16)
+    result = sarmap.predict(composite, sarmap.load_detector("nava-2022-attention-unet"), overlap=16)
     by_role = cube["vv"].swap_dims(time="role")
     return {
         "before": 10 * np.log10(by_role.sel(role="pre").values),
