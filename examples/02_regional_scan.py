@@ -79,7 +79,6 @@ request = sarmap.ScanRequest(
     overlap=16,  # tiles overlap and are blended: no seams
     epicentre=((west + east) / 2, (south + north) / 2),
     unit=320 if small else 512,  # pixels; 10,240 (102 km) if you leave it out
-    chunk=256,  # small blocks, so that there is progress to watch
     out=str(out / "scan"),
     overwrite=True,
 )

@@ -127,8 +127,10 @@ METRICS = ("precision", "recall", "f1", "iou")
 def with_interval(score, name):
     """'61.2 (58.0 to 64.1)', percent."""
     value, (low, high) = score[name], score["intervals"][name]
-    if value is None or low is None:
+    if value is None:
         return "undefined"
+    if low is None:  # fewer than ten squares of ground
+        return f"{100 * value:.1f}"
     return f"{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 

@@ -54,7 +54,8 @@ def table(rows):
     for row in rows:
         found = {name: one["median"] for name, one in row["metrics"].items() if one}
         lines.append({"group": row["group"], "label": row["label"], **row["settings"], **found})
-    return pd.DataFrame(lines).assign(
+    frame = pd.DataFrame(lines).astype({"chunk": "Int64"})
+    return frame.assign(
         memory_gb=lambda frame: frame.peak_memory / 1e9,
         read_mb=lambda frame: frame.bytes_read / 1e6,
     )
@@ -132,8 +133,8 @@ fig.savefig(out / "time-memory.png", dpi=120)
 # ## Halos
 #
 # A detector that looks around needs a margin of its neighbours' pixels, the *halo*: tiles that
-# overlap, windows, smoothing filters. A block of edge $n$ with a halo of $h$ reads $(n + 2h)^2$
-# pixels for $n^2$ answers; a halo of 256 px around blocks of 512 px is four times the work.
+# overlap, windows, smoothing filters. A block of edge n with a halo of h reads (n + 2h)² pixels for
+# n² answers: a halo of 256 px around blocks of 512 px is four times the work.
 
 # %%
 halos = runs[runs.group.str.startswith("halo (cheap")].copy()
