@@ -156,6 +156,7 @@ def demo(
             orbit=orbit,
             out=str(store),
             products=products_of("all", detector),
+            keep_radar=True,
             control=control,
             overwrite=True,
         )

@@ -89,7 +89,7 @@ _MAP = [
     click.option("--min-area", type=float, help="Smallest polygon kept, square metres."),
     click.option(
         "--products",
-        help="Beside the store: cog,geopackage,geoparquet,points,quicklook,item; or all.",
+        help="Beside the store: cog,geopackage,geoparquet,points,quicklook,item; or all (and --keep-radar).",
     ),
 ]
 
@@ -113,6 +113,8 @@ def request_from(flags: Mapping[str, Any]) -> MapRequest:
     """
     fields = fields_from(flags)
     if isinstance(fields.get("products"), str):
+        if fields["products"] == "all":
+            fields.setdefault("keep_radar", True)
         fields["products"] = products_of(fields["products"], fields.get("detector", ""))
     return make_request(fields)
 

@@ -1,8 +1,10 @@
 """How sure the mapped area is, at every threshold of the page, and in words what that means.
 
 With an assessment (`sarmap assess --out FOLDER`) the true area is estimated from how the map erred
-there: the interval is that of the share mapped / true, by resampled blocks. Without one there is no
-error to go by, and the page says so: it shows how far the area moves when the threshold does.
+there: the interval is that of the share mapped / true, by resampled blocks. A map with a control
+(`sarmap map --control`) tells the area beyond what its detector calls landslide anyway. Without
+either there is no error to go by, and the page says so: it shows how far the area moves when the
+threshold does.
 """
 
 from __future__ import annotations
@@ -11,17 +13,21 @@ import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
+from sarmap.export.control import described
 from sarmap.export.encoding import PROBABILITY_STEP, threshold_level
 from sarmap.report.tallies import LEVELS
 from sarmap.types import as_path
 
-__all__ = ["AreaInterval", "from_assessment", "from_threshold"]
+if TYPE_CHECKING:
+    from sarmap.assess.control import ControlFigures
+
+__all__ = ["AreaInterval", "from_assessment", "from_control", "from_threshold"]
 
 _SPAN = 0.1
 Values = NDArray[np.float64]
@@ -32,7 +38,7 @@ class AreaInterval:
     """Factors by which the mapped area is multiplied, one per packed threshold 0 to 250."""
 
     kind: str
-    """'assessment' or 'threshold'."""
+    """'assessment', 'control' or 'threshold'."""
     low: Values
     """Lower end; NaN where unknown."""
     high: Values
@@ -84,7 +90,42 @@ def from_threshold(histogram: NDArray[np.int64]) -> AreaInterval:
         "This map was not compared with an inventory, so nothing is known of its errors. The range "
         "only shows how far the mapped area moves when the threshold is 0.1 higher or lower: it is "
         "no confidence interval. Where the radar could not see, nothing was mapped. Give "
-        "--assessment with the folder of `sarmap assess --out` for an interval of the true area.",
+        "--assessment with the folder of `sarmap assess --out` for an interval of the true area, "
+        "or make the map with --control.",
+    )
+
+
+def from_control(
+    figures: ControlFigures, histogram: NDArray[np.int64], control: NDArray[np.int64]
+) -> AreaInterval:
+    """The area beyond what the same detector calls landslide before the event.
+
+    At the threshold of `figures` the interval is theirs (95 %, by resampled blocks); at others the
+    area is that of the counts, and the interval keeps its width relative to it.
+
+    Parameters
+    ----------
+    figures
+        From `sarmap.read_control`.
+    histogram, control
+        Pixels by probability (251), of the map and of its control.
+    """
+    mapped, false = (one[::-1].cumsum()[::-1].astype(np.float64) for one in (histogram, control))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        best = np.clip(1 - false / false[0] * mapped[0] / mapped, 0, None)
+        low, high = (
+            best * end / figures.beyond_km2 for end in (figures.interval.low, figures.interval.high)
+        )
+    return AreaInterval(
+        "control",
+        np.clip(low, 0, None),
+        high,
+        best,
+        "95 % interval beyond what is called landslide before the event too",
+        f"{described(figures.record())} The interval comes from resampled blocks at threshold "
+        f"{figures.threshold:g} and keeps its relative width at others. It says nothing of "
+        "landslides that were missed, nor of changes that came with the event but are no "
+        "landslides; where the radar could not see, nothing was mapped.",
     )
 
 

@@ -38,6 +38,8 @@ class Rows:
     """Steps of 0.4 degrees, 255 where unknown; None where the map has none."""
     radar: Mapping[str, NDArray[np.uint8]]
     """Band -> steps of 0.2 dB from -35 dB, 255 where there is no value."""
+    control: NDArray[np.uint8] | None = None
+    """What the detector says of passes before the event, as `probability`; None: not asked."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,9 @@ class Source:
     """A map and the radar it was made from, as far as that is there."""
 
     reader: MapReader
-    """Grid, making, probability, observation, slope."""
+    """Grid, making, probability, observation, slope, and the control where there is one."""
     radar: Mapping[str, Any]
     """Band ('vv_pre') -> packed Zarr array, or a lazy array in dB."""
-    control: Any = None
-    """Packed Zarr array of what the detector says of passes before the event; None: not made."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -70,7 +70,14 @@ class Source:
         """Rows `top` to `bottom` (exclusive), computed or read now."""
         strip = self.reader.strip(top, bottom)
         radar = {name: _packed(layer[top:bottom]) for name, layer in self.radar.items()}
-        return Rows(top, strip.probability, strip.observation, strip.slope, radar)
+        return Rows(
+            top,
+            strip.probability,
+            strip.observation,
+            strip.slope,
+            radar,
+            strip.control_probability,
+        )
 
     def strips(self, rows: int) -> Iterator[Rows]:
         """The whole map from top to bottom, `rows` at a time."""
@@ -102,7 +109,7 @@ def open_source(
     RequestError
         There is no finished map, it is not in metres, or an image has another shape.
     """
-    reader = open_reader(source, "slope")
+    reader = open_reader(source, "slope", "control_probability")
     pixel_area(reader.grid)  # refuses a map in degrees before any work
     layers: dict[str, Any] = {} if radar is None else _given(radar, reader.shape)
     if not isinstance(source, str | Path):
@@ -114,8 +121,7 @@ def open_source(
     group = zarr.open_group(store_at(source, read_only=True), mode="r")
     names = sorted((one for one in group.array_keys() if _is_radar(one)), key=_order)
     kept = {_band(name): group[name] for name in names}
-    control = group.get("control_probability")
-    return Source(reader, {**kept, **layers}, control)
+    return Source(reader, {**kept, **layers})
 
 
 def _is_radar(name: Any) -> bool:

@@ -43,12 +43,16 @@ class Histogram:
     observation: NDArray[np.int64] = field(
         default_factory=lambda: np.zeros(len(Observation), np.int64)
     )
+    control: NDArray[np.int64] = field(default_factory=lambda: np.zeros(LEVELS, np.int64))
+    """Pixels by what the detector says of passes before the event; zeros where it was not asked."""
 
     def add(self, rows: Rows) -> None:
         """The next strip."""
         self.probability += histogram_of(rows.probability)[0]
         counts = np.bincount(rows.observation.ravel(), minlength=len(Observation))
         self.observation += counts[: len(Observation)]
+        if rows.control is not None:
+            self.control += histogram_of(rows.control)[0]
 
 
 @dataclass

@@ -27,7 +27,7 @@ from sarmap.report.facts import (
     unseen_words,
 )
 from sarmap.report.folder import Place, is_single, opened
-from sarmap.report.interval import AreaInterval, from_assessment, from_threshold
+from sarmap.report.interval import AreaInterval, from_assessment, from_control, from_threshold
 from sarmap.report.pyramid import TILE, Pyramid, levels_of
 from sarmap.report.radar import reopen_radar, shown_bands
 from sarmap.report.shell import Shell
@@ -139,6 +139,7 @@ def write_report(
         survey = _survey(made, page, areas, things, progress)
         page.data("cells", survey.cells.record())
         page.data("places", _places(areas, things))
+        interval = interval or _own_interval(source, made, survey, chosen)
         page.data("page", _record(made, survey, chosen, smallest, interval, areas, things))
         stem = Path(str(source)).stem if isinstance(source, str | Path) else "landslides"
         files = write_downloads(source, scratch, stem, threshold=chosen, min_area=smallest)
@@ -220,6 +221,18 @@ def _survey(
     return _Survey(cells, histogram, seen, pyramid.written, pyramid.levels)
 
 
+def _own_interval(
+    source: xr.Dataset | str | Path, made: Source, survey: _Survey, threshold: float
+) -> AreaInterval:
+    """What the map itself tells of its area: by its control where it has one."""
+    if "control_probability" not in made.reader.kept or not survey.histogram.control.any():
+        return from_threshold(survey.histogram.probability)
+    from sarmap.assess.control import read_control
+
+    figures = read_control(source, threshold=threshold)
+    return from_control(figures, survey.histogram.probability, survey.histogram.control)
+
+
 def _places(areas: Districts | None, things: Sequence[Exposure]) -> dict[str, Any]:
     return {
         "districts": None if areas is None else areas.record(),
@@ -232,7 +245,7 @@ def _record(
     survey: _Survey,
     threshold: float,
     min_area: float,
-    interval: AreaInterval | None,
+    interval: AreaInterval,
     areas: Districts | None,
     things: Sequence[Exposure],
 ) -> dict[str, Any]:
@@ -256,7 +269,7 @@ def _record(
         "histogram": counted.tolist(),
         "observation": survey.histogram.observation.tolist(),
         "lonlat": _lonlat(made),
-        "interval": (interval or from_threshold(counted)).record(),
+        "interval": interval.record(),
         "grid": survey.seen.record(survey.seen.edge * metres / 1000),
         "hasSlope": "slope" in made.reader.kept,
         "places": areas is not None or bool(things),

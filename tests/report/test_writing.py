@@ -14,12 +14,14 @@ import pytest
 import rasterio
 import xarray as xr
 
+from sarmap.assess.control import ControlFigures
+from sarmap.assess.intervals import Interval
 from sarmap.cli import main
 from sarmap.errors import CatalogError, RequestError
 from sarmap.export.polygons import polygonise
 from sarmap.export.store import write_zarr
 from sarmap.report import writing
-from sarmap.report.interval import from_assessment, from_threshold
+from sarmap.report.interval import from_assessment, from_control, from_threshold
 from sarmap.report.writing import write_report
 
 
@@ -226,6 +228,18 @@ def test_an_assessment_gives_the_true_area_its_interval(tmp_path: Path) -> None:
     assert (found.low[125], found.high[125]) == pytest.approx((0.5, 1.0))
     assert found.best[250] == pytest.approx(2 / 1.25)  # half as much is mapped there
     assert "SIMULATED" in found.text
+
+
+def test_a_control_takes_off_what_is_called_landslide_anyway() -> None:
+    mapped, control = np.zeros(251, int), np.zeros(251, int)
+    mapped[[10, 140, 200]] = 900, 60, 40
+    control[[10, 140]] = 450, 50
+    figures = ControlFigures(0.5, 0.1, 0.01, 0.05, 0.005, 3, 0.005, Interval(0.004, 0.0055))
+    found = from_control(figures, mapped, control)
+    assert found.best[125] == pytest.approx((100 - 100) / 100)
+    assert found.best[200] == pytest.approx(1.0)  # the control says nothing that sure
+    assert found.low[200] == pytest.approx(0.8)
+    assert "before the event" in found.text
 
 
 def test_without_an_assessment_the_threshold_is_moved_and_the_page_says_so() -> None:
