@@ -89,7 +89,8 @@ _MAP = [
     click.option("--min-area", type=float, help="Smallest polygon kept, square metres."),
     click.option(
         "--products",
-        help="Beside the store: cog,geopackage,geoparquet,points,quicklook,item; or all (and --keep-radar).",
+        help="Beside the store: cog,geopackage,geoparquet,points,quicklook,item; or all, which "
+        "keeps the radar, too.",
     ),
 ]
 
