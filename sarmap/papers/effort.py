@@ -77,7 +77,7 @@ REDUCED2 = Effort(
     "reduced",
     3842,
     2346,
-    {"epochs": 5, "learning_rate": 0.001, "schedule": "constant", "patience": 3, "depth": 4},
+    {"epochs": 5, "learning_rate": 0.002, "schedule": "constant", "patience": 3, "depth": 4},
     {"keep": "slide"},
     {"filters": (4, 8), "batch": (8, 16, 32)},
     grid_epochs=2,
