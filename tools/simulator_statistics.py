@@ -384,13 +384,13 @@ pixels of 30 m (mean and standard deviation over the points).
 
 {points}
 
-The simulator darkens a landslide's VV by 3.1 dB at 36 degrees of local incidence, by 0.11 dB less for
-each degree nearer to the radar, and VH by 0.42 of that and 0.5 dB more; a landslide differs from the
-next by 1.1 dB. These points, averaged over 90 m, change less and lean the same way: brighter in VV
-where they face the radar, darker in VH. Slopes that face the radar hardly brighten in the simulator
-(-0.2 dB at 10 degrees); on real images some do. What ties it to Iburi is the difficulty: the
-log-ratio detector's F1 of 39 % and the paper's recipe's 61 to 66 % on events it did not see
-([recipe](recipe.md)), with descending below ascending and VH below VV.
+The simulator darkens a landslide's VV by 3.1 dB at 36 degrees of local incidence, by 0.11 dB less
+for each degree nearer to the radar, and VH by 0.42 of that and 0.5 dB more; one landslide differs
+from the next by 1.1 dB. These points, averaged over 90 m, change less and lean the same way:
+brighter in VV where they face the radar, darker in VH. Slopes that face the radar hardly change in
+the simulator (-0.1 dB at 10 degrees); on real images some brighten. What ties it to Iburi is the
+difficulty: the log-ratio detector's F1 of 39 % and the paper's recipe's 60 to 64 % on events it did
+not see ([recipe](recipe.md)), with descending below ascending and VH below VV.
 """
 
 
