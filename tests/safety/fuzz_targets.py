@@ -27,7 +27,9 @@ from affine import Affine
 from sarmap.errors import SarmapError
 
 SECONDS = 20
-"""Longest time one input may take."""
+"""Seconds of the processor that one input may take."""
+WAITING = 15
+"""How much longer it may take by the clock: machines are busy."""
 
 WORDS = [
     *(None, True, False, 0, -1, 1, 2, 0.5, 1e308, -1e308, 1e-300, float("nan"), float("inf")),
@@ -432,8 +434,13 @@ def try_input(target: Callable[[Draw, Path], None], draw: Draw, folder: Path) ->
     Hung, Forbidden, Exception
         What no input may bring about.
     """
-    previous = signal.signal(signal.SIGALRM, _on_alarm)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    timers = {
+        signal.SIGPROF: (signal.ITIMER_PROF, SECONDS),
+        signal.SIGALRM: (signal.ITIMER_REAL, WAITING * SECONDS),
+    }
+    previous = {number: signal.signal(number, _on_alarm) for number in timers}
+    for timer, seconds in timers.values():
+        signal.setitimer(timer, seconds)
     _watch.on = True
     try:
         target(draw, folder)
@@ -442,5 +449,6 @@ def try_input(target: Callable[[Draw, Path], None], draw: Draw, folder: Path) ->
         return "refused"
     finally:
         _watch.on = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        for number, (timer, _) in timers.items():
+            signal.setitimer(timer, 0)
+            signal.signal(number, previous[number])
