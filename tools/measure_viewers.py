@@ -25,6 +25,8 @@ LARGE = 28_880
 """Edge of the large map: 834 megapixels."""
 LIMIT = 60
 """Seconds of processor that a viewer may take to its first picture."""
+MEMORY = 4_000_000_000
+"""Bytes of memory that a viewer may take."""
 
 
 def enlarge(file: Path, out: Path) -> None:
@@ -78,7 +80,7 @@ def lonboard(file: str) -> int:
     """lonboard with a BitmapLayer: the browser gets one picture of all pixels."""
     import lonboard
     import matplotlib
-    import rasterio
+    import rasterio.warp
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None
@@ -120,6 +122,7 @@ def child(viewer: str, file: str) -> None:
     """One measurement, in a process of its own, as JSON on standard output."""
     warnings.simplefilter("ignore")
     resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     started, wall = time.process_time(), time.perf_counter()
     sent = VIEWERS[viewer](file)
     peak = _peak()
@@ -138,6 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("map", type=Path)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=VIEWERS, default=list(VIEWERS))
     parser.add_argument("--child", choices=VIEWERS)
     given = parser.parse_args()
     if given.child:
@@ -149,7 +153,7 @@ def main() -> None:
         enlarge(given.map, large)
     print("| viewer | map | first picture, s of processor | s | sent, MB | peak, GB |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for viewer in VIEWERS:
+    for viewer in given.only:
         for name, file in (("9 Mpx", given.map), ("834 Mpx", large)):
             words = [sys.executable, __file__, str(file), "--work", ".", "--child", viewer]
             done = subprocess.run(words, capture_output=True, text=True)
