@@ -17,9 +17,10 @@ from pystac.link import HREF, Link
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
+from sarmap.acquire.guard import GuardedAdapter
 from sarmap.acquire.patience import Deadline, hold_off, patience, retry_after, wait_for
 from sarmap.acquire.reach import WEB, Reach
-from sarmap.acquire.web import HOPS, REDIRECTS, GuardedAdapter, ReadError, next_hop, web_failures
+from sarmap.acquire.web import HOPS, REDIRECTS, ReadError, next_hop, web_failures
 
 __all__ = ["ANSWERS", "ANSWER_BYTES", "Refusal", "StacIO"]
 

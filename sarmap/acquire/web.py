@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -22,13 +21,9 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import NameResolutionError, NewConnectionError
-from urllib3.util.connection import create_connection
 
+from sarmap.acquire.guard import CONNECTIONS, GuardedAdapter, pool_classes
 from sarmap.acquire.patience import Deadline, Patience, retry_after
 from sarmap.acquire.reach import WEB, AddressRefused, Reach
 from sarmap.acquire.signing import discreet
@@ -39,7 +34,6 @@ __all__ = [
     "REDIRECTS",
     "Answer",
     "FileChanged",
-    "GuardedAdapter",
     "ReadError",
     "fetch",
     "next_hop",
@@ -48,9 +42,6 @@ __all__ = [
 
 HOPS = 8
 """Redirects followed."""
-
-CONNECTIONS = 64
-"""Open connections kept per host."""
 
 # The clients tell addresses, signature and all, to who listens at DEBUG.
 discreet("urllib3.connectionpool", "urllib3.util.retry", "pystac_client.stac_api_io")
@@ -284,81 +275,6 @@ def _body(response: Any, wanted: int, limits: Patience, deadline: Deadline) -> b
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-class _Guard:
-    """Mixed into a connection: it goes only where the reach allows."""
-
-    reach: Reach
-    _dns_host: str
-    host: str
-    port: int
-    timeout: Any
-    source_address: Any
-    socket_options: Any
-
-    def _new_conn(self) -> socket.socket:
-        try:
-            places = self.reach.addresses(self._dns_host, self.port)
-        except socket.gaierror as error:
-            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
-        failure: OSError = OSError("no address")
-        for _, place in places:
-            try:
-                return create_connection(
-                    (str(place[0]), self.port),
-                    self.timeout,
-                    source_address=self.source_address,
-                    socket_options=self.socket_options,
-                )
-            except OSError as error:
-                failure = error
-        if isinstance(failure, TimeoutError):
-            raise urllib3.exceptions.ConnectTimeoutError(self, "timed out") from failure
-        raise NewConnectionError(self, f"no connection: {failure}") from failure  # type: ignore[arg-type]
-
-
-def _pool_classes(to: Reach) -> dict[str, Any]:
-    """urllib3's connection pools, guarded."""
-
-    class Plain(_Guard, HTTPConnection):
-        reach = to
-
-    class Secure(_Guard, HTTPSConnection):
-        reach = to
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
-
-
-class GuardedAdapter(HTTPAdapter):
-    """For `requests`: every connection of the session is made by the rule, of redirects too."""
-
-    def __init__(self, reach: Reach, **options: Any) -> None:
-        self.reach = reach
-        super().__init__(pool_maxsize=CONNECTIONS, **options)
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        """Guard the pools."""
-        super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = _pool_classes(self.reach)
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """The user's own proxy is theirs to choose; what it is asked for is checked in `send`."""
-        return super().proxy_manager_for(proxy, **options)
-
-    def send(self, request: Any, *arguments: Any, **options: Any) -> Any:
-        """Behind a web proxy connections cannot be watched: the name is, as far as it is known."""
-        if options.get("proxies"):
-            parts = urlsplit(str(request.url))
-            with contextlib.suppress(socket.gaierror):
-                self.reach.addresses(str(parts.hostname), parts.port or 0)
-        return super().send(request, *arguments, **options)
-
-
 @dataclass(frozen=True)
 class _Client:
     """The connections of one reach in this process."""
@@ -386,7 +302,7 @@ def _client(reach: Reach) -> _Client:
         known = _clients.get(reach)
         if known is None:
             pool = urllib3.PoolManager(maxsize=CONNECTIONS, ca_certs=_authorities())
-            pool.pool_classes_by_scheme = _pool_classes(reach)
+            pool.pool_classes_by_scheme = pool_classes(reach)
             session = requests.Session()
             session.mount("http://", GuardedAdapter(reach))
             session.mount("https://", GuardedAdapter(reach))

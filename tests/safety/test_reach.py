@@ -255,16 +255,16 @@ class TestReads:
         cog: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        from sarmap.acquire import web
+        from sarmap.acquire import guard
 
         connected = []
-        connect = web.create_connection
+        connect = guard.create_connection
 
         def watch(place: Any, *arguments: Any, **options: Any) -> Any:
             connected.append(place[0])
             return connect(place, *arguments, **options)
 
-        monkeypatch.setattr(web, "create_connection", watch)
+        monkeypatch.setattr(guard, "create_connection", watch)
         fault = fault_proxy.Fault("redirect", location=location, path="a.tif")
         with fault_proxy.serve_faults(folder=cog, faults=[fault]) as server:
             assert read(f"{server.url}a.tif", HOME) is None
