@@ -51,7 +51,8 @@ def report(map_: str, out: str | None, as_json: bool, **options: Any) -> None:
     from sarmap.progress import progress_bar
     from sarmap.report.writing import write_report
 
-    place = out or f"{Path(map_.rstrip('/')).with_suffix('')}_report"
+    beside = Path(map_.rstrip("/"))
+    place = out or f"{beside.stem if '://' in map_ else beside.with_suffix('')}_report"
     with progress_bar() as progress:
         made = write_report(map_, place, progress=progress, **options)
     if as_json:

@@ -56,8 +56,8 @@ class _Points:
 class Exposure:
     """Takes strips from top to bottom, and says of each feature what lies under it."""
 
-    def __init__(self, name: str, frame: GeoDataFrame, grid: GeoBox) -> None:
-        self.name, self.frame, self.grid = name, frame, grid
+    def __init__(self, name: str, frame: GeoDataFrame, grid: GeoBox, lowest: int) -> None:
+        self.name, self.frame, self.grid, self.lowest = name, frame, grid, lowest
         self.labels = label_of(frame, None, "--exposure")
         self._points = _points_of(frame, grid)
         count = len(frame)
@@ -79,7 +79,7 @@ class Exposure:
         self.lengths += np.bincount(
             np.where(seen, packed, _UNSEEN), weights=metres, minlength=_UNSEEN + 1
         )
-        likely = seen & (packed >= LOWEST) & (metres > 0)
+        likely = seen & (packed >= self.lowest) & (metres > 0)
         place = self._points.place[here][likely]
         self._touched.append((feature[likely], packed[likely], metres[likely], place))
 
@@ -87,11 +87,11 @@ class Exposure:
         """For the page: counts at every step, and the features that may be touched."""
         kinds = self.frame.geometry.geom_type
         highest = np.bincount(self.highest[self.highest >= 0], minlength=_UNSEEN)
-        touched = np.flatnonzero(self.highest >= LOWEST)
+        touched = np.flatnonzero(self.highest >= self.lowest)
         order = touched[np.argsort(-self.highest[touched], kind="stable")]
         listed = order[:_LISTED]
         drawn = self.highest if len(self.frame) <= _DRAWN else self.highest[:0]
-        others = np.flatnonzero(drawn < LOWEST)
+        others = np.flatnonzero(drawn < self.lowest)
         return {
             "name": self.name,
             "kind": _kind(set(kinds)),
@@ -152,8 +152,21 @@ def _kind(types: set[str]) -> str:
     return kinds.pop() if len(kinds) == 1 else "mixed"
 
 
-def open_exposure(file: str | Path, grid: GeoBox, names: Sequence[str] = ()) -> Exposure:
-    """Features of any vector file; `names` are those of files opened before.
+def open_exposure(
+    file: str | Path, grid: GeoBox, names: Sequence[str] = (), lowest: int = LOWEST
+) -> Exposure:
+    """Features of any vector file.
+
+    Parameters
+    ----------
+    file
+        Any vector file that GDAL reads, or GeoParquet.
+    grid
+        The map's grid.
+    names
+        Those of files opened before.
+    lowest
+        Smallest packed probability that counts as touched.
 
     Raises
     ------
@@ -168,7 +181,7 @@ def open_exposure(file: str | Path, grid: GeoBox, names: Sequence[str] = ()) -> 
     known = ("Point", "LineString", "LinearRing", "Polygon")
     frame = frame[frame.geometry.geom_type.isin(known)].reset_index()
     frame = frame.dissolve("index", as_index=False, sort=True) if _split(frame) else frame
-    return Exposure(name, frame.drop(columns="index"), grid)
+    return Exposure(name, frame.drop(columns="index"), grid, lowest)
 
 
 def _split(frame: GeoDataFrame) -> bool:

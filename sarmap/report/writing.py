@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sarmap.errors import CatalogError, RequestError
-from sarmap.export.encoding import threshold_level
-from sarmap.report.cells import Cells
+from sarmap.export.encoding import PROBABILITY_STEP, threshold_level
+from sarmap.report.cells import LOWEST, Cells
 from sarmap.report.districts import Districts, open_districts
 from sarmap.report.downloads import Download, write_downloads
 from sarmap.report.exposure import Exposure, open_exposure
@@ -126,17 +126,19 @@ def write_report(
     asked = settings_of(made.reader.attrs)
     chosen = asked[0] if threshold is None else threshold
     smallest = asked[1] if min_area is None else min_area
-    threshold_level(chosen)
+    lowest = min(LOWEST, threshold_level(chosen))
     if smallest < 0:
         raise RequestError(f"min_area={smallest:g} must not be negative.")
     grid = made.reader.grid
     areas = open_districts(districts, grid, district_name) if districts is not None else None
     things: list[Exposure] = []
     for file in exposure:
-        things.append(open_exposure(file, grid, [one.name for one in things]))
+        things.append(open_exposure(file, grid, [one.name for one in things], lowest))
     interval = None if assessment is None else from_assessment(assessment)
     with opened(place, overwrite=overwrite) as (page, scratch):
-        survey = _survey(made, page, areas, things, progress)
+        survey = _survey(made, page, areas, things, lowest, progress)
+        if survey.cells.level > lowest:
+            missing.append(_too_many(survey.cells))
         page.data("cells", survey.cells.record())
         page.data("places", _places(areas, things))
         interval = interval or _own_interval(source, made, survey, chosen)
@@ -200,12 +202,13 @@ def _survey(
     page: Place,
     areas: Districts | None,
     things: Sequence[Exposure],
+    lowest: int,
     progress: Callable[[int, int], None] | None,
 ) -> _Survey:
     """Read the map once: tiles, likely pixels and all counts."""
     height, width = made.shape
     edge = max(round(1000 / made.pixel_area**0.5), 1)
-    cells, histogram, seen = Cells(width), Histogram(), SeenGrid(made.shape, edge)
+    cells, histogram, seen = Cells(width, lowest), Histogram(), SeenGrid(made.shape, edge)
     with ThreadPoolExecutor(_THREADS) as pool:
         pyramid = Pyramid(made.shape, stretch_of(made), page.tile, page.image, pool)
         for number, rows in enumerate(made.strips(TILE), start=1):
@@ -231,6 +234,14 @@ def _own_interval(
 
     figures = read_control(source, threshold=threshold)
     return from_control(figures, survey.histogram.probability, survey.histogram.control)
+
+
+def _too_many(cells: Cells) -> str:
+    """Why the slider does not go as low as it might."""
+    return (
+        f"Landslides are shown from probability {cells.level * PROBABILITY_STEP:g} on: at lower "
+        f"thresholds the map has more than {cells.most:,} pixels of landslide."
+    )
 
 
 def _places(areas: Districts | None, things: Sequence[Exposure]) -> dict[str, Any]:
@@ -261,7 +272,7 @@ def _record(
         "metres": metres,
         "pixelArea": made.pixel_area,
         "simulated": made.made.simulated,
-        "threshold": threshold_level(threshold),
+        "threshold": max(threshold_level(threshold), survey.cells.level),
         "lowest": survey.cells.level,
         "minArea": min_area,
         "radar": list(made.radar),

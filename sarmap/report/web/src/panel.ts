@@ -34,7 +34,7 @@ export class Panel {
   private threshold(): void {
     const slider = part<HTMLInputElement>("threshold");
     const lowest = Math.ceil(this.page.lowest / 5) * 5;
-    slider.min = String(Math.min(lowest, this.page.threshold));
+    slider.min = String(this.page.threshold < lowest ? this.page.threshold : lowest);
     slider.step = (this.page.threshold - Number(slider.min)) % 5 ? "1" : "5";
     slider.value = String(this.page.threshold);
     part("threshold-low").textContent = `${probability(Number(slider.min))}: more, less sure`;
