@@ -53,7 +53,11 @@ def number_of(stack: Any, day: str) -> int:
 def decibels(folder: Path, number: int) -> Any:
     """VV of one date as the file stores it: dB, not masked."""
     (file,) = folder.glob("*.nc")
-    with rasterio.open(f"netcdf:{file}:vv") as opened:
+    # as written, north up: by itself GDAL turns the rows of a netCDF round
+    with (
+        rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"),
+        rasterio.open(f"netcdf:{file}:vv") as opened,
+    ):
         return opened.read(number + 1) * 0.01
 
 
