@@ -7,6 +7,7 @@ from typing import Any
 
 from docutils import nodes
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -17,7 +18,7 @@ HEADINGS = ("field", "default", "what it is")
 
 
 def rows(model: type[BaseModel]) -> list[tuple[str, str, str]]:
-    """Name, default and description of each field that a model adds to those of its parent.
+    """Name, default and description of each field that a model adds to its parent, or changes.
 
     >>> from sarmap.types import MapRequest
     >>> rows(MapRequest)[0][:2]
@@ -26,11 +27,15 @@ def rows(model: type[BaseModel]) -> list[tuple[str, str, str]]:
     found = []
     inherited = getattr(model.__mro__[1], "model_fields", {})
     for name, field in model.model_fields.items():
-        if name in inherited:
+        if name in inherited and _told(field) == _told(inherited[name]):
             continue
         default = "needed" if field.default is PydanticUndefined else repr(field.default)
         found.append((name, default, field.description or ""))
     return found
+
+
+def _told(field: FieldInfo) -> tuple[Any, str | None]:
+    return field.default, field.description
 
 
 class RequestFields(SphinxDirective):
