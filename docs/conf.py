@@ -79,6 +79,8 @@ copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 copybutton_only_copy_prompt_lines = True
 
+smartquotes = False  # a quoted value stays what is typed
+
 html_theme = "pydata_sphinx_theme"
 html_title = "sarmap"
 html_static_path = ["_static"]
