@@ -33,7 +33,7 @@ def _configure(context: Context) -> Sequence[Configuration]:
     return [
         *_maps(context, sizes),
         *_graphs(context, (4,) if context.quick else GRAPHS),
-        *_workers(context, *((1, (2,)) if context.quick else (4, (1, 2)))),
+        *_workers(context, *((1, (2,)) if context.quick else (4, (1, 2))), max(sizes)),
     ]
 
 
@@ -72,8 +72,11 @@ def _graphs(context: Context, sizes: Sequence[int]) -> Iterable[Configuration]:
         )
 
 
-def _workers(context: Context, times: int, counts: Sequence[int]) -> Iterable[Configuration]:
-    place = {**_place(context, times, times), "crop": _common(context.extent)}
+def _workers(
+    context: Context, times: int, counts: Sequence[int], largest: int
+) -> Iterable[Configuration]:
+    # in the same scene as the others: what lies beyond an extent may hide a part of it
+    place = {**_place(context, times, max(times, largest)), "crop": _common(context.extent)}
     for workers in counts:
         yield Configuration(
             f"{workers} worker{'s' * (workers > 1)} of 1 thread, {times} x the extent",
