@@ -119,7 +119,7 @@ def explore(
         raise RequestError(
             "Interactive maps need HoloViews: pip install 'sarmap[notebook]'."
         ) from error
-    holoviews.extension("bokeh", logo=False)
+    holoviews.extension("bokeh", logo=False, inline=True)
     opened = open_source(source)
 
     def draw(x_range: Range, y_range: Range) -> Any:
