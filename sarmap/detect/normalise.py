@@ -6,8 +6,8 @@ tile's measured pixels; a band that is constant in a tile becomes 0.
 
 A missing pixel is filled so that it says as little as possible:
 
-- ``tile-minmax`` and ``none``: the mean of the same band over the tile's measured pixels. A fixed
-  number would be a bright or a dark target, and a change where only one date is missing.
+- ``tile-minmax`` and ``none``: the tile's seen part, mirrored (`sarmap.detect.gaps`). Any one
+  number would be land without speckle, and a change where only one date is missing.
 - fixed statistics: the band's offset, that is the training data's mean, and so 0 once normalised.
 
 Every result depends on its own tile alone and on a fixed order of additions, so that a tile has
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sarmap.detect.gaps import fill_gaps
 from sarmap.detect.protocol import FixedStatistics, Normalisation
 
 __all__ = ["normalise_tiles", "standardise"]
@@ -53,7 +54,7 @@ def normalise_tiles(tiles: Pixels, normalisation: Normalisation | FixedStatistic
     >>> tiles = np.float32([[[[2.0], [np.nan], [4.0]]]])
     >>> normalise_tiles(tiles, "tile-minmax")
     >>> tiles.ravel()
-    array([0. , 0.5, 1. ], dtype=float32)
+    array([0., 0., 1.], dtype=float32)
     """
     if isinstance(normalisation, FixedStatistics):
         planes = np.moveaxis(tiles, -1, 0).reshape(tiles.shape[-1], -1, 1)
@@ -65,7 +66,7 @@ def normalise_tiles(tiles: Pixels, normalisation: Normalisation | FixedStatistic
         part = tiles[start : start + group]
         if normalisation == "tile-minmax":
             _stretch(part)
-        _fill_with_mean(part)
+        fill_gaps(part)
 
 
 def _stretch(tiles: Pixels) -> None:
@@ -79,19 +80,6 @@ def _stretch(tiles: Pixels) -> None:
     rows = tiles.reshape(n, y, x * band)
     rows -= np.tile(low, (1, x))[:, None]
     rows /= np.tile(span, (1, x))[:, None]
-
-
-def _fill_with_mean(tiles: Pixels) -> None:
-    """NaN becomes the mean of its band over the tile's measured pixels, in place."""
-    with_gaps = np.flatnonzero(np.isnan(_over_pixels(np.add, tiles)).any(axis=1))
-    if not len(with_gaps):
-        return
-    damaged = tiles[with_gaps]
-    missing = np.isnan(damaged)
-    total = _over_pixels(np.add, np.where(missing, np.float32(0), damaged).astype(np.float64))
-    measured = missing.shape[1] * missing.shape[2] - missing.sum(axis=(1, 2))
-    mean = (total / np.maximum(measured, 1)).astype(np.float32)
-    tiles[with_gaps] = np.where(missing, mean[:, None, None], damaged)
 
 
 def _over_pixels(join: Callable[..., NDArray[Any]], tiles: NDArray[Any]) -> NDArray[Any]:

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from sarmap.detect.gaps import fill_gaps
 from sarmap.detect.log_ratio import LogRatio
 from sarmap.detect.prediction import predict
 from sarmap.errors import RequestError
@@ -72,7 +73,7 @@ def composite(
 
 
 def plain_tile(tile: Pixels, normalisation: Any) -> Pixels:
-    """One tile [y, x, band] normalised and filled, band by band."""
+    """One tile [y, x, band] normalised band by band, and filled."""
     ready = tile.copy()
     for band in range(tile.shape[-1]):
         plane = ready[..., band]
@@ -84,7 +85,7 @@ def plain_tile(tile: Pixels, normalisation: Any) -> Pixels:
         if normalisation == "tile-minmax":
             low, high = np.nanmin(plane), np.nanmax(plane)
             plane[...] = (plane - low) / (high - low) if high > low else plane - low
-        plane[np.isnan(plane)] = np.float32(np.nanmean(plane.astype(np.float64)))
+    fill_gaps(ready[None])
     return ready
 
 
