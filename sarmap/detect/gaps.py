@@ -33,7 +33,7 @@ def fill_gaps(tiles: Pixels) -> None:
     >>> tiles.ravel()
     array([1., 2., 3., 2., 1., 2., 3.], dtype=float32)
     """
-    missing = np.isnan(tiles).any(axis=-1)
+    missing: Mask = np.asarray(np.isnan(tiles).any(axis=-1))
     for number in np.flatnonzero(missing.any(axis=(1, 2))):
         if missing[number].all():
             tiles[number] = 0
@@ -52,7 +52,7 @@ def _fill(tile: Pixels, missing: Mask) -> None:
         behind_y, behind_x = 2 * near_y - y, 2 * near_x - x
         height, width = missing.shape
         inside = (behind_y >= 0) & (behind_y < height) & (behind_x >= 0) & (behind_x < width)
-        there = inside.copy()
+        there: Mask = inside.copy()
         there[inside] = ~missing[behind_y[inside], behind_x[inside]]
         if not there.any():  # nothing lies behind: as on both sides of a line of seen pixels
             behind_y, behind_x, there = near_y, near_x, np.ones_like(there)
