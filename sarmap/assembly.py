@@ -6,21 +6,18 @@ hangs the rooms together in the order of the route: cube, terrain, composite, pr
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from sarmap.errors import RequestError, SarmapError
+from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings, Chunk, Detector, MapRequest, Observation, Passes
 
 if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-    from sarmap.acquire.shortfall import TooFewPassesError
     from sarmap.detect.protocol import DetectorSpec
 
 __all__ = [
@@ -29,8 +26,6 @@ __all__ = [
     "Prepared",
     "assemble",
     "blocks_of",
-    "load",
-    "orbit_of",
     "prepare",
 ]
 
@@ -64,6 +59,8 @@ class Prepared:
     layered: bool = False
     """Lay orbits over one another, each pixel from the first that saw it, instead of fusing them
     (with orbit='both': those of one direction, before the directions are fused)."""
+    warnings: tuple[str, ...] = ()
+    """What a reader of the map should know of these decisions."""
 
 
 @dataclass(frozen=True)
@@ -92,50 +89,27 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
         RequestError: the request cannot be served as given.
         CatalogError: the catalogue cannot be reached.
     """
-    from sarmap.acquire.area import parse_area
     from sarmap.acquire.catalogs import resolve_catalog
     from sarmap.acquire.grid import make_grid
-    from sarmap.acquire.search import search_orbits
-    from sarmap.acquire.shortfall import TooFewPassesError
-    from sarmap.compose.composites import needs_optical, required_passes, required_radar_bands
-    from sarmap.detect.protocol import describe
+    from sarmap.choosing import choose_detector
 
     catalog = resolve_catalog(request.catalog, trusted=request.trust_catalog)
-    detector = load(request)
-    if warm:
-        # Not a daemon: a process that ends while the engine compiles would abort inside it.
-        Thread(target=_warm, args=(detector,)).start()
-    spec = describe(detector)
-    orbit = orbit_of(request, spec)
-    pre, post = required_passes(spec.bands)
     grid = make_grid(request.area, crs=request.crs, resolution=request.resolution)
-    try:
-        passes = search_orbits(
-            parse_area(request.area),
-            request.event,
-            catalog=catalog,
-            orbit=orbit,
-            pre=max(pre, request.pre),
-            post=max(post, request.post or 1),
-            optical=needs_optical(spec.bands),
-            bands=required_radar_bands(spec.bands),
-            before_days=request.before_days,
-            after_days=request.after_days,
-        )
-    except TooFewPassesError as error:
-        raise _with_offer(error, spec) from error
+    chosen = choose_detector(request, catalog, warm=warm)
+    passes = chosen.passes
     if request.control:
-        passes = tuple(_with_earlier(one, request, spec) for one in passes)
+        passes = tuple(_with_earlier(one, request, chosen.spec) for one in passes)
     chunk = request.chunk or DEFAULT_CHUNK
-    return Prepared(request, catalog, detector, spec, passes, grid, chunk)
-
-
-def _with_offer(error: TooFewPassesError, spec: DetectorSpec) -> TooFewPassesError:
-    """What lacks, and what maps today with what there is."""
-    from sarmap.detect.offers import offer
-
-    text = f"{error} {offer(spec, error.available)}".strip()
-    return type(error)(text, error.passes, error.due, error.available)
+    return Prepared(
+        request,
+        catalog,
+        chosen.detector,
+        chosen.spec,
+        passes,
+        grid,
+        chunk,
+        warnings=chosen.warnings,
+    )
 
 
 def _with_earlier(passes: Passes, request: MapRequest, spec: DetectorSpec) -> Passes:
@@ -153,52 +127,6 @@ def _with_earlier(passes: Passes, request: MapRequest, spec: DetectorSpec) -> Pa
     )
 
 
-def load(request: MapRequest) -> Detector:
-    """The request's detector: its own object, or one loaded by name or path."""
-    from sarmap.detect.weights import load_detector
-
-    if callable(request.detector):
-        own: Detector = request.detector
-        return own
-    return load_detector(
-        request.detector,
-        engine=request.engine,
-        precision=request.precision,
-        dense=request.dense,
-    )
-
-
-def _warm(detector: Detector) -> None:
-    """Make a shipped network ready; what goes wrong is raised again by the first block."""
-    from sarmap.detect.weights import NetworkDetector
-
-    if isinstance(detector, NetworkDetector):
-        with contextlib.suppress(SarmapError):
-            detector.prepare()
-
-
-def orbit_of(request: MapRequest, spec: DetectorSpec) -> Any:
-    """The orbit to map; checks that a composite asked for is the one the detector reads."""
-    from sarmap.compose.composites import COMPOSITES, composite_bands
-
-    if request.composite is None:
-        return request.orbit
-    bands = composite_bands(request.composite)
-    if bands != tuple(spec.bands):
-        raise RequestError(
-            f"composite {request.composite!r} has the bands {', '.join(bands)}, but detector "
-            f"{spec.name!r} reads {', '.join(spec.bands)}: leave out composite=, or choose a "
-            "detector trained for it."
-        )
-    fixed = COMPOSITES[request.composite].orbit if isinstance(request.composite, str) else None
-    if fixed and request.orbit not in (None, fixed):
-        raise RequestError(
-            f"composite {request.composite!r} is of the {fixed} orbit, but orbit="
-            f"{request.orbit!r} was asked for: leave out one of the two."
-        )
-    return fixed or request.orbit
-
-
 def assemble(prepared: Prepared) -> Assembly:
     """The lazy map of a prepared request; several orbits are fused.
 
@@ -210,7 +138,8 @@ def assemble(prepared: Prepared) -> Assembly:
         _assemble_orbit(prepared, passes, look)
         for passes, look in zip(prepared.passes, looks, strict=True)
     ]
-    warnings = tuple(dict.fromkeys(w for part in parts for w in part.warnings))
+    said = (*prepared.warnings, *(w for part in parts for w in part.warnings))
+    warnings = tuple(dict.fromkeys(said))
     dataset, unread = _joined(prepared, [part.dataset for part in parts])
     controls = [part.control for part in parts if part.control is not None]
     if controls:

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from sarmap.detect.gaps import fill_gaps
 from sarmap.detect.hardware import usable_cores
 from sarmap.detect.normalise import normalise_tiles, standardise
 from sarmap.detect.protocol import DetectorSpec, FixedStatistics, Sweeping
@@ -148,7 +149,8 @@ def _layers(answers: list[Pixels], codes: NDArray[np.uint8], job: _Job) -> Pixel
 def _lay_out(values: Pixels, job: _Job) -> tuple[Pixels, Mask]:
     """All pixels the block's answer is computed from, ``[y, x, band]``, and where all are measured.
 
-    Missing values are NaN, except where fixed statistics allow them to be filled at once.
+    Missing values are NaN, except in windows of fixed statistics: there are too many of them to
+    mirror each.
     """
     fixed = job.spec.normalisation
     values = np.asarray(values, np.float32)
@@ -160,7 +162,7 @@ def _lay_out(values: Pixels, job: _Job) -> tuple[Pixels, Mask]:
     pixels = np.empty((len(at_y), len(at_x), len(values)), np.float32)
     for band, plane in enumerate(values):
         _mirror(plane, at_y, at_x, pixels[..., band])
-    fill = isinstance(fixed, FixedStatistics) and job.spec.kind != "pixel"
+    fill = isinstance(fixed, FixedStatistics) and job.spec.kind == "window"
     return pixels, _mark_missing(pixels, fill=fill)
 
 
@@ -351,6 +353,8 @@ def _answers(view: Pixels, wanted: Mask, job: _Job, shape: tuple[int, ...]) -> P
         tiles = np.ascontiguousarray(view[down[part], along[part]])
         if not isinstance(job.spec.normalisation, FixedStatistics):
             normalise_tiles(tiles, job.spec.normalisation)
+        elif job.spec.kind == "segment":
+            fill_gaps(tiles)
         given = _ask(tiles, job)
         if job.spec.kind == "segment" and job.spec.halo:
             given = given[:, job.spec.halo : -job.spec.halo, job.spec.halo : -job.spec.halo]

@@ -8,7 +8,8 @@ A missing pixel is filled so that it says as little as possible:
 
 - ``tile-minmax`` and ``none``: the tile's seen part, mirrored (`sarmap.detect.gaps`). Any one
   number would be land without speckle, and a change where only one date is missing.
-- fixed statistics: the band's offset, that is the training data's mean, and so 0 once normalised.
+- fixed statistics: the same for tiles of a `segment` detector (`sarmap.detect.block`); in windows
+  the band's offset, that is the training data's mean, and so 0 once normalised.
 
 Every result depends on its own tile alone and on a fixed order of additions, so that a tile has
 the same bits in whatever company it is computed.

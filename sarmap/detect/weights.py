@@ -58,6 +58,7 @@ class NetworkDetector:
         self.stride = manifest.stride
         self.halo = manifest.halo
         self.network_size = manifest.network_size
+        self.otherwise = manifest.otherwise
         self.sha256 = manifest.sha256
         self.engine = engine
         self.precision = precision
@@ -219,7 +220,7 @@ def detector_names() -> tuple[str, ...]:
     return tuple(sorted({*shipped, *ALIASES, LOG_RATIO}))
 
 
-_STAY_BEHIND = {"training", "scores", "licence", "card"}
+_STAY_BEHIND = {"training", "scores", "licence", "card", "otherwise"}
 """What of a manifest no worker needs."""
 _RELOAD = threading.Lock()
 

@@ -23,7 +23,8 @@ from sarmap.acquire.instants import parse_event
 from sarmap.acquire.scenes import Scene
 from sarmap.acquire.search import search_optical, search_scenes
 from sarmap.acquire.shortfall import Sought
-from sarmap.assembly import DEFAULT_CHUNK, load, orbit_of
+from sarmap.assembly import DEFAULT_CHUNK
+from sarmap.choosing import load, orbit_of
 from sarmap.compose.composites import (
     needs_optical,
     needs_terrain,

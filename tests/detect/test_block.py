@@ -80,15 +80,20 @@ def test_tile_minmax_stretches_each_band_over_its_own_measured_pixels() -> None:
     assert tile[0, 0, 1] == tile[2, 0, 1]  # the pixel as far behind the seen one below it
 
 
-def test_fixed_statistics_are_applied_per_band_and_fill_with_their_offset() -> None:
+@pytest.mark.parametrize("kind", ["segment", "window"])
+def test_fixed_statistics_are_applied_per_band(kind: str) -> None:
     values = scene(4, 4)
-    values[1, 2, 2] = np.nan
-    detector = Recorder(normalisation={"slope": (10.0, 4.0), "vv_pre": (0.5, 0.25)})
+    values[1, :, 3] = np.nan
+    statistics = {"slope": (10.0, 4.0), "vv_pre": (0.5, 0.25)}
+    detector = Recorder(normalisation=statistics, kind=kind)
     answer(detector, values)
     tile = detector.calls[0][0]
-    np.testing.assert_allclose(tile[..., 0], (values[0] - 0.5) / 0.25, rtol=1e-6)
-    assert tile[2, 2, 1] == 0
-    assert tile[1, 1, 1] == pytest.approx((values[1, 1, 1] - 10) / 4)
+    assert tile[1, 1].tolist() == pytest.approx(
+        [(values[0, 1, 1] - 0.5) / 0.25, (values[1, 1, 1] - 10) / 4]
+    )
+    # a gap in a window says what the training data say on average; a tile's mirrors its neighbours
+    gap = [(values[0, 1, 3] - 0.5) / 0.25, 0] if kind == "window" else tile[1, 1]
+    assert tile[1, 3].tolist() == pytest.approx(list(gap))
 
 
 def test_without_normalisation_a_gap_mirrors_its_own_tile_in_all_bands() -> None:

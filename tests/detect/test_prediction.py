@@ -72,7 +72,7 @@ def composite(
 # --- the plain answer ----------------------------------------------------------------------------
 
 
-def plain_tile(tile: Pixels, normalisation: Any) -> Pixels:
+def plain_tile(tile: Pixels, normalisation: Any, kind: str = "segment") -> Pixels:
     """One tile [y, x, band] normalised band by band, and filled."""
     ready = tile.copy()
     for band in range(tile.shape[-1]):
@@ -80,7 +80,8 @@ def plain_tile(tile: Pixels, normalisation: Any) -> Pixels:
         if isinstance(normalisation, dict):
             offset, scale = np.float32(list(normalisation.values())[band])
             plane[...] = (plane - offset) / scale
-            plane[np.isnan(plane)] = 0
+            if kind == "window":
+                plane[np.isnan(plane)] = 0
             continue
         if normalisation == "tile-minmax":
             low, high = np.nanmin(plane), np.nanmax(plane)
@@ -122,7 +123,7 @@ def plain_windows(values: Pixels, detector: Hash) -> tuple[Pixels, Pixels]:
             top, left = y + pads[0][0], x + pads[1][0]
             seen = padded[top : top + edge, left : left + edge]
             if np.isfinite(seen).all(axis=-1).any():
-                ready = plain_tile(seen, detector.normalisation)
+                ready = plain_tile(seen, detector.normalisation, "window")
                 windows[row, column] = detector(ready[None])[0]
     answer = np.full(values.shape[1:], np.nan, np.float32)
     for y, x in np.argwhere(np.isfinite(values).all(axis=0)):
