@@ -33,6 +33,7 @@ __all__ = [
     "best_threshold",
     "cut",
     "detector",
+    "f1_of",
     "fused",
     "logit",
     "map_of",
@@ -140,6 +141,16 @@ def outcomes(
             place = tuple(slice(i * SQUARE, (i + 1) * SQUARE) for i in (row, column))
             counts[row * columns + column] = [int(one[place].sum()) for one in each]
     return counts
+
+
+def f1_of(counts: NDArray[np.int64]) -> float:
+    """F1 of all squares together.
+
+    >>> f1_of(np.array([[2, 1, 0, 9], [1, 0, 1, 5]]))
+    0.75
+    """
+    tp, fp, fn, _ = (int(n) for n in counts.sum(axis=0))
+    return 2 * tp / (2 * tp + fp + fn)
 
 
 def scores_of(counts: NDArray[np.int64]) -> dict[str, Any]:

@@ -3,8 +3,8 @@
     python tools/recipe_border.py --work FOLDER
 
 Whole tiles of seed 14 (simulated), all but their first columns taken away; F1 of what is left, for
-the paper's recipe, the one for both orbits, and trials with fixed statistics, where they were run.
-Writes FOLDER/border.csv.
+the paper's recipe and the default one, and with the tile's mean in the gap instead of its mirrored
+seen part, as it was done once. Writes FOLDER/border.csv.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import Any
 
 import network_trials as nets
 import numpy as np
+from numpy.typing import NDArray
 from simulated_events import VALIDATION, Event, read_event
 
 import sarmap
-from sarmap.detect.normalise import normalise_tiles
-from sarmap.detect.protocol import describe
+from sarmap.detect.gaps import fill_gaps
+from sarmap.detect.protocol import FixedStatistics, describe
 
 SEEN = (8, 16, 32, 64)
 """Columns that are left."""
@@ -33,28 +34,29 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     work = parser.parse_args().work
     event = read_event(work / "events", VALIDATION)
-    sources = {name: name for name in ("nava-2022-attention-unet", "attention-unet-dual")}
-    for trial in ("fixed", "pre"):
-        if (work / "trials" / f"{trial}.json").is_file():
-            sources[f"trial {trial}: dB, fixed statistics"] = str(
-                work / "trials" / trial / "weights"
-            )
     rows = []
-    for label, source in sources.items():
-        detector = sarmap.load_detector(source, precision="f32")
-        found = [f1(detector, event, columns) for columns in SEEN]
-        cells = {
-            f"{n} of 64 columns": f"{100 * one:.1f}" for n, one in zip(SEEN, found, strict=True)
-        }
-        rows.append({"F1 % where only so much is seen": label, **cells})
-        print(*rows[-1].values(), sep=" | ", flush=True)
+    for name in ("nava-2022-attention-unet", "attention-unet"):
+        detector = sarmap.load_detector(name, precision="f32")
+        for fill, what in ((fill_with_mean, "the tile's mean"), (fill_gaps, "mirrored")):
+            found = [f1(detector, event, columns, fill) for columns in SEEN]
+            cells = {
+                f"{n} of 64 columns": f"{100 * one:.1f}" for n, one in zip(SEEN, found, strict=True)
+            }
+            rows.append({"F1 % where only so much is seen": name, "gap filled with": what, **cells})
+            print(*rows[-1].values(), sep=" | ", flush=True)
     with (work / "border.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def f1(detector: Any, event: Event, columns: int) -> float:
+def fill_with_mean(tiles: NDArray[np.float32]) -> None:
+    """NaN becomes the mean of its band over the tile's seen pixels, in place."""
+    mean = np.nanmean(tiles, axis=(1, 2), keepdims=True)
+    tiles[...] = np.where(np.isnan(tiles), mean, tiles)
+
+
+def f1(detector: Any, event: Event, columns: int, fill: Any) -> float:
     """F1 of the seen columns of whole tiles."""
     spec = describe(detector)
     composite = event.composite(spec.bands, spec.scaling)
@@ -68,13 +70,17 @@ def f1(detector: Any, event: Event, columns: int) -> float:
     whole = np.isfinite(tiles).all(axis=(1, 2, 3))
     tiles, truth = tiles[whole][:TILES], truth[whole][:TILES]
     tiles[:, :, columns:] = np.nan
-    normalise_tiles(tiles, spec.normalisation)
+    if isinstance(spec.normalisation, FixedStatistics):
+        tiles[...] = (tiles - spec.normalisation.offset) / spec.normalisation.scale
+    else:
+        low, high = (join(tiles, axis=(1, 2), keepdims=True) for join in (np.nanmin, np.nanmax))
+        tiles[...] = (tiles - low) / np.where(high > low, high - low, 1)
+    fill(tiles)
     answer = detector(tiles)[:, :, :columns]
     counts = nets.outcomes(
         truth[:, :, :columns].reshape(len(truth), -1), answer.reshape(len(truth), -1)
     )
-    tp, fp, fn, _ = counts.sum(axis=0)
-    return float(2 * tp / (2 * tp + fp + fn))
+    return nets.f1_of(counts)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ class Block:
 
         import sarmap
 
-        self.detector: Any = sarmap.load_detector("attention-unet", precision="f32")
+        self.detector: Any = sarmap.load_detector("nava-2022-attention-unet", precision="f32")
         self.detector.prepare()
         values = np.random.default_rng(0).random((4, ROWS, COLUMNS), np.float32)
         self.composite = xr.DataArray(
@@ -59,7 +59,7 @@ class Graph:
 
         import sarmap
 
-        self.detector: Any = sarmap.load_detector("attention-unet", precision="f32")
+        self.detector: Any = sarmap.load_detector("nava-2022-attention-unet", precision="f32")
         self.composite = xr.DataArray(
             da.zeros((4, edge, edge), chunks=(4, 1024, 1024), dtype="float32"),
             dims=("band", "y", "x"),

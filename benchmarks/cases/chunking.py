@@ -17,7 +17,7 @@ __all__ = ["CHUNKING"]
 
 OFF = 192
 """Pixels by which blocks lie off the COG's tiles: a multiple of 64, not of 512."""
-NETWORK = "attention-unet"
+NETWORK = "nava-2022-attention-unet"
 CHEAP = "mean:0"
 
 

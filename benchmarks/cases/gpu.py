@@ -28,7 +28,7 @@ def _configure(context: Context) -> Sequence[Configuration]:
         for name, label in floors.items()
     ]
     networks = {
-        "16 filters (shipped)": "attention-unet",
+        "16 filters (shipped)": "nava-2022-attention-unet",
         "32 filters (random weights)": random_network(context),
     }
     for title, detector in networks.items():

@@ -15,7 +15,7 @@ LOCAL = "local files"
 def _configure(context: Context) -> Sequence[Configuration]:
     over_http = context.scene.arguments(context.extent)
     in_place = {**context.local.arguments(context.extent), "trusted": True}
-    network = {"detector": "attention-unet"}
+    network = {"detector": "nava-2022-attention-unet"}
     tried, share = ((0.08,), 0.15) if context.quick else ((0.0, 0.02, 0.08, 0.2), 0.01)
     made = [
         Configuration(LOCAL, "mapping:run", {**in_place, **network}, family="map"),

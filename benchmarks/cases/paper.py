@@ -28,10 +28,10 @@ def random_network(context: Context, filters: int = 32) -> str:
 def _configure(context: Context) -> Sequence[Configuration]:
     place = context.scene.arguments(context.extent)
     if context.quick:
-        return _network(place, SHIPPED, "attention-unet", overlaps=(16,), repeats=1)
+        return _network(place, SHIPPED, "nava-2022-attention-unet", overlaps=(16,), repeats=1)
     large = random_network(context)
     return [
-        *_network(place, SHIPPED, "attention-unet", overlaps=(0, 16), repeats=3),
+        *_network(place, SHIPPED, "nava-2022-attention-unet", overlaps=(0, 16), repeats=3),
         *_network(place, RANDOM, large, overlaps=(0, 16), repeats=1),
     ]
 

@@ -32,7 +32,9 @@ def _absent(context: Context) -> str | None:
 
 
 def _configure(context: Context) -> Sequence[Configuration]:
-    made = list(_network(context, SHIPPED, "attention-unet", (16,) if context.quick else (0, 16)))
+    made = list(
+        _network(context, SHIPPED, "nava-2022-attention-unet", (16,) if context.quick else (0, 16))
+    )
     if not context.quick:
         made += _network(context, RANDOM, random_network(context), (0,))
     return made
@@ -65,7 +67,7 @@ def _network(
             floor=ours,
             python=python,
         )
-        if context.quick or (detector != "attention-unet" and not native_bf16()):
+        if context.quick or (detector != "nava-2022-attention-unet" and not native_bf16()):
             continue  # emulated, it takes a second per tile
         yield Configuration(
             f"{family}: MONAI, PyTorch bf16 autocast",

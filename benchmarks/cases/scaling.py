@@ -14,7 +14,7 @@ __all__ = ["HOKKAIDO", "SCALING", "shape_of"]
 _ALONG = {1: (1.0, 1.0), 4: (2.0, 2.0), 16: (4.0, 4.0), 92: (8.0, 11.567)}
 """Extents along y and x; 92 is 834 megapixels, the area of Hokkaido."""
 GRAPHS = (1, 4, 16, 92)
-NETWORK = {"detector": "attention-unet"}
+NETWORK = {"detector": "nava-2022-attention-unet"}
 
 
 def shape_of(extent: tuple[int, int], times: int) -> tuple[int, int]:

@@ -27,7 +27,7 @@ def rate(
     precision: str,
     tile: int,
     batch: int,
-    detector: str = "attention-unet",
+    detector: str = "nava-2022-attention-unet",
     megapixels: float = 1.0,
     rounds: int = 2,
     keep: str | None = None,

@@ -18,7 +18,7 @@ def make(*, folder: str, filters: int = 32) -> dict[str, Any]:
     from sarmap.detect.networks import build_network, get_arrays
     from sarmap.detect.weights import DATA
 
-    shipped = read_manifest(DATA / "attention-unet.json")
+    shipped = read_manifest(DATA / "nava-2022-attention-unet.json")
     arguments = {**shipped.arguments, "filters": filters}
     keras.utils.set_random_seed(2018)
     model = build_network("attention-unet", len(shipped.bands), arguments)

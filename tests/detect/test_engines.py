@@ -35,7 +35,7 @@ def tiles_for(detector, count: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def unet():
-    return load_detector("attention-unet", engine="openvino", precision="f32")
+    return load_detector("nava-2022-attention-unet", engine="openvino", precision="f32")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -49,15 +49,15 @@ def test_openvino_f32_agrees_with_tensorflow_f32(name):
 @pytest.mark.skipif(not engines.native_bf16(), reason="this processor has no native bf16")
 @pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
 def test_native_bf16_moves_at_most_one_pixel_in_a_thousand_across_one_half(engine):
-    exact = load_detector("attention-unet", engine="tensorflow", precision="f32")
-    short = load_detector("attention-unet", engine=engine, precision="bf16")
+    exact = load_detector("nava-2022-attention-unet", engine="tensorflow", precision="f32")
+    short = load_detector("nava-2022-attention-unet", engine=engine, precision="bf16")
     tiles = tiles_for(exact, 64)
     assert np.mean((exact(tiles) > 0.5) != (short(tiles) > 0.5)) <= 0.001
 
 
 def test_emulated_bf16_gives_probabilities_close_to_f32():
-    manifest = read_manifest(DATA / "attention-unet.json")
-    exact = load_detector("attention-unet", engine="tensorflow", precision="f32")
+    manifest = read_manifest(DATA / "nava-2022-attention-unet.json")
+    exact = load_detector("nava-2022-attention-unet", engine="tensorflow", precision="f32")
     short = engines.make_engine(manifest, DATA, "tensorflow", "bf16")
     tiles = tiles_for(exact, 4)
     assert np.abs(exact(tiles) - short(tiles)).mean() < 0.01
@@ -105,7 +105,7 @@ def test_no_tiles_give_no_answers(unet):
 
 def test_the_stream_count_does_not_show(unet, monkeypatch):
     monkeypatch.setattr(engines, "usable_cores", lambda: 1)
-    manifest = read_manifest(DATA / "attention-unet.json")
+    manifest = read_manifest(DATA / "nava-2022-attention-unet.json")
     single = engines.make_engine(manifest, DATA, "openvino", "f32")
     tiles = tiles_for(unet, 6)
     np.testing.assert_array_equal(single(tiles), unet(tiles))
@@ -115,7 +115,7 @@ def test_a_warm_start_imports_neither_tensorflow_nor_keras(unet):
     unet(tiles_for(unet, 1))  # the converted model is in the cache now
     script = (
         "import sys, numpy as np; from sarmap.detect.weights import load_detector;"
-        "d = load_detector('attention-unet', engine='openvino', precision='f32');"
+        "d = load_detector('nava-2022-attention-unet', engine='openvino', precision='f32');"
         "print(d(np.zeros((1, 64, 64, 4), np.float32)).shape, 'tensorflow' in sys.modules,"
         " 'keras' in sys.modules)"
     )
@@ -145,7 +145,7 @@ def test_openvino_may_not_tell_others_that_it_is_used(unet, tmp_path):
     script = (
         "import sys, numpy as np; from pathlib import Path;"
         "from sarmap.detect import conversion; from sarmap.detect.weights import load_detector;"
-        "d = load_detector('attention-unet', engine='openvino', precision='f32'); d.prepare();"
+        "d = load_detector('nava-2022-attention-unet', engine='openvino', precision='f32'); d.prepare();"
         f"conversion._export(Path({str(DATA / 'cnn-baa.json')!r}), Path({str(DATA)!r}), "
         f"Path({str(tmp_path / 'model.xml')!r}));"
         "print('openvino.tools.ovc' in sys.modules, 'openvino_telemetry.main' in sys.modules)"
@@ -159,7 +159,7 @@ def test_openvino_may_not_tell_others_that_it_is_used(unet, tmp_path):
 
 
 def test_a_damaged_cache_entry_is_made_again(unet, monkeypatch, caplog, tmp_path):
-    manifest = read_manifest(DATA / "attention-unet.json")
+    manifest = read_manifest(DATA / "nava-2022-attention-unet.json")
     xml, binary = conversion.openvino_ir(manifest, DATA)
     monkeypatch.setenv("SARMAP_CACHE", str(tmp_path))
     monkeypatch.setattr(conversion, "_convert", lambda *_: (xml, binary))
@@ -243,7 +243,7 @@ def test_auto_takes_what_is_installed(monkeypatch, installed, expected):
 
 
 def test_the_choice_and_its_reason_are_kept_with_the_answers():
-    detector = load_detector("attention-unet", engine="openvino", precision="f32")
+    detector = load_detector("nava-2022-attention-unet", engine="openvino", precision="f32")
     assert detector.provenance["engine"] == "openvino"
     assert detector.provenance["precision"] == "f32"
     assert detector.provenance["engine_reason"] == "engine as asked"
@@ -267,7 +267,7 @@ def test_a_hidden_gpu_is_not_found(monkeypatch):
 
 @pytest.mark.parametrize("memory", [2**30, 2**34, 2**37])
 def test_batches_on_a_gpu_grow_with_its_memory_and_divide_a_block(memory):
-    unet = read_manifest(DATA / "attention-unet.json")
+    unet = read_manifest(DATA / "nava-2022-attention-unet.json")
     size = batch_size(unet, "bf16", Gpu("one", memory, (9, 0)))
     assert 1 <= size <= 128
     assert 256 % size == 0
@@ -324,7 +324,7 @@ def test_what_cannot_be_served_is_refused(monkeypatch, engine, precision, words)
 
 
 def test_tiles_of_another_shape_are_refused_by_name(unet):
-    with pytest.raises(RequestError, match=r"attention-unet takes tiles .* 64, 64, 4"):
+    with pytest.raises(RequestError, match=r"nava-2022-attention-unet takes tiles .* 64, 64, 4"):
         unet(np.zeros((1, 64, 64, 3), np.float32))
 
 
