@@ -1,7 +1,8 @@
-"""Which detector maps a place: the one asked for, or the one it names for where it cannot.
+"""Which detector maps a place: the one asked for, or one that it names for where it cannot.
 
 A recipe that reads more passes, or VH, finds more, and serves fewer places. Its manifest may name
-another (`otherwise`) for those: an analyst gets a map, and is told which detector made it and why.
+others (`otherwise`) for those, in order: an analyst gets a map, and is told which detector made it
+and why.
 """
 
 from __future__ import annotations
@@ -44,32 +45,47 @@ def choose_detector(request: MapRequest, catalog: CatalogSettings, *, warm: bool
         RequestError: the request cannot be served as given.
         CatalogError: the catalogue cannot be reached.
     """
+    first = load(request)
+    others = [
+        load(request.model_copy(update={"detector": name}))
+        for name in getattr(first, "otherwise", ())
+    ]
+    for other in others:
+        if _is_asked_for(other, request):
+            return _chosen(request, other, catalog, warm)
+    try:
+        _check_bands(first, catalog)
+        return _chosen(request, first, catalog, warm)
+    except RequestError as error:
+        if not others or not _lacks_data(error):
+            raise
+        return _instead(error, first, others, request, catalog, warm)
+
+
+def _instead(
+    lack: RequestError,
+    first: Detector,
+    others: list[Detector],
+    request: MapRequest,
+    catalog: CatalogSettings,
+    warm: bool,
+) -> Chosen:
+    """The first of the others that can map; where none can, what the first lacks is raised."""
     from sarmap.detect.protocol import describe
 
-    first = load(request)
-    other = getattr(first, "otherwise", None)
-    if other is None:
-        return _chosen(request, first, catalog, warm)
-    second = load(request.model_copy(update={"detector": other}))
-    if _is_asked_for(second, request):
-        return _chosen(request, second, catalog, warm)
-    reason = _unserved(first, catalog)
-    if not reason:
+    for other in others:
         try:
-            return _chosen(request, first, catalog, warm)
+            _check_bands(other, catalog)
+            found = _chosen(request, other, catalog, warm)
         except RequestError as error:
-            if not _lacks_passes(error):
+            if not _lacks_data(error):
                 raise
-            try:
-                found = _chosen(request, second, catalog, warm)
-            except RequestError:
-                raise error from None  # what the detector that was asked for lacks
-            reason = str(error.__cause__ or error)
-    else:
-        found = _chosen(request, second, catalog, warm)
-    names = [describe(one).name for one in (second, first)]
-    sentence = f"Mapped with {names[0]!r} instead of {names[1]!r}, which finds more: {reason}"
-    return Chosen(found.detector, found.spec, found.passes, (sentence,))
+            continue
+        names = [describe(one).name for one in (other, first)]
+        why = str(lack.__cause__ or lack)
+        sentence = f"Mapped with {names[0]!r} instead of {names[1]!r}, which finds more: {why}"
+        return Chosen(found.detector, found.spec, found.passes, (sentence,))
+    raise lack
 
 
 def load(request: MapRequest) -> Detector:
@@ -118,21 +134,27 @@ def _is_asked_for(detector: Detector, request: MapRequest) -> bool:
     )
 
 
-def _unserved(detector: Detector, catalog: CatalogSettings) -> str:
-    """Why the catalogue can never serve a detector; empty where it may."""
+class _NoBandError(RequestError):
+    """The catalogue can never serve a detector."""
+
+
+def _check_bands(detector: Detector, catalog: CatalogSettings) -> None:
+    """Raises `_NoBandError` where the catalogue names no asset for a band."""
     from sarmap.compose.composites import required_radar_bands
 
     lacking = [b for b in required_radar_bands(detector.bands) if b not in catalog.radar_assets]
-    if not lacking:
-        return ""
-    return f"catalogue {catalog.name} names no asset for {' and '.join(lacking)} (radar_assets)."
+    if lacking:
+        raise _NoBandError(
+            f"catalogue {catalog.name} names no asset for {' and '.join(map(repr, lacking))}: add "
+            f"it to radar_assets (it has {', '.join(catalog.radar_assets)})."
+        )
 
 
-def _lacks_passes(error: RequestError) -> bool:
-    """True where scenes or passes are what lacks."""
+def _lacks_data(error: RequestError) -> bool:
+    """True where scenes, passes or bands are what lacks."""
     from sarmap.acquire.shortfall import NoSceneError, PassError
 
-    return isinstance(error, (NoSceneError, PassError))
+    return isinstance(error, (NoSceneError, PassError, _NoBandError))
 
 
 def _chosen(

@@ -30,7 +30,7 @@ def greedy(tmp_path: Path) -> str:
     folder = tmp_path / "greedy"
     folder.mkdir()
     shutil.copy(DATA / known.weights, folder)
-    changes = {"name": "greedy", "bands": GREEDY, "composite": None, "otherwise": SIMPLER}
+    changes = {"name": "greedy", "bands": GREEDY, "composite": None, "otherwise": (SIMPLER,)}
     write_manifest(known.model_copy(update=changes), folder)
     return str(folder)
 
@@ -70,7 +70,7 @@ def test_a_catalogue_without_a_band_is_served_by_the_other(
     catalog = replace(resolve_catalog(server.catalog), radar_assets={"vv": "vv"})
     found = prepare(request(event, server, detector=greedy, catalog=catalog))
     assert found.spec.name == SIMPLER
-    assert "names no asset for vh (radar_assets)" in found.warnings[0]
+    assert "names no asset for 'vh'" in found.warnings[0]
 
 
 def test_a_composite_that_is_the_others_asks_for_the_other(

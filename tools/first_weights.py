@@ -190,7 +190,7 @@ def _make_recipe(effort: Effort, events: Any, how: argparse.Namespace) -> None:
     fields = _segmenter(RECIPE, RECIPE_BANDS, None) | {
         "scaling": "db",
         "normalisation": statistics,
-        "otherwise": PAPER,
+        "otherwise": (PAPER,),
         "training": _record(
             effort,
             effort.recipe,

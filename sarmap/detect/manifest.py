@@ -58,8 +58,8 @@ class Manifest(BaseModel):
     scores: dict[str, Any] = Field({}, description="on data held out from training")
     licence: str = ""
     card: str = Field("", description="what it is good for, and what it is not")
-    otherwise: str | None = Field(
-        None, description="detector for places that lack a pass or band that this one reads"
+    otherwise: tuple[str, ...] = Field(
+        (), description="detectors, in order, for places that lack a pass or band this one reads"
     )
 
     @model_validator(mode="after")

@@ -145,7 +145,8 @@ def test_openvino_may_not_tell_others_that_it_is_used(unet, tmp_path):
     script = (
         "import sys, numpy as np; from pathlib import Path;"
         "from sarmap.detect import conversion; from sarmap.detect.weights import load_detector;"
-        "d = load_detector('nava-2022-attention-unet', engine='openvino', precision='f32'); d.prepare();"
+        "d = load_detector('nava-2022-attention-unet', engine='openvino', precision='f32');"
+        "d.prepare();"
         f"conversion._export(Path({str(DATA / 'cnn-baa.json')!r}), Path({str(DATA)!r}), "
         f"Path({str(tmp_path / 'model.xml')!r}));"
         "print('openvino.tools.ovc' in sys.modules, 'openvino_telemetry.main' in sys.modules)"
