@@ -53,11 +53,28 @@ CARD = {
 }
 PAPER = "nava-2022-attention-unet"
 PAPER_BANDS = ("vv_pre", "vv_post_1", "vv_post_2", "slope")
-RECIPE = "attention-unet"
+RECIPE, FIRST_PASS = "attention-unet", "attention-unet-first-pass"
 RECIPE_BANDS = (
     *("vv_pre", "vv_pre_2", "vv_pre_3", "vv_post_1", "vv_post_2", "slope"),
-    *("vh_pre", "vh_pre_2", "vh_pre_3", "vh_post_1", "vh_post_2"),
+    *("vh_pre", "vh_pre_2", "vh_pre_3", "vh_post_1", "vh_post_2", "incidence"),
 )
+RECIPES = {
+    RECIPE: RECIPE_BANDS,
+    FIRST_PASS: tuple(band for band in RECIPE_BANDS if not band.endswith("post_2")),
+}
+OTHERWISE = {RECIPE: (PAPER, FIRST_PASS), FIRST_PASS: ()}
+SAYS = {
+    RECIPE: (
+        "Three passes before the event and two after, VV and VH, in dB with fixed statistics, "
+        "slope and local incidence: speckle averages out, and VH says where forest is gone. For "
+        f"either orbit, best with orbit=both. Where a pass or VH is not there, {PAPER} or {FIRST_PASS} maps instead."
+    ),
+    FIRST_PASS: (
+        f"As {RECIPE}, for the days until the second pass: three passes before the event and one "
+        "after."
+    ),
+}
+RECIPE_LOSS = "bce-dice"
 RECIPE_EMPTY = 0.5
 """Share of the patches without a landslide that the recipe learns from, too."""
 UNET = {"filters": 16, "depth": 4, "tile": 64}
@@ -112,11 +129,11 @@ def main() -> None:
             arguments.work / "events", seed, orbit, keep=arguments.keep
         )
     )
-    for name in arguments.only or (PAPER, RECIPE, *CLASSIFIERS):
+    for name in arguments.only or (PAPER, *RECIPES, *CLASSIFIERS):
         if name == PAPER:
             _make_paper(effort, events, arguments)
-        elif name == RECIPE:
-            _make_recipe(effort, events, arguments)
+        elif name in RECIPES:
+            _make_recipe(name, effort, events, arguments)
         else:
             _make_classifier(name, effort, events, arguments.out)
 
@@ -126,7 +143,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="folder for the events")
     parser.add_argument("--out", type=Path, default=ROOT / "sarmap" / "detect" / "data")
     parser.add_argument("--keep", action="store_true", help="reuse the events in --work")
-    parser.add_argument("--only", nargs="*", choices=(PAPER, RECIPE, *CLASSIFIERS))
+    parser.add_argument("--only", nargs="*", choices=(PAPER, *RECIPES, *CLASSIFIERS))
     parser.add_argument("--quick", action="store_true", help="a tenth of the training, as a trial")
     return parser.parse_args()
 
@@ -163,39 +180,48 @@ def _make_paper(effort: Effort, events: Any, how: argparse.Namespace) -> None:
     store(fitted.arrays, how.out, fields, _held_out(events))
 
 
-def _make_recipe(effort: Effort, events: Any, how: argparse.Namespace) -> None:
+def _make_recipe(name: str, effort: Effort, events: Any, how: argparse.Namespace) -> None:
     """More passes, VH and dB, for either orbit, going on from paper 2's recipe."""
+    bands = RECIPES[name]
     learnt = [
         events(seed, orbit) for seed in (TRAINING if effort is FULL else (11,)) for orbit in ORBITS
     ]
-    statistics = nets.band_statistics(learnt, RECIPE_BANDS, "db")
+    statistics = nets.band_statistics(learnt, bands, "db")
 
     def patches(event: Event) -> Any:
-        return nets.cut(event, RECIPE_BANDS, "db", statistics, empty=RECIPE_EMPTY)
+        return nets.cut(event, bands, "db", statistics, empty=RECIPE_EMPTY)
 
     training = nets.thin(join([patches(event) for event in learnt]), effort.patches)
     validation = nets.thin(join([patches(events(VALIDATION, orbit)) for orbit in ORBITS]), 320)
     start = how.out / f"{PAPER}.json"
+    work = how.work / "training" / name
     fitted = nets.train(
         training,
         validation,
         effort.recipe,
         arguments=UNET,
-        bands=RECIPE_BANDS,
+        bands=bands,
         start=start,
-        keep_in=how.work / "training" / RECIPE,
+        loss=RECIPE_LOSS,
+        keep_in=work,
     )
     began = nets.read_manifest(start)
-    arrays, shift = _shifted(fitted, statistics, events, how.work / "training" / RECIPE)
-    fields = _segmenter(RECIPE, RECIPE_BANDS, None) | {
+    network = nets.detector(
+        fitted.arrays,
+        work,
+        bands=bands,
+        scaling="db",
+        normalisation=statistics,
+        arguments=UNET,
+    )
+    arrays, shift = _shifted(fitted, network, events)
+    roles = {"training": learnt, "validation": [events(VALIDATION, orbit) for orbit in ORBITS]}
+    fields = _segmenter(name, bands, None) | {
         "scaling": "db",
         "normalisation": statistics,
-        "otherwise": (PAPER,),
+        "otherwise": OTHERWISE[name],
         "training": _record(
-            effort,
-            effort.recipe,
-            fitted,
-            {"training": learnt, "validation": [events(VALIDATION)]},
+            effort, effort.recipe, fitted, roles, loss=RECIPE_LOSS, empty=RECIPE_EMPTY
         )
         | {
             "fine_tuned_from": {"name": PAPER, "sha256": began.sha256, "simulated": True},
@@ -205,33 +231,20 @@ def _make_recipe(effort: Effort, events: Any, how: argparse.Namespace) -> None:
             },
         },
         "card": (
-            "Three passes before the event and two after, VV and VH, in dB with fixed statistics, "
-            "and slope: speckle averages out, and VH says where forest is gone. For either orbit, "
-            f"best with orbit=both. Goes on from {PAPER}, which maps where a pass or VH is not "
-            "there; trained on SIMULATED events only: it has seen no real landslide. "
-            f"Read {RECIPE}.md."
+            f"{SAYS[name]} Goes on from {PAPER}; trained on SIMULATED events only: it has seen no "
+            f"real landslide. Read {name}.md."
         ),
     }
-    seen = [events(seed, orbit) for seed in UNTOUCHED for orbit in ORBITS]
-    store(arrays, how.out, fields, [events(HELD_OUT), *seen])
+    seen = [events(seed, orbit) for seed in (HELD_OUT, *UNTOUCHED) for orbit in ORBITS]
+    store(arrays, how.out, fields, seen)
 
 
-def _shifted(
-    fitted: Any, statistics: Any, events: Any, folder: Path
-) -> tuple[dict[str, Any], float]:
+def _shifted(fitted: Any, network: Any, events: Any) -> tuple[dict[str, Any], float]:
     """The arrays with what is added to the landslide's logit so that 0.5 is the best threshold.
 
     What a loss made of a network's answers is not what makes F1 best, and the mean of two answers
     calls less than either: the validation event says what suits both orbits, alone and together.
     """
-    network = nets.detector(
-        fitted.arrays,
-        folder,
-        bands=RECIPE_BANDS,
-        scaling="db",
-        normalisation=statistics,
-        arguments=UNET,
-    )
     seen = [events(VALIDATION, orbit) for orbit in ORBITS]
     logits = [nets.logit(nets.map_of(network, event)) for event in seen]
 
@@ -267,14 +280,22 @@ def _segmenter(name: str, bands: tuple[str, ...], composite: str | None) -> dict
     }
 
 
-def _record(effort: Effort, recipe: Recipe, fitted: Any, roles: Any) -> dict[str, Any]:
+def _record(
+    effort: Effort,
+    recipe: Recipe,
+    fitted: Any,
+    roles: Any,
+    *,
+    loss: str = "dice",
+    empty: float = 1.0,
+) -> dict[str, Any]:
     return training_record(
         roles,
         recipe,
         fitted.history,
         fitted.samples,
-        loss="dice",
-        sample_settings={"keep": "all"},
+        loss=loss,
+        sample_settings={"share of patches without a landslide": empty},
         command=effort.command,
     )
 

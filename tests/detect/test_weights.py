@@ -21,7 +21,11 @@ from sarmap.types import Detector
 BANDS = {
     "attention-unet": (
         *("vv_pre", "vv_pre_2", "vv_pre_3", "vv_post_1", "vv_post_2", "slope"),
-        *("vh_pre", "vh_pre_2", "vh_pre_3", "vh_post_1", "vh_post_2"),
+        *("vh_pre", "vh_pre_2", "vh_pre_3", "vh_post_1", "vh_post_2", "incidence"),
+    ),
+    "attention-unet-first-pass": (
+        *("vv_pre", "vv_pre_2", "vv_pre_3", "vv_post_1", "slope"),
+        *("vh_pre", "vh_pre_2", "vh_pre_3", "vh_post_1", "incidence"),
     ),
     "cnn": ("vv_pre", "vv_post_1", "vv_post_2"),
     "cnn-baa": ("vv_pre", "vv_post_1", "vv_post_2"),
@@ -73,7 +77,7 @@ def test_shipped_weights_say_all_that_prediction_needs(name):
     assert isinstance(detector, Detector)
     spec = describe(detector)
     assert spec.bands == BANDS[name]
-    assert spec.scaling == ("db" if name == "attention-unet" else "amplitude")
+    assert spec.scaling == ("db" if name.startswith("attention-unet") else "amplitude")
     if "attention-unet" in name:
         assert (spec.kind, spec.tile, spec.stride) == ("segment", 64, 64)
     else:
@@ -91,7 +95,7 @@ def test_shipped_weights_say_all_that_prediction_needs(name):
 
 def test_shipped_weights_are_float16_and_small():
     files = list(DATA.glob("*.npz"))
-    assert len(files) == 6
+    assert len(files) == 7
     assert sum(file.stat().st_size for file in files) < 20e6
     assert all(array.dtype == np.float16 for file in files for array in read_arrays(file).values())
 
