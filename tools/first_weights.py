@@ -67,7 +67,8 @@ SAYS = {
     RECIPE: (
         "Three passes before the event and two after, VV and VH, in dB with fixed statistics, "
         "slope and local incidence: speckle averages out, and VH says where forest is gone. For "
-        f"either orbit, best with orbit=both. Where a pass or VH is not there, {PAPER} or {FIRST_PASS} maps instead."
+        f"either orbit, best with orbit=both. Where a pass or VH is not there, {PAPER} or "
+        f"{FIRST_PASS} maps instead."
     ),
     FIRST_PASS: (
         f"As {RECIPE}, for the days until the second pass: three passes before the event and one "
