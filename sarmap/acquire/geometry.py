@@ -17,10 +17,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import shapely
 from numpy.typing import ArrayLike, NDArray
+
+from sarmap.acquire.scenes import footprint_of
 
 if TYPE_CHECKING:
     import pystac
+    from shapely.geometry.base import BaseGeometry
 
     from sarmap.types import Passes
 
@@ -50,8 +54,7 @@ SWATH = 250_000.0
 """Width of the IW swath on the ground, metres."""
 SWATH_TOLERANCE = 0.15
 """Share by which a footprint may differ from the swath's width and still be the whole swath."""
-BLEND = 50_000.0
-"""Metres over which the geometry of one scene passes into that of the next."""
+
 
 logger = logging.getLogger(__name__)
 
@@ -152,34 +155,54 @@ class Anchor:
 
 @dataclass(frozen=True)
 class LookModel:
-    """Incidence and look direction as smooth fields, from the anchors of a pass's scenes."""
+    """Incidence and look direction, scene by scene: each place as the scene says that sees it.
+
+    Never blended with scenes beside it: which of those a map finds depends on its extent, and the
+    same ground must be seen alike from every map.
+    """
 
     anchors: tuple[Anchor, ...]
-    """One per scene."""
+    """One per scene, those of the first pass first."""
+    footprints: tuple[BaseGeometry, ...]
+    """Of the same scenes, degrees."""
     orbit_state: str
     """'ascending' or 'descending'."""
     source: str
     """'view:incidence_angle', 'footprint' or 'assumed mid-swath': how the incidence is known."""
 
-    def at(self, longitude: ArrayLike, latitude: ArrayLike) -> tuple[Values, Values]:
-        """Incidence on the ellipsoid and look azimuth, degrees, at places in degrees.
+    def at(self, scene: int, longitude: ArrayLike, latitude: ArrayLike) -> tuple[Values, Values]:
+        """Incidence on the ellipsoid and look azimuth of one scene, degrees, at places in degrees.
 
-        Between scenes the nearer one counts more, without a step.
+        Holds beyond the scene too, as if it went on.
         """
+        anchor = self.anchors[scene]
         lon, lat = np.asarray(longitude, np.float64), np.asarray(latitude, np.float64)
-        theta, east, north, total = (np.zeros(lon.shape) for _ in range(4))
-        for anchor in self.anchors:
-            x, y = _offset(anchor, lon, lat)
-            weight = 1 / (x * x + y * y + BLEND**2)
-            azimuth = self._azimuth(anchor, lat)
-            there = np.radians(azimuth)
-            far = x * np.sin(there) + y * np.cos(there)
-            angle = incidence_at(ground_angle(anchor.incidence) + far / EARTH_RADIUS)
-            theta += weight * angle
-            east += weight * np.sin(there)
-            north += weight * np.cos(there)
-            total += weight
-        return theta / total, np.asarray(np.degrees(np.arctan2(east, north)) % 360.0)
+        x, y = _offset(anchor, lon, lat)
+        azimuth = self._azimuth(anchor, lat)
+        there = np.radians(azimuth)
+        far = x * np.sin(there) + y * np.cos(there)
+        angle = incidence_at(ground_angle(anchor.incidence) + far / EARTH_RADIUS)
+        return angle, np.asarray(azimuth % 360.0)
+
+    def scenes_over(self, piece: BaseGeometry) -> list[int]:
+        """Scenes that may be the first to see any of a piece in degrees; where none does, the
+        nearest one."""
+        found = []
+        for scene, footprint in enumerate(self.footprints):
+            if footprint.intersects(piece):
+                found.append(scene)
+                if footprint.contains(piece):
+                    break
+        return found or [int(np.argmin([one.distance(piece) for one in self.footprints]))]
+
+    def scene_at(
+        self, longitude: Values, latitude: Values, scenes: Sequence[int]
+    ) -> NDArray[np.intp]:
+        """The first of some scenes that sees each place in degrees; where none does, the first."""
+        found = np.full(np.shape(longitude), scenes[0], np.intp)
+        for scene in reversed(scenes):
+            found[shapely.contains_xy(self.footprints[scene], longitude, latitude)] = scene
+        return found
 
     def _azimuth(self, anchor: Anchor, latitude: Values) -> Values:
         """Look direction of one scene at each latitude; at the anchor, what its item says."""
@@ -199,27 +222,33 @@ def _offset(anchor: Anchor, lon: Values, lat: Values) -> tuple[Values, Values]:
 
 
 def look_model(passes: Passes) -> LookModel:
-    """The geometry of the passes' orbit, from the scenes of the best covered pass.
+    """The geometry of the passes' orbit, from the scenes of all passes.
 
-    Scenes that neither say their incidence nor span the whole swath are taken to lie in its middle;
-    the model's `source` says so, and so does a warning.
+    Scenes that neither say their incidence nor span the whole swath are left to those that do;
+    where there are none, they are taken to lie in its middle: the model's `source` says so, and so
+    does a warning.
     """
-    best = max(passes, key=lambda one: one.coverage)
-    known = [(item, _stated(item)) for item in best.items]
-    anchors = tuple(anchor for _, anchor in known if anchor is not None)
-    if anchors:
-        return LookModel(anchors, best.orbit_state, "view:incidence_angle")
-    measured = [_from_footprint(item, best.orbit_state) for item in best.items]
-    anchors = tuple(anchor for anchor in measured if anchor is not None)
-    if anchors:
-        return LookModel(anchors, best.orbit_state, "footprint")
-    logger.warning(
-        "Item %r says no view:incidence_angle and is no whole IW swath: its incidence is taken as "
-        "that of the swath's middle",
-        best.items[0].id,
-    )
-    anchors = tuple(Anchor(*_middle(item), _swath_incidence(0.5), None) for item in best.items)
-    return LookModel(anchors, best.orbit_state, "assumed mid-swath")
+    scenes = [(item, one.orbit_state) for one in passes for item in one.items]
+    state = scenes[0][1]
+    stated = [(item, _stated(item)) for item, _ in scenes]
+    known = [
+        (item, anchor)
+        for item, said in stated
+        if (anchor := said or _from_footprint(item, state)) is not None
+    ]
+    if known:
+        source = "view:incidence_angle" if any(said for _, said in stated) else "footprint"
+    else:
+        logger.warning(
+            "Item %r says no view:incidence_angle and is no whole IW swath: its incidence is taken "
+            "as that of the swath's middle",
+            scenes[0][0].id,
+        )
+        middle = _swath_incidence(0.5)
+        known = [(item, Anchor(*_middle(item), middle, None)) for item, _ in scenes]
+        source = "assumed mid-swath"
+    footprints = tuple(footprint_of(item) for item, _ in known)
+    return LookModel(tuple(anchor for _, anchor in known), footprints, state, source)
 
 
 def _stated(item: pystac.Item) -> Anchor | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
+import shapely
 import xarray as xr
 from numpy.typing import NDArray
 from rasterio.crs import CRS
@@ -178,43 +179,68 @@ class _Maker:
 
     def _incidence(self, corner: tuple[int, int], east: Field, north: Field) -> Field:
         """Local incidence angle in degrees on the mother grid."""
-        assert self.look is not None
-        theta, azimuth = self._geometry(corner, east.shape)
-        rise = east * np.sin(azimuth) + north * np.cos(azimuth)  # along the look
-        cosine = (np.cos(theta) + np.sin(theta) * rise) / np.sqrt(1 + east * east + north * north)
+        rows, columns = (
+            slice(start, start + length) for start, length in zip(corner, east.shape, strict=True)
+        )
+        scenes = from_cells(self._scenes, rows, columns, np.intp)
+        cosine = np.empty(east.shape)
+        for scene in np.unique(scenes):
+            theta, azimuth = self._geometry(int(scene), corner, east.shape)
+            rise = east * np.sin(azimuth) + north * np.cos(azimuth)  # along the look
+            seen = np.cos(theta) + np.sin(theta) * rise
+            np.copyto(cosine, seen, where=scenes == scene)
+        cosine /= np.sqrt(1 + east * east + north * north)
         return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))), dtype=np.float32)
 
-    def _geometry(
-        self, corner: tuple[int, int], shape: tuple[int, ...]
+    def _scenes(self, i: int, j: int) -> NDArray[np.intp]:
+        """Which scene's geometry holds at each pixel of a whole cell."""
+        assert self.look is not None
+        outline = np.array([[0, 0], [0, 0.5], [0, 1], [0.5, 1], [1, 1], [1, 0.5], [1, 0], [0.5, 0]])
+        lon, lat = self._degrees(i + outline[:, 0], j + outline[:, 1])
+        over = self.look.scenes_over(shapely.Polygon(np.column_stack([lon, lat])))
+        if len(over) == 1:
+            return np.full((CELL, CELL), over[0], np.intp)
+        steps = (np.arange(CELL) + 0.5) / CELL
+        down, along = np.meshgrid(i + steps, j + steps, indexing="ij")
+        lon, lat = self._degrees(down, along)
+        return self.look.scene_at(lon, lat, over)
+
+    def _degrees(
+        self, i: NDArray[Any], j: NDArray[Any], north: float = 0.0
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Incidence on the ellipsoid and grid azimuth, radians, bilinear between cells' corners."""
+        """Longitude and latitude at positions counted in cells, and some metres north of them."""
+        from rasterio.warp import transform as warp_points
+
+        size = CELL * self.dem.resolution
+        x, y = np.asarray(j, np.float64) * size, np.asarray(i, np.float64) * -size + north
+        lon, lat = warp_points(f"EPSG:{self.dem.epsg}", "EPSG:4326", x.ravel(), y.ravel())
+        return np.reshape(lon, x.shape), np.reshape(lat, x.shape)
+
+    def _geometry(
+        self, scene: int, corner: tuple[int, int], shape: tuple[int, ...]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Incidence on the ellipsoid and grid azimuth of one scene, radians, bilinear between
+        cells' corners."""
         rows = (np.arange(corner[0], corner[0] + shape[0]) + 0.5) / CELL
         columns = (np.arange(corner[1], corner[1] + shape[1]) + 0.5) / CELL
         i, j = int(np.floor(rows[0])), int(np.floor(columns[0]))
         nodes_i = np.arange(i, int(np.floor(rows[-1])) + 2)
         nodes_j = np.arange(j, int(np.floor(columns[-1])) + 2)
-        theta, azimuth = self._nodes(nodes_i, nodes_j)
+        theta, azimuth = self._nodes(scene, nodes_i, nodes_j)
         return _between(theta, rows - i, columns - j), _between(azimuth, rows - i, columns - j)
 
     def _nodes(
-        self, i: NDArray[Any], j: NDArray[Any]
+        self, scene: int, i: NDArray[Any], j: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The geometry, radians, at positions counted in cells; the azimuth from grid north."""
-        from rasterio.warp import transform as warp_points
-
         assert self.look is not None
-        size = CELL * self.dem.resolution
-        x, y = np.meshgrid(np.asarray(j) * size, -np.asarray(i) * size)
+        down, along = np.meshgrid(i, j, indexing="ij")
+        lon, lat = self._degrees(down, along)
         # A step of 100 m north shows how far the grid's north is from true north.
-        crs = f"EPSG:{self.dem.epsg}"
-        lon, lat = map(np.array, warp_points(crs, "EPSG:4326", x.ravel(), y.ravel()))
-        lon2, lat2 = map(np.array, warp_points(crs, "EPSG:4326", x.ravel(), y.ravel() + 100.0))
+        lon2, lat2 = self._degrees(down, along, north=100.0)
         turn = np.arctan2((lon2 - lon) * np.cos(np.radians(lat)), lat2 - lat)
-        theta, azimuth = self.look.at(lon, lat)
-        return (
-            np.radians(theta).reshape(x.shape),
-            np.unwrap(np.radians(azimuth) - turn).reshape(x.shape),
-        )
+        theta, azimuth = self.look.at(scene, lon, lat)
+        return np.radians(theta), np.unwrap(np.radians(azimuth) - turn)
 
     def _sight(self, lattice: Lattice) -> NDArray[np.uint8]:
         """What the radar's sight of each pixel is: 0 clear, hidden, or unknown."""
@@ -231,13 +257,13 @@ class _Maker:
                 slice(j * CELL - HALO, (j + 1) * CELL + HALO),
             )
             known = np.where(np.isfinite(around), around, np.float32(np.nan))
-            theta, azimuth = self._nodes(np.array([i + 0.5]), np.array([j + 0.5]))
-            hidden = cell_hidden(
-                known,
-                self.dem.resolution,
-                float(np.degrees(theta[0, 0])),
-                float(np.degrees(azimuth[0, 0])),
-            )
+            scenes = self._scenes(i, j)
+            hidden = np.zeros((CELL, CELL), np.bool_)
+            for scene in np.unique(scenes):
+                middle = self._nodes(int(scene), np.array([i + 0.5]), np.array([j + 0.5]))
+                theta, azimuth = (float(np.degrees(angle[0, 0])) for angle in middle)
+                found = cell_hidden(known, self.dem.resolution, theta, azimuth)
+                np.copyto(hidden, found, where=scenes == scene)
             # What unread ground might hide, and was not asked for again, must not pass for seen.
             clear = _UNKNOWN if np.isneginf(around).any() else np.uint8(0)
             return np.where(hidden, _HIDDEN, clear)

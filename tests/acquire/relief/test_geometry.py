@@ -97,6 +97,16 @@ def passes_of(items: list[pystac.Item], state: str) -> Passes:
     return Passes((), (one,), CatalogSettings("t", "http://127.0.0.1:9"), (when, when))
 
 
+def seen_at(model: LookModel, longitude: Any, latitude: Any) -> tuple[Any, Any]:
+    """Incidence and azimuth at places, each by the scene that sees it."""
+    scene = model.scene_at(longitude, latitude, range(len(model.anchors)))
+    theta, azimuth = np.empty(len(longitude)), np.empty(len(longitude))
+    for number in np.unique(scene):
+        mine = scene == number
+        theta[mine], azimuth[mine] = model.at(number, longitude[mine], latitude[mine])
+    return theta, azimuth
+
+
 @pytest.mark.real
 def test_incidence_of_recorded_scenes_grows_from_near_to_far(recorded: list[pystac.Item]) -> None:
     model = look_model(passes_of(recorded, "descending"))
@@ -104,7 +114,7 @@ def test_incidence_of_recorded_scenes_grows_from_near_to_far(recorded: list[pyst
     # Along the cut between the second and third scene, from its east (near) to its west (far) end.
     longitude = np.linspace(16.886, 14.257, 50)
     latitude = np.linspace(32.0355, 32.4361, 50)
-    theta, azimuth = model.at(longitude, latitude)
+    theta, azimuth = seen_at(model, longitude, latitude)
     assert theta[0] == pytest.approx(30.9, abs=0.8)
     assert theta[-1] == pytest.approx(46.0, abs=0.8)
     assert (np.diff(theta) > 0).all()
@@ -112,12 +122,13 @@ def test_incidence_of_recorded_scenes_grows_from_near_to_far(recorded: list[pyst
 
 
 @pytest.mark.real
-def test_geometry_has_no_step_between_scenes(recorded: list[pystac.Item]) -> None:
+def test_geometry_hardly_steps_between_scenes(recorded: list[pystac.Item]) -> None:
     model = look_model(passes_of(recorded, "descending"))
-    # Fly along mid-swath over three scene borders: kilometre by kilometre the angle hardly moves.
+    # Fly along mid-swath over three scene borders, kilometre by kilometre. Each scene speaks for
+    # itself; what two of them say of one place differs by what their footprints are rounded to.
     latitude = np.linspace(30.5, 34.5, 450)
     longitude = 15.1 + (latitude - 30.5) * 0.235
-    theta, azimuth = model.at(longitude, latitude)
+    theta, azimuth = seen_at(model, longitude, latitude)
     assert np.abs(np.diff(theta)).max() < 0.03
     assert np.abs(np.diff(azimuth)).max() < 0.05
 
@@ -125,9 +136,9 @@ def test_geometry_has_no_step_between_scenes(recorded: list[pystac.Item]) -> Non
 def test_what_an_item_says_holds_at_its_middle(kit: Any) -> None:
     model = look_model(kit.passes(incidence=36.5, azimuth=78.25))
     assert model.source == "view:incidence_angle"
-    theta, azimuth = model.at(142.0, 42.75)
+    theta, azimuth = model.at(0, 142.0, 42.75)
     assert (float(theta), float(azimuth)) == (pytest.approx(36.5), pytest.approx(78.25))
-    further, _ = model.at(142.12, 42.75)  # 10 km east: further from an ascending radar
+    further, _ = model.at(0, 142.12, 42.75)  # 10 km east: further from an ascending radar
     assert float(further) - 36.5 == pytest.approx(10 * 0.063, rel=0.1)
 
 
@@ -138,7 +149,7 @@ def test_part_of_a_swath_without_angle_is_assumed_and_said(
         model = look_model(kit.passes(incidence=None, bounds=(142.0, 42.5, 142.3, 42.9)))
     assert model.source == "assumed mid-swath"
     assert "incidence" in caplog.text
-    assert float(model.at(142.15, 42.7)[0]) == pytest.approx(39.1, abs=0.1)
+    assert float(model.at(0, 142.15, 42.7)[0]) == pytest.approx(39.1, abs=0.1)
 
 
 def test_a_footprint_across_the_antimeridian_has_its_middle_there() -> None:
@@ -161,3 +172,12 @@ def test_a_footprint_across_the_antimeridian_has_its_middle_there() -> None:
     model = look_model(passes_of([item], "descending"))
     assert isinstance(model, LookModel)
     assert abs(model.anchors[0].longitude - 179.675) < 0.01
+
+
+def test_an_item_without_an_angle_is_left_to_those_that_say_it(kit: Any) -> None:
+    said = kit.passes(incidence=36.5)
+    silent = kit.passes(incidence=None, bounds=(142.0, 42.5, 142.3, 42.9))
+    mixed = Passes(silent.pre, said.post, said.catalog, said.event)
+    model = look_model(mixed)
+    assert [anchor.incidence for anchor in model.anchors] == [36.5]
+    assert model.source == "view:incidence_angle"

@@ -173,6 +173,42 @@ def test_a_slope_that_faces_the_radar_lowers_the_incidence_by_itself(
     assert terrain.attrs["incidence_source"] == "view:incidence_angle"
 
 
+@pytest.mark.parametrize("chunk", [1024, 37])
+def test_the_same_ground_is_seen_alike_whichever_scenes_a_map_finds(
+    kit: Any, two_tiles: Any, chunk: int
+) -> None:
+    # A pass of two scenes that meet within the grid and say different angles; a map of the south
+    # finds the southern one alone, a map of the north the northern one.
+    middle = 42.7875
+    north = kit.passes(incidence=44.0, azimuth=82.0, bounds=(141.0, middle, 143.0, 43.5))
+    south = kit.passes(incidence=28.0, azimuth=76.0, bounds=(141.0, 42.0, 143.0, middle))
+
+    def joined(one: Any, other: Any) -> Any:
+        return replace(one, items=(*one.items, *other.items))
+
+    both = replace(
+        north,
+        pre=(joined(north.pre[0], south.pre[0]),),
+        post=(joined(north.post[0], south.post[0]),),
+    )
+    rows = 120
+    whole_grid = kit.box(rows, 60, LEFT, TOP + 300)
+    whole = open_terrain(whole_grid, catalog=kit.settings, passes=both, chunk=chunk).compute()
+    y, x = np.meshgrid(whole.y.values, whole.x.values, indexing="ij")
+    _, latitude = transform("EPSG:32654", "EPSG:4326", x.ravel(), y.ravel())
+    border = np.nonzero(np.diff((np.reshape(latitude, y.shape) > middle).all(axis=1)))[0][0] + 1
+    assert 20 < border < rows - 20
+    for passes, part in (
+        (north, slice(0, border - 6)),  # the kernels reach a little further than the pixels
+        (south, slice(border + 6, rows)),
+    ):
+        grid = kit.box(part.stop - part.start, 60, LEFT, TOP + 300 - 10 * part.start)
+        alone = open_terrain(grid, catalog=kit.settings, passes=passes, chunk=chunk).compute()
+        for name, values in alone.data_vars.items():
+            np.testing.assert_array_equal(values, whole[name][part].values, err_msg=str(name))
+    assert 0.05 < whole.layover_shadow.values.mean() < 0.95
+
+
 def test_a_face_steeper_than_the_incidence_is_hidden(kit: Any, tmp_path: Path) -> None:
     kit.serve([plane_tile(kit, tmp_path, math.tan(math.radians(50)), 0.0)])
     grid = kit.box(30, 30, 580_000, 4_740_000)
