@@ -82,8 +82,9 @@ def build_attention_unet(
         x = keras.layers.Conv2DTranspose(width, 2, strides=2, name=f"up{level}")(x)
         x = keras.layers.Concatenate(_channel_axis(), name=f"join{level}")([skip, x])
         x = _double_convolution(x, width, f"merge{level}")
-    logits = keras.layers.Conv2D(2, 1, name="logits")(x)
-    classes = keras.layers.Softmax(_channel_axis(), name="classes")(logits)
+    # float32 under any policy: probabilities in bf16 are steps of up to 0.004, and so is their loss
+    logits = keras.layers.Conv2D(2, 1, dtype="float32", name="logits")(x)
+    classes = keras.layers.Softmax(_channel_axis(), dtype="float32", name="classes")(logits)
     return keras.Model(inputs, classes, name=f"{variant}_unet")
 
 

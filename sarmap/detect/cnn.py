@@ -76,7 +76,7 @@ def build_cnn(
     x = layers.Dropout(dropout, name="dropout")(x)
     x = _flatten(x)
     x = layers.Dense(dense, activation="relu", name="dense")(x)
-    classes = layers.Dense(2, activation="softmax", name="classes")(x)
+    classes = layers.Dense(2, activation="softmax", dtype="float32", name="classes")(x)
     return keras.Model(inputs, classes, name="cnn")
 
 

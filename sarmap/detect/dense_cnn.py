@@ -83,11 +83,11 @@ def build_dense_cnn(
             x, dilation = _pool_everywhere(x, dilation), 2 * dilation
     x = layers.Dropout(dropout, name="dropout")(x)
     x = layers.Conv2D(dense, left, dilation_rate=dilation, activation="relu", name="dense")(x)
-    x = layers.Conv2D(2, 1, name="logits")(x)
+    x = layers.Conv2D(2, 1, dtype="float32", name="logits")(x)
     if every:
         x = _pick(x, every // hop, windows)
     axis = 1 if _first() else -1
-    x = layers.Softmax(axis, name="classes")(x)
+    x = layers.Softmax(axis, dtype="float32", name="classes")(x)
     if every == 0:
         # Keras's own Reshape exports under OpenVINO with its batch fixed
         x = x[:, :, 0, 0] if _first() else x[:, 0, 0, :]

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,8 @@ class KerasEngine:
             finally:
                 keras.config.set_dtype_policy(policy)
             shape = (size, *manifest.input_shape)
-            self._run = _COMPILE.get(self.backend, _plain)(model, shape, gpu is not None)
+            compiled = _COMPILE.get(self.backend, _plain)
+            self._run = compiled(model, shape, gpu is not None, precision)
         self._answer_shape = tuple(model.output.shape)[1:]
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -84,14 +86,14 @@ def _collect(running: deque[tuple[int, Any]], answers: NDArray[np.float32], size
     """Fetch the oldest answer from the device."""
     start, given = running.popleft()
     part = answers[start : start + size]
-    given = given.cpu() if hasattr(given, "cpu") else given  # of PyTorch
+    given = given.cpu() if hasattr(given, "is_cuda") else given  # of PyTorch
     part[...] = np.asarray(given)[: len(part)]
 
 
 # --- one compiled function per backend -----------------------------------------------------------
 
 
-def _tensorflow(model: Any, shape: tuple[int, ...], gpu: bool) -> Run:
+def _tensorflow(model: Any, shape: tuple[int, ...], gpu: bool, _precision: str) -> Run:
     import tensorflow
 
     def answer(batch: Any) -> Any:
@@ -105,7 +107,7 @@ def _tensorflow(model: Any, shape: tuple[int, ...], gpu: bool) -> Run:
     return run
 
 
-def _jax(model: Any, _shape: tuple[int, ...], _gpu: bool) -> Run:
+def _jax(model: Any, _shape: tuple[int, ...], _gpu: bool, _precision: str) -> Run:
     import jax
 
     trained = [variable.value for variable in model.trainable_variables]
@@ -118,7 +120,7 @@ def _jax(model: Any, _shape: tuple[int, ...], _gpu: bool) -> Run:
     return lambda batch: compiled(trained, fixed, batch)
 
 
-def _torch(model: Any, _shape: tuple[int, ...], _gpu: bool) -> Run:
+def _torch(model: Any, _shape: tuple[int, ...], _gpu: bool, _precision: str) -> Run:
     import torch
 
     model.eval()
@@ -130,7 +132,30 @@ def _torch(model: Any, _shape: tuple[int, ...], _gpu: bool) -> Run:
     return answer
 
 
-def _plain(model: Any, _shape: tuple[int, ...], _gpu: bool) -> Run:
+def _openvino(model: Any, shape: tuple[int, ...], _gpu: bool, precision: str) -> Run:
+    """Compiled with the precision said: left to itself, OpenVINO takes bf16 where there is any."""
+    import openvino
+
+    with TemporaryDirectory() as folder:
+        target = Path(folder, "model.xml")
+        model.export(str(target), format="openvino", verbose=False)
+        network = openvino.Core().read_model(
+            target.read_bytes(), target.with_suffix(".bin").read_bytes()
+        )
+    network.reshape(list(shape))
+    compiled = openvino.Core().compile_model(
+        network, "CPU", {"INFERENCE_PRECISION_HINT": precision}
+    )
+    lock = threading.Lock()
+
+    def answer(batch: NDArray[np.float32]) -> Any:
+        with lock:
+            return np.array(compiled(batch)[0], np.float32)
+
+    return answer
+
+
+def _plain(model: Any, _shape: tuple[int, ...], _gpu: bool, _precision: str) -> Run:
     """Any other backend, by Keras's own compiled step, which one thread at a time may use."""
     lock = threading.Lock()
 
@@ -141,10 +166,11 @@ def _plain(model: Any, _shape: tuple[int, ...], _gpu: bool) -> Run:
     return answer
 
 
-_COMPILE: dict[str, Callable[[Any, tuple[int, ...], bool], Run]] = {
+_COMPILE: dict[str, Callable[[Any, tuple[int, ...], bool, str], Run]] = {
     "tensorflow": _tensorflow,
     "jax": _jax,
     "torch": _torch,
+    "openvino": _openvino,
 }
 
 

@@ -4,15 +4,20 @@ import os
 import subprocess
 import sys
 import threading
+from functools import lru_cache
 from importlib.util import find_spec
 
+import geopandas as gpd
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rasterio.features import rasterize
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+import sarmap
 from sarmap.detect import conversion, engines, hardware
 from sarmap.detect.batches import batch_size
 from sarmap.detect.hardware import Gpu
@@ -46,13 +51,47 @@ def test_openvino_f32_agrees_with_tensorflow_f32(name):
     np.testing.assert_allclose(fast(tiles), reference(tiles), atol=1e-4, rtol=0)
 
 
+@pytest.fixture(scope="module")
+def map_at(event, server, tmp_path_factory):
+    """Ascending map of the small event at a precision: probability and observation codes."""
+
+    @lru_cache
+    def answer(engine, precision):
+        request = sarmap.MapRequest(
+            area=event.grid,
+            event=event.event,
+            catalog=server.catalog,
+            detector="nava-2022-attention-unet",
+            orbit="ascending",
+            engine=engine,
+            precision=precision,
+            out=str(tmp_path_factory.mktemp("map") / "map.zarr"),
+        )
+        made = xr.open_zarr(sarmap.map_landslides(request).path).load()
+        assert (made.attrs["engine"], made.attrs["precision"]) == (engine, precision)
+        return made.probability.values, made.observation.values == 0
+
+    return answer
+
+
+def f1_score(found, truth):
+    return 2 * (found & truth).sum() / (found.sum() + truth.sum())
+
+
 @pytest.mark.skipif(not engines.native_bf16(), reason="this processor has no native bf16")
 @pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
-def test_native_bf16_moves_at_most_one_pixel_in_a_thousand_across_one_half(engine):
-    exact = load_detector("nava-2022-attention-unet", engine="tensorflow", precision="f32")
-    short = load_detector("nava-2022-attention-unet", engine=engine, precision="bf16")
-    tiles = tiles_for(exact, 64)
-    assert np.mean((exact(tiles) > 0.5) != (short(tiles) > 0.5)) <= 0.001
+def test_native_bf16_moves_hardly_a_pixel_across_one_half_and_f1_not_at_all(event, map_at, engine):
+    # Of a scene, not of noise, where the network is undecided thrice as often. Over the papers'
+    # whole extent 0.08 % (OpenVINO) and 0.09 % (TensorFlow) of the pixels change sides.
+    exact, seen = map_at("openvino", "f32")
+    short, also = map_at(engine, "bf16")
+    np.testing.assert_array_equal(seen, also)
+    exact, short = exact[seen] > 0.5, short[seen] > 0.5
+    slides = gpd.read_file(event.inventory).to_crs(event.crs)
+    truth = rasterize(slides.geometry, event.shape, transform=event.grid.affine) == 1
+    assert exact.sum() > 100
+    assert np.mean(exact != short) <= 0.0015
+    assert abs(f1_score(exact, truth[seen]) - f1_score(short, truth[seen])) <= 0.005
 
 
 def test_emulated_bf16_gives_probabilities_close_to_f32():
