@@ -116,31 +116,39 @@ def _rate(records: Records) -> Told:
 def _monai(records: Records) -> Told:
     parts, floors, sound = [], [], []
     for name in (f"{SHIPPED}, overlap 0", f"{SHIPPED}, overlap 16", f"{LARGE}, overlap 0"):
-        ours = value(records, "peers", f"{name}: sarmap")
-        theirs = value(records, "peers", f"{name}: MONAI, PyTorch f32")
-        times = ratio_of(theirs, ours)
-        if times is None:
-            continue
-        parts.append(f"{name}, f32: {times:.2f} x")
-        floors.append(f"{_shown(ours, ' s')} against {_shown(theirs, ' s')}")
-        sound.append(times >= 1.3)
+        for precision, theirs_at, least in (("f32", "f32", 1.3), ("bf16", "bf16 autocast", 2.5)):
+            ours = value(records, "peers", f"{name}: sarmap {precision}")
+            theirs = value(records, "peers", f"{name}: MONAI, PyTorch {theirs_at}")
+            times = ratio_of(theirs, ours)
+            if times is None:
+                continue
+            parts.append(f"{name}, {precision}: {times:.2f} x")
+            floors.append(f"{_shown(ours, ' s')} against {_shown(theirs, ' s')}")
+            sound.append(times >= least)
     if not parts:
         return "not measured", "", None
     return "; ".join(parts), "; ".join(floors), all(sound)
 
 
 def _windows(records: Records) -> Told:
+    parts, floors, sound = [], [], []
+    for precision, most in (("f32", 65), ("bf16", 25)):
+        windowed = value(records, "windows", f"cnn-baa {precision}: window by window, stride 2")
+        bare = value(records, "windows", f"cnn-baa {precision}: bare engine")
+        if windowed is not None:
+            parts.append(f"{precision} {_shown(windowed, ' s')}")
+            floors.append(f"engine {precision} {_shown(bare, ' s')}")
+            sound.append(windowed <= most)
     rows = records.get("windows", {}).get("rows", ())
-    windowed = value(records, "windows", "cnn-baa: window by window, stride 2")
-    bare = value(records, "windows", "cnn-baa: bare engine")
     dense = [
         row["metrics"]["seconds"]["median"] for row in rows if row["label"].endswith(": dense")
     ]
-    told = f"f32 {_shown(windowed, ' s')}; dense {_shown(min(dense, default=None), ' s')}"
-    sound = None
-    if windowed is not None and dense:
-        sound = windowed <= 65 and min(dense) <= 2
-    return told, f"engine {_shown(bare, ' s')}", sound
+    if dense:
+        parts.append(f"dense {_shown(min(dense), ' s')}")
+        sound.append(min(dense) <= 2)
+    if not parts:
+        return "not measured", "", None
+    return "; ".join(parts), "; ".join(floors), all(sound)
 
 
 def _latency(records: Records) -> Told:

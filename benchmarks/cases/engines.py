@@ -87,7 +87,7 @@ def _one(
         group,
         repeats=1,
         family=None if tile is None else f"tile {tile}",
-        tolerance=0.1 if reduced else 1e-4,
+        tolerance=0.4 if reduced else 1e-4,
         floor=floor,
     )
 
@@ -108,6 +108,7 @@ ENGINES = Benchmark(
     notes=(
         "`times its floor` is the share of the GEMM rate. Batch 1 of OpenVINO runs two requests at "
         "once, one per core, as the product does. Answers of every engine and batch are compared "
-        "on the same tiles, within 1e-4 (bf16: 0.1).",
+        "on the same tiles, within 1e-4 (bf16: 0.4; the tiles are noise, where the network is "
+        "undecided; of a scene at most 0.1 % of the pixels change sides: tests/detect).",
     ),
 )

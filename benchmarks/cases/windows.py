@@ -14,45 +14,56 @@ PAPER = "cnn-baa"
 
 
 def _configure(context: Context) -> Sequence[Configuration]:
+    from sarmap.detect.engines import native_bf16
+
     place = context.scene.arguments((256, 192) if context.quick else context.extent)
     most = 4096 if context.quick else 65_536
-    made = list(_windowed(place, PAPER, most, "the paper's CNN, resampled 25 to 32 px", {}))
+    precisions = ("f32", "bf16") if native_bf16() and not context.quick else ("f32",)
+    made: list[Configuration] = []
+    for precision in precisions:
+        group = "the paper's CNN, resampled 25 to 32 px"
+        made += _windowed(place, PAPER, most, group, {"precision": precision})
     for name in _dense_detectors():
         group = f"{name}: made for one pass over the block"
-        made += _windowed(place, name, most, group, {"dense": False})
-        dense = {**place, "detector": name, "dense": True}
-        made += [
-            Configuration(
-                f"{name}: bare engine, dense", "bare:engine", {**dense, "sweep": True}, group
-            ),
-            Configuration(
-                f"{name}: dense",
-                "mapping:run",
-                dense,
-                group,
-                family=name,
-                tolerance=1.0,  # of 250 steps: what is stored, where answers agree to 1e-5
-                floor=f"{name}: bare engine, dense",
-            ),
-        ]
+        how = {"dense": False, "precision": "f32"}
+        made += _windowed(place, name, most, group, how)
+        for precision in precisions:
+            made += _in_one_pass(place, name, group, precision)
     return made
+
+
+def _in_one_pass(
+    place: dict[str, Any], name: str, group: str, precision: str
+) -> Iterable[Configuration]:
+    arguments = {**place, "detector": name, "dense": True, "precision": precision}
+    bare = f"{name} {precision}: bare engine, dense"
+    yield Configuration(bare, "bare:engine", {**arguments, "sweep": True}, group)
+    yield Configuration(
+        f"{name} {precision}: dense",
+        "mapping:run",
+        arguments,
+        group,
+        family=name if precision == "f32" else None,
+        tolerance=1.0,  # of 250 steps: what is stored, where answers agree to 1e-5
+        floor=bare,
+    )
 
 
 def _windowed(
     place: dict[str, Any], name: str, most: int, group: str, how: dict[str, Any]
 ) -> Iterable[Configuration]:
-    arguments = {**place, "detector": name, **how}
+    arguments, named = {**place, "detector": name, **how}, f"{name} {how['precision']}"
     yield Configuration(
-        f"{name}: bare engine", "bare:engine", {**arguments, "most": most}, group, repeats=1
+        f"{named}: bare engine", "bare:engine", {**arguments, "most": most}, group, repeats=1
     )
     yield Configuration(
-        f"{name}: window by window, stride 2",
+        f"{named}: window by window, stride 2",
         "mapping:run",
         arguments,
         group,
         repeats=1,
-        family=name,
-        floor=f"{name}: bare engine",
+        family=name if how["precision"] == "f32" else None,
+        floor=f"{named}: bare engine",
     )
 
 
@@ -83,5 +94,7 @@ WINDOWS = Benchmark(
     ),
     minutes=5,
     repeats=2,
-    notes=("Dense answers are compared with windowed ones in stored steps of 0.004.",),
+    notes=(
+        "Dense answers in f32 are compared with windowed ones in f32, in stored steps of 0.004.",
+    ),
 )

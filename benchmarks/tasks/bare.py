@@ -90,7 +90,7 @@ def engine(
     metrics = {"seconds": whole, "tiles": count}
     if not sweep:
         metrics["gflops"] = network_flops(detector) * count / whole / 1e9
-    notes = []
+    notes = [f"Bare engine of {detector.name}: {detector.provenance['precision']}."]
     if len(tiles) < count:
         notes.append(f"Bare engine: {len(tiles):,} of {count:,} tiles run, scaled to all.")
     return {"metrics": metrics, "notes": notes}

@@ -36,7 +36,9 @@ def write_composite(*, control: str, folder: str, detector: str, **request: Any)
     return {"metrics": {}, "arguments": manifest.arguments, "bands": len(manifest.bands)}
 
 
-def ours(*, folder: str, detector: str, overlap: int, keep: str | None = None) -> dict[str, Any]:
+def ours(
+    *, folder: str, detector: str, overlap: int, precision: str = "auto", keep: str | None = None
+) -> dict[str, Any]:
     """sarmap from composite in memory to probability in memory, network ready; warm."""
     import dask
     import xarray as xr
@@ -44,7 +46,7 @@ def ours(*, folder: str, detector: str, overlap: int, keep: str | None = None) -
     import sarmap
     from sarmap.planning import READ_THREADS
 
-    loaded: Any = sarmap.load_detector(detector)
+    loaded: Any = sarmap.load_detector(detector, precision=precision)
     loaded.prepare()
     values = np.load(Path(folder) / "composite.npy")
     image = xr.DataArray(
