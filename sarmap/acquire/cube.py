@@ -184,36 +184,49 @@ def _scenes(
 
 def _band(pixels: da.Array, index: int, drop: int | tuple[int, ...]) -> da.Array:
     """One band of the loader's array, failures as NaN."""
-    band: da.Array = da.map_blocks(
-        values_of,
-        pixels,
-        index=index,
-        drop=drop,
-        drop_axis=drop,
-        dtype=np.float32,
-        meta=np.empty((0,) * (4 - np.size(drop)), np.float32),
-    )
-    return band
+    return _each(values_of, pixels, drop, np.float32, index=index)
 
 
 def _observation(pixels: da.Array, drop: int | tuple[int, ...]) -> da.Array:
     """Observation codes of the loader's array."""
-    codes: da.Array = da.map_blocks(
-        codes_of,
+    return _each(codes_of, pixels, drop, np.uint8)
+
+
+def _each(
+    make: Any, pixels: da.Array, drop: int | tuple[int, ...], dtype: Any, **how: Any
+) -> da.Array:
+    """`make` of every block of the loader's array, without the axes it drops.
+
+    Not map_blocks: for axes it drops, even of one block, it copies every pixel to join them.
+    """
+    kept = [axis for axis in range(4) if axis not in np.atleast_1d(drop)]
+    made: da.Array = da.blockwise(
+        make,
+        kept,
         pixels,
+        range(4),
         drop=drop,
-        drop_axis=drop,
-        dtype=np.uint8,
-        meta=np.empty((0,) * (4 - np.size(drop)), np.uint8),
+        concatenate=False,
+        dtype=dtype,
+        meta=np.empty((0,) * len(kept), dtype),
+        **how,
     )
-    return codes
+    return made
+
+
+def _sole(block: Any) -> NDArray[np.float32]:
+    """The one block there is along the axes that Dask gives as lists."""
+    while isinstance(block, list):
+        (block,) = block
+    sole: NDArray[np.float32] = block
+    return sole
 
 
 def values_of(
     pixels: NDArray[np.float32], *, index: int, drop: int | tuple[int, ...]
 ) -> NDArray[np.float32]:
     """Band `index` of a loader's block (pass, band, y, x), with unread pixels as NaN."""
-    band = pixels[:, index : index + 1]
+    band = _sole(pixels)[:, index : index + 1]
     return np.where(np.isfinite(band), band, np.float32(np.nan)).squeeze(drop)
 
 
@@ -224,6 +237,7 @@ def codes_of(pixels: NDArray[np.float32], *, drop: int | tuple[int, ...]) -> NDA
     >>> codes_of(block, drop=1).ravel().tolist()
     [0, 1, 2]
     """
+    pixels = _sole(pixels)
     codes = np.full(pixels[:, :1].shape, Observation.OBSERVED, np.uint8)
     codes[np.isnan(pixels).any(axis=1, keepdims=True)] = Observation.NO_DATA
     codes[np.isneginf(pixels).any(axis=1, keepdims=True)] = Observation.READ_FAILED
