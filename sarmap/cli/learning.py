@@ -22,7 +22,7 @@ __all__ = ["epoch_lines", "sample_lines", "train", "tune"]
 
 @click.command(
     epilog="Examples: sarmap train examples/train.yaml; sarmap train --corrections corrected.gpkg "
-    "--map map.zarr --detector attention-unet --out corrected"
+    "--map map.zarr --out corrected"
 )
 @click.argument("config", required=False, type=click.Path())
 @click.option("--out", help="Folder for weights, card and curves. Default: the configuration's.")
@@ -31,7 +31,7 @@ __all__ = ["epoch_lines", "sample_lines", "train", "tune"]
 @click.option("--epochs", type=click.IntRange(1), help="Default: the configuration's, or 10.")
 @click.option("--corrections", help="Corrected polygons of a map, to fine-tune from, not CONFIG.")
 @click.option("--map", "map_", metavar="MAP.zarr", help="The map that was corrected.")
-@click.option("--detector", help="Weights to fine-tune. Default: attention-unet.")
+@click.option("--detector", help="Weights to fine-tune. Default: the map's own.")
 @click.option("--catalog", help="Where the map's scenes are. Default: as the map names it.")
 @click.option("--reviewed", help="Polygons of the area looked at. Default: tiles with polygons.")
 @click.option("--block", type=click.IntRange(1), help="Edge of held-out blocks, px. Default: 256.")

@@ -53,7 +53,7 @@ class CorrectionResult:
 def learn_corrections(
     corrections: str | Path,
     map_: str | Path,
-    detector: str | Path = "attention-unet",
+    detector: str | Path | None = None,
     *,
     out: str | Path = "corrected",
     name: str | None = None,
@@ -78,7 +78,7 @@ def learn_corrections(
     map_
         The result store that was corrected; it says area, event and scenes.
     detector
-        Shipped weights by name, or the path of others.
+        Shipped weights by name, or the path of others; None: those the map was made with.
     out, name
         Folder and name of the new weights; None: the old name with ``-corrected``.
     catalog
@@ -110,7 +110,7 @@ def learn_corrections(
 
     check_backend()
     reader = open_reader(map_)
-    parent, folder = _trainable(detector)
+    parent, folder = _trainable(_own_detector(reader) if detector is None else detector)
     config = _config(parent, reader, corrections, catalog, locals())
     arrays = read_arrays(folder / parent.weights)
     labels = corrected_labels(reader, corrections, reviewed, crs, parent.tile)
@@ -150,6 +150,19 @@ def learn_corrections(
 
 
 # --- what is started from ------------------------------------------------------------------------
+
+
+def _own_detector(reader: MapReader) -> str:
+    """Name of the shipped weights that a map was made with."""
+    from sarmap.detect.weights import detector_names
+
+    name = str(json.loads(reader.attrs.get("detector", "{}")).get("name"))
+    if name not in detector_names():
+        raise RequestError(
+            f"The map was made with detector {name!r}, which sarmap does not ship: say where its "
+            "weights are with detector= (--detector)."
+        )
+    return name
 
 
 def _trainable(detector: str | Path) -> tuple[Manifest, Path]:
