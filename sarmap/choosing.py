@@ -8,6 +8,7 @@ and why.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -46,26 +47,24 @@ def choose_detector(request: MapRequest, catalog: CatalogSettings, *, warm: bool
         CatalogError: the catalogue cannot be reached.
     """
     first = load(request)
-    others = [
-        load(request.model_copy(update={"detector": name}))
-        for name in getattr(first, "otherwise", ())
-    ]
-    for other in others:
-        if _is_asked_for(other, request):
-            return _chosen(request, other, catalog, warm)
+    names = getattr(first, "otherwise", ())
+    if names and request.composite is not None:
+        for other in _each(names, request):
+            if _is_asked_for(other, request):
+                return _chosen(request, other, catalog, warm)
     try:
         _check_bands(first, catalog)
         return _chosen(request, first, catalog, warm)
     except RequestError as error:
-        if not others or not _lacks_data(error):
+        if not names or not _lacks_data(error):
             raise
-        return _instead(error, first, others, request, catalog, warm)
+        return _instead(error, first, _each(names, request), request, catalog, warm)
 
 
 def _instead(
     lack: RequestError,
     first: Detector,
-    others: list[Detector],
+    others: Iterator[Detector],
     request: MapRequest,
     catalog: CatalogSettings,
     warm: bool,
@@ -101,6 +100,11 @@ def load(request: MapRequest) -> Detector:
         precision=request.precision,
         dense=request.dense,
     )
+
+
+def _each(names: Sequence[str], request: MapRequest) -> Iterator[Detector]:
+    """The detectors of these names, loaded one by one."""
+    return (load(request.model_copy(update={"detector": name})) for name in names)
 
 
 def orbit_of(request: MapRequest, spec: DetectorSpec) -> Any:
