@@ -80,6 +80,18 @@ def test_a_composite_that_is_the_others_asks_for_the_other(
     assert (found.spec.name, found.warnings) == (SIMPLER, ())
 
 
+def test_what_is_named_is_shipped_and_serves_where_the_default_cannot() -> None:
+    from sarmap.compose.names import required_passes
+    from sarmap.detect.weights import detector_names
+
+    default: Any = sarmap.load_detector("attention-unet")
+    assert set(default.otherwise) <= set(detector_names())
+    reads = {name: required_passes(sarmap.load_detector(name).bands) for name in default.otherwise}
+    assert required_passes(default.bands) == (3, 2)
+    assert (1, 2) in reads.values()  # one pass before the event
+    assert (3, 1) in reads.values()  # the days until the second pass after it
+
+
 def test_where_neither_can_map_the_sentence_is_about_the_one_asked_for(
     event: Any, server: Any, greedy: str
 ) -> None:

@@ -23,6 +23,10 @@ BANDS = {
         *("vv_pre", "vv_pre_2", "vv_pre_3", "vv_post_1", "vv_post_2", "slope"),
         *("vh_pre", "vh_pre_2", "vh_pre_3", "vh_post_1", "vh_post_2", "incidence"),
     ),
+    "attention-unet-first-pass": (
+        *("vv_pre", "vv_pre_2", "vv_pre_3", "vv_post_1", "slope"),
+        *("vh_pre", "vh_pre_2", "vh_pre_3", "vh_post_1", "incidence"),
+    ),
     "cnn": ("vv_pre", "vv_post_1", "vv_post_2"),
     "cnn-baa": ("vv_pre", "vv_post_1", "vv_post_2"),
     "cnn-bah": ("vv_pre", "vv_post_1", "vh_post_1"),
@@ -91,7 +95,7 @@ def test_shipped_weights_say_all_that_prediction_needs(name):
 
 def test_shipped_weights_are_float16_and_small():
     files = list(DATA.glob("*.npz"))
-    assert len(files) == 6
+    assert len(files) == 7
     assert sum(file.stat().st_size for file in files) < 20e6
     assert all(array.dtype == np.float16 for file in files for array in read_arrays(file).values())
 
