@@ -80,14 +80,14 @@ def _rounded(value: float, digits: int) -> float | None:
 
 
 def read_control(
-    source: xr.Dataset | str | Path, *, threshold: float = 0.5, min_area: float = 0.0
+    source: xr.Dataset | MapReader | str | Path, *, threshold: float = 0.5, min_area: float = 0.0
 ) -> ControlFigures:
     """Compare a map with its control, in bounded memory.
 
     Parameters
     ----------
     source
-        A map that was made with its control, or the path or URL of a stored one.
+        A map that was made with its control, the path or URL of a stored one, or a reader of one.
     threshold
         Probability (0-1] from which a pixel is called landslide.
     min_area
@@ -169,9 +169,9 @@ def _beyond(sums: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.where(asked > 0, mapped - false / asked * seen, np.nan))
 
 
-def _control_alone(source: xr.Dataset | str | Path, reader: MapReader) -> MapReader:
+def _control_alone(source: xr.Dataset | MapReader | str | Path, reader: MapReader) -> MapReader:
     """The control read as if it were the map."""
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | Path | MapReader):
         names = ("probability", "observation")
         return open_reader(source.assign({name: source[f"control_{name}"] for name in names}))
     layers = {

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sarmap.cli.options import json_option
 from sarmap.cli.printing import echo_json
+
+if TYPE_CHECKING:
+    from sarmap.report.writing import Report
 
 __all__ = ["report"]
 
@@ -19,7 +24,7 @@ _FILE = click.Path()
     epilog="Example: sarmap report iburi.zarr --districts towns.gpkg --exposure roads.gpkg "
     "--exposure buildings.gpkg"
 )
-@click.argument("map_", metavar="MAP.zarr")
+@click.argument("map_", metavar="MAP.zarr|SCAN")
 @click.option(
     "--out",
     type=_FILE,
@@ -43,18 +48,20 @@ _FILE = click.Path()
 @click.option("--overwrite", is_flag=True, help="Replace an earlier page.")
 @json_option
 def report(map_: str, out: str | None, as_json: bool, **options: Any) -> None:
-    """Write a finished map as a page that opens offline in any browser.
+    """Write a finished map, or the folder of a scan, as a page that opens offline in any browser.
 
     Pan, zoom and swipe between the radar before and after and the probability; move the threshold;
-    sort and filter the landslides. Nothing is fetched when it is opened.
+    sort and filter the landslides. Nothing is fetched when it is opened. A scan in several UTM
+    zones gets a page for each, and a first page that leads to them; one that is not finished says
+    so.
     """
     from sarmap.progress import progress_bar
-    from sarmap.report.writing import write_report
 
     beside = Path(map_.rstrip("/"))
     place = out or f"{beside.stem if '://' in map_ else beside.with_suffix('')}_report"
+    write = _writer(map_)
     with progress_bar() as progress:
-        made = write_report(map_, place, progress=progress, **options)
+        made = write(place, progress=progress, **options)
     if as_json:
         echo_json(
             {
@@ -62,12 +69,26 @@ def report(map_: str, out: str | None, as_json: bool, **options: Any) -> None:
                 "open": made.index,
                 "bytes": made.bytes,
                 "tiles": made.tiles,
+                "landslides": made.landslides,
+                "mapped_km2": round(made.mapped_km2, 4),
                 "seconds": round(made.seconds, 3),
                 "missing": list(made.missing),
             }
         )
         return
     click.echo(f"page      {made.index}")
+    click.echo(f"shows     {made.landslides:,} landslides, {made.mapped_km2:,.2f} km²")
     click.echo(f"size      {made.bytes / 1e6:.1f} MB, {made.tiles:,} tiles, {made.seconds:.1f} s")
     for sentence in made.missing:
         click.echo(f"note      {sentence}")
+
+
+def _writer(source: str) -> Callable[..., Report]:
+    """What writes the page of a map, or of a scan."""
+    from sarmap.regions.folder import Folder
+    from sarmap.regions.mosaic import open_scan
+    from sarmap.report.writing import write_report
+
+    if Folder(source).read_bytes("scan.json") is not None:
+        return open_scan(source).write_report
+    return partial(write_report, source)

@@ -51,7 +51,7 @@ _BANDS = {
 
 
 def write_cog(
-    source: xr.Dataset | str | Path,
+    source: xr.Dataset | MapReader | str | Path,
     out: str | Path,
     *,
     variable: str = "probability",
@@ -62,7 +62,7 @@ def write_cog(
     Parameters
     ----------
     source
-        A stored map (path or URL; the fastest), or a map Dataset.
+        A stored map (path or URL; the fastest), a map Dataset, or a reader of one.
     out
         File ending in ``.tif`` or ``.tiff``.
     variable

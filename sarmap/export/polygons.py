@@ -85,7 +85,7 @@ def polygonise(
         raise RequestError(f"connectivity={connectivity} must be 4 or 8.")
     if min_area < 0:
         raise RequestError(f"min_area={min_area:g} must not be negative.")
-    reader = source if isinstance(source, MapReader) else open_reader(source, "slope")
+    reader = open_reader(source, "slope")
     pixel = pixel_area(reader.grid)
     components = find_components(
         reader,

@@ -113,17 +113,19 @@ class MapReader:
         return max(wanted // self.block_rows, 1) * self.block_rows
 
 
-def open_reader(source: xr.Dataset | str | Path, *layers: str) -> MapReader:
+def open_reader(source: xr.Dataset | MapReader | str | Path, *layers: str) -> MapReader:
     """Reader of a stored map (path or URL, fastest) or of a Dataset, lazy or not.
 
     Besides probability and observation it reads `layers` ('slope', 'disagreement',
-    'control_probability'), where the map has them.
+    'control_probability'), where the map has them. A reader stays what it is.
 
     Raises
     ------
     RequestError
         No finished map is there, or the dataset is not a map.
     """
+    if isinstance(source, MapReader):
+        return source
     wanted = ("probability", "observation", *layers)
     if isinstance(source, xr.Dataset):
         for name in ("probability", "observation"):

@@ -7,7 +7,6 @@ A zone's map is never held, stored or laid out in a graph of its own beyond one 
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -28,6 +27,7 @@ from sarmap.export.encoding import (
 )
 from sarmap.export.location import store_at
 from sarmap.export.reading import MapReader
+from sarmap.regions.attributes import zone_attributes
 from sarmap.regions.folder import Folder
 from sarmap.regions.ledger import State, read_units
 from sarmap.regions.unit_map import map_name
@@ -36,6 +36,8 @@ from sarmap.types import Observation
 if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
+
+    from sarmap.report.writing import Report
 
 __all__ = ["Canvas", "Placed", "Scan", "ZoneMap", "open_scan", "read_scan"]
 
@@ -144,8 +146,9 @@ class ZoneMap:
         return Canvas(self.out, layer, self.placed, (height, width))
 
     def reader(self) -> MapReader:
-        """Packed rows for polygons, as of a stored map."""
-        names = [n for n in ("probability", "observation", "slope") if n in self.layers]
+        """Packed rows for polygons and pages, as of a stored map."""
+        wanted = ("probability", "observation", "slope", "control_probability")
+        names = [name for name in wanted if name in self.layers]
         return MapReader(
             grid=self.grid,
             attrs=self.attrs,
@@ -273,6 +276,23 @@ class Scan:
 
         return overview_of(self, size)
 
+    def write_report(self, out: str | Path, **options: Any) -> Report:
+        """All that is mapped as a page that opens offline, what is not yet as *no data*.
+
+        A scan in several UTM zones gets a page for each, in a folder of its own, and a first page.
+
+        Args:
+            out: folder; of a scan in one zone also a file ending in ``.html``.
+            options: as of `sarmap.write_report`.
+
+        Raises:
+            RequestError: nothing is mapped yet, an argument is wrong, or `out` is taken.
+            OutputError: the pages cannot be written, or the store does not answer.
+        """
+        from sarmap.regions.pages import write_scan_report
+
+        return write_scan_report(self, out, **options)
+
     def plot(self, **options: Any) -> Any:
         """The scan at a glance; see `sarmap.regions.picture.plot_scan`."""
         from sarmap.regions.picture import plot_scan
@@ -296,7 +316,8 @@ def open_scan(path: str | Path) -> Scan:
         own = {key: unit for key, unit in record["units"].items() if unit["zone"] == name}
         mapped = [key for key in own if states.get(key, State()).status in ("done", "unread")]
         if mapped:
-            zones[name] = _zone(folder, record, name, zone["epsg"], own, mapped)
+            become = {key: states.get(key, State()) for key in own}
+            zones[name] = _zone(folder, record, name, zone["epsg"], own, mapped, become)
     return Scan(folder.out, record, states, zones)
 
 
@@ -319,6 +340,7 @@ def _zone(
     epsg: int,
     units: Mapping[str, Mapping[str, Any]],
     mapped: list[str],
+    states: Mapping[str, State],
 ) -> ZoneMap:
     """The zone's rectangle and the units in it."""
     from odc.geo.geobox import GeoBox
@@ -342,30 +364,16 @@ def _zone(
         for key in mapped
     )
     grid = GeoBox((bottom - top, right - left), corner, f"EPSG:{epsg}")
-    layers = dict.fromkeys(
-        layer for key in mapped for layer in _layers(f"{folder.out}/{map_name(key)}")
-    )
-    return ZoneMap(name, grid, placed, tuple(layers), folder.out, _attrs(record, name))
+    groups = [_group(f"{folder.out}/{map_name(key)}") for key in mapped]
+    layers = dict.fromkeys(layer for group in groups for layer in _layers(group))
+    attrs = zone_attributes(record, name, [group.attrs for group in groups], states)
+    return ZoneMap(name, grid, placed, tuple(layers), folder.out, attrs)
 
 
-def _layers(path: str) -> list[str]:
+def _layers(group: Any) -> list[str]:
     """The (y, x) layers of a unit, from its metadata alone."""
     return [
         name
-        for name, array in _group(path).arrays()
+        for name, array in group.arrays()
         if array.metadata.dimension_names == ("y", "x") and array.dtype == np.uint8
     ]
-
-
-def _attrs(record: Mapping[str, Any], zone: str) -> dict[str, Any]:
-    """What a reader of a zone's map must know; the scenes are in the units' own attributes."""
-    simulated = "SIMULATED " if record["simulated"] else ""
-    return {
-        "Conventions": "CF-1.11",
-        "title": f"{simulated}landslide probability, zone {zone}",
-        "sarmap:version": record["sarmap:version"],
-        "sarmap:event": json.dumps(record["identity"]["event"]),
-        "detector": json.dumps({"name": record["identity"]["detector"]}),
-        "attribution": record["attribution"],
-        "simulated": int(record["simulated"]),
-    }

@@ -224,12 +224,15 @@ def _map_all(
             if progress is not None:
                 progress(ScanProgress(name, number, len(wanted), done, total))
 
-        tell(0, 0)
         before = units[name]
-        units.set(name, replace(before, status="running", started=now(), sentence=""))
         try:
+            tell(0, 0)
+            units.set(name, replace(before, status="running", started=now(), sentence=""))
             mapped = map_unit(works[name], laid, units.folder, client, tell)
-        except (OutputError, ClusterError, Interrupted, KeyboardInterrupt):
+        except KeyboardInterrupt as error:
+            _leave(units, name, before)
+            raise Interrupted(_what_is_kept(units)) from error
+        except (OutputError, ClusterError):
             _leave(units, name, before)
             raise
         except SarmapError as error:
@@ -240,6 +243,16 @@ def _map_all(
             _fail(units, name, f"unexpected {kind}; `sarmap --debug scan --resume` shows where.")
         else:
             _keep(laid, units, collection, name, mapped, client)
+
+
+def _what_is_kept(units: Units) -> str:
+    """What an interrupted scan has by now, and how it is continued."""
+    states = units.all().values()
+    done = sum(state.status in ("done", "unread") for state in states)
+    return (
+        f"Interrupted. {done} of {len(states)} units are mapped and kept: run the same again with "
+        "resume=True (--resume) to continue."
+    )
 
 
 def _leave(units: Units, name: str, before: State) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from sarmap.errors import OutputError
 from sarmap.export.cog import write_cog
-from sarmap.export.polygons import polygonise, write_frame
+from sarmap.export.polygons import write_frame
+from sarmap.report.source import Source
 
 if TYPE_CHECKING:
-    import xarray as xr
     from geopandas import GeoDataFrame
 
 __all__ = ["Download", "write_downloads", "write_geojson"]
@@ -34,16 +34,8 @@ class Download:
     """Bytes."""
 
 
-def write_downloads(
-    source: xr.Dataset | str | Path,
-    folder: Path,
-    stem: str,
-    *,
-    threshold: float,
-    min_area: float,
-    tell: Callable[[str], None] = lambda _: None,
-) -> list[Download]:
-    """Write all files of a map; outlines are made once, at the map's own threshold.
+def write_downloads(source: Source, frame: GeoDataFrame, folder: Path) -> list[Download]:
+    """Write all files of a map: its landslides in three formats, its probability as an image.
 
     Raises
     ------
@@ -51,8 +43,7 @@ def write_downloads(
         As the writers of `sarmap.export`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tell("landslide polygons")
-    frame = polygonise(source, threshold=threshold, min_area=min_area)
+    stem = source.name
     made: Mapping[str, tuple[str, str, str, Callable[[Path], object]]] = {
         f"{stem}.gpkg": (
             "GeoPackage",
@@ -76,12 +67,11 @@ def write_downloads(
             "COG",
             "the probability of every pixel as a cloud-optimised GeoTIFF",
             "image/tiff; application=geotiff; profile=cloud-optimized",
-            lambda file: write_cog(source, file, overwrite=True),
+            lambda file: write_cog(source.reader, file, overwrite=True),
         ),
     }
     files = []
     for name, (title, note, media, write) in made.items():
-        tell(f"download {title}")
         write(folder / name)
         files.append(Download(name, title, note, media, (folder / name).stat().st_size))
     return files

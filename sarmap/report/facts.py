@@ -11,7 +11,15 @@ from sarmap.export.provenance import Provenance
 from sarmap.report.source import Source
 from sarmap.types import Observation
 
-__all__ = ["Fact", "card_of", "event_words", "facts_of", "place_words", "settings_of"]
+__all__ = [
+    "Fact",
+    "attribution_words",
+    "card_of",
+    "event_words",
+    "facts_of",
+    "place_words",
+    "settings_of",
+]
 
 Fact = tuple[str, str]
 """What, and its value."""
@@ -25,6 +33,16 @@ def event_words(made: Provenance) -> str:
     if start == end:
         return f"{start:%d %B %Y, %H:%M} UTC"
     return f"{start:%d %B %Y, %H:%M} to {end:%d %B %Y, %H:%M} UTC"
+
+
+_MADE_UP = "SIMULATED data made by sarmap: no satellite measured it, no landslide in it is real."
+
+
+def attribution_words(made: Provenance) -> str:
+    """The notice of the data's owners, or that there is none to name."""
+    if made.attribution:
+        return made.attribution
+    return _MADE_UP if made.simulated else "This map carries no notice of its data's owners."
 
 
 def place_words(source: Source) -> str:

@@ -12,7 +12,7 @@ import base64
 import io
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -196,17 +196,3 @@ def _most(four: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """The commonest of four values, the higher of two that are as common: a sort, then a look."""
     a, b, c, d = np.sort(np.stack(four), axis=0)
     return np.asarray(np.where((c == d) | (b != c) & (a != b), d, np.where(b == c, b, a)), np.uint8)
-
-
-def sizes_of(shape: tuple[int, int]) -> list[Mapping[str, int]]:
-    """Rows and columns of each level, coarsest first.
-
-    >>> sizes_of((700, 300))
-    [{'rows': 350, 'columns': 150}, {'rows': 700, 'columns': 300}]
-    """
-    rows, columns = shape
-    sizes: list[Mapping[str, int]] = []
-    for _ in range(levels_of(rows, columns)):
-        sizes.insert(0, {"rows": rows, "columns": columns})
-        rows, columns = -(-rows // 2), -(-columns // 2)
-    return sizes

@@ -14,7 +14,7 @@ from string import Template
 from sarmap.report.downloads import Download
 from sarmap.report.facts import Fact
 
-__all__ = ["Shell", "bundle", "render"]
+__all__ = ["Shell", "banner", "bundle", "download_line", "escaped", "policy", "render"]
 
 
 def bundle(name: str) -> str:
@@ -49,37 +49,37 @@ def render(shell: Shell, data: str | None = None) -> str:
     if data is None:
         head = '<link rel="stylesheet" href="assets/app.css">'
         foot = '<script src="assets/app.js"></script>\n<script src="data/page.js"></script>'
-        policy = _policy("'self' file:", "'self' file:")
+        allowed = policy("'self' file:", "'self' file:")
     else:
         foot = f"{data}\n<script>{code}</script>"
         head = f"<style>{style}</style>"
-        policy = _policy(_hash(code), _hash(style))
+        allowed = policy(_hash(code), _hash(style))
     template = Template((files("sarmap.report") / "page.html").read_text(encoding="utf-8"))
     return template.substitute(
-        policy=policy,
+        policy=allowed,
         head=head,
         foot=foot,
-        title=_text(f"SIMULATED: {shell.title}" if shell.simulated else shell.title),
-        heading=_text(shell.title),
-        place=_text(shell.place),
-        passes=_text(shell.passes),
+        title=escaped(f"SIMULATED: {shell.title}" if shell.simulated else shell.title),
+        heading=escaped(shell.title),
+        place=escaped(shell.place),
+        passes=escaped(shell.passes),
         mark='class="is-simulated"' if shell.simulated else "",
-        banner=_banner(shell.simulated),
+        banner=banner(shell.simulated),
         missing="".join(
-            f'<p class="missing" role="note">{_text(one)}</p>' for one in shell.missing
+            f'<p class="missing" role="note">{escaped(one)}</p>' for one in shell.missing
         ),
         scenes=_rows(shell.scenes),
         card=_markdown(shell.card) or _no_card(shell),
         model=_list(shell.model),
         facts=_list(shell.facts),
         seen=_list(shell.seen),
-        downloads="".join(_download(one, shell.addresses[one.name]) for one in shell.downloads),
-        attribution=_text(shell.attribution or "This map carries no notice of its data's owners."),
-        version=_text(shell.version),
+        downloads="".join(download_line(one, shell.addresses[one.name]) for one in shell.downloads),
+        attribution=escaped(shell.attribution),
+        version=escaped(shell.version),
     )
 
 
-def _policy(script: str, style: str) -> str:
+def policy(script: str, style: str) -> str:
     """Nothing is ever fetched from anywhere: images, scripts and styles of the page's own only."""
     return (
         f"default-src 'none'; script-src {script}; style-src {style}; "
@@ -92,11 +92,13 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _text(value: object) -> str:
+def escaped(value: object) -> str:
+    """Text that is never taken for HTML."""
     return html.escape(str(value))
 
 
-def _banner(simulated: bool) -> str:
+def banner(simulated: bool) -> str:
+    """What a page of simulated data says first, and keeps in view."""
     if not simulated:
         return ""
     return (
@@ -108,22 +110,23 @@ def _banner(simulated: bool) -> str:
 def _rows(rows: Iterable[Sequence[str]]) -> str:
     lines = []
     for row in rows:
-        cells = "".join(f"<td>{_text(cell)}</td>" for cell in row[:-1])
-        lines.append(f"<tr>{cells}<td><code>{_text(row[-1])}</code></td></tr>")
+        cells = "".join(f"<td>{escaped(cell)}</td>" for cell in row[:-1])
+        lines.append(f"<tr>{cells}<td><code>{escaped(row[-1])}</code></td></tr>")
     return "\n".join(lines) or '<tr><td colspan="5">This map names no scenes.</td></tr>'
 
 
 def _list(facts: Iterable[Fact]) -> str:
     return "\n".join(
-        f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in facts
+        f"<div><dt>{escaped(name)}</dt><dd>{escaped(value)}</dd></div>" for name, value in facts
     )
 
 
-def _download(file: Download, address: str) -> str:
-    name = _text(file.name)
+def download_line(file: Download, address: str) -> str:
+    """One file of the list of downloads."""
+    name, note = escaped(file.name), escaped(file.note)
     return (
-        f'<li><a href="{_text(address)}" download="{name}" type="{_text(file.media)}">'
-        f"{_text(file.title)}</a> <span>{name}, {_size(file.size)}: {_text(file.note)}</span></li>"
+        f'<li><a href="{escaped(address)}" download="{name}" type="{escaped(file.media)}">'
+        f"{escaped(file.title)}</a> <span>{name}, {_size(file.size)}: {note}</span></li>"
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,13 @@ from sarmap.errors import RequestError
 from sarmap.export.backscatter import KEPT_ENDING
 from sarmap.export.encoding import FILL, pack_decibels
 from sarmap.export.location import store_at
-from sarmap.export.polygons import pixel_area
+from sarmap.export.polygons import pixel_area, polygonise
 from sarmap.export.provenance import Provenance
 from sarmap.export.reading import MapReader, open_reader
 
 if TYPE_CHECKING:
     import xarray as xr
+    from geopandas import GeoDataFrame
 
 __all__ = ["Rows", "Source", "open_source"]
 
@@ -49,7 +50,14 @@ class Source:
     reader: MapReader
     """Grid, making, probability, observation, slope, and the control where there is one."""
     radar: Mapping[str, Any]
-    """Band ('vv_pre') -> packed Zarr array, or a lazy array in dB."""
+    """Band ('vv_pre') -> packed array that is read where it is sliced, or a lazy one in dB."""
+    name: str = "landslides"
+    """What its downloads are called, without ending."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the page must know of it, a sentence each."""
+    outlined: Callable[[float, float], GeoDataFrame] | None = None
+    """Landslides at a threshold and a smallest area, where more is known of them than the pixels
+    tell; None: `polygonise`."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -66,10 +74,16 @@ class Source:
         """Square metres of one pixel."""
         return pixel_area(self.reader.grid)
 
+    def landslides(self, threshold: float, min_area: float) -> GeoDataFrame:
+        """Polygons from a probability and an area (m²) on."""
+        if self.outlined is not None:
+            return self.outlined(threshold, min_area)
+        return polygonise(self.reader, threshold=threshold, min_area=min_area)
+
     def rows(self, top: int, bottom: int) -> Rows:
         """Rows `top` to `bottom` (exclusive), computed or read now."""
         strip = self.reader.strip(top, bottom)
-        radar = {name: _packed(layer[top:bottom]) for name, layer in self.radar.items()}
+        radar = {name: _packed(layer[top:bottom, :]) for name, layer in self.radar.items()}
         return Rows(
             top,
             strip.probability,
@@ -93,7 +107,7 @@ def _packed(layer: Any) -> NDArray[np.uint8]:
 
 
 def open_source(
-    source: xr.Dataset | str | Path, radar: Mapping[str, xr.DataArray] | None = None
+    source: xr.Dataset | Source | str | Path, radar: Mapping[str, xr.DataArray] | None = None
 ) -> Source:
     """A stored map (path or URL; the fastest) or a Dataset, ready to be read.
 
@@ -109,6 +123,8 @@ def open_source(
     RequestError
         There is no finished map, it is not in metres, or an image has another shape.
     """
+    if isinstance(source, Source):
+        return replace(source, radar={**source.radar, **_given(radar or {}, source.shape)})
     reader = open_reader(source, "slope", "control_probability")
     pixel_area(reader.grid)  # refuses a map in degrees before any work
     layers: dict[str, Any] = {} if radar is None else _given(radar, reader.shape)
@@ -116,12 +132,13 @@ def open_source(
         names = sorted((str(one) for one in source.data_vars if _is_radar(one)), key=_order)
         kept = {_band(name): source[name].data for name in names}
         return Source(reader, {**kept, **layers})
+    stem = Path(str(source)).stem
     import zarr
 
     group = zarr.open_group(store_at(source, read_only=True), mode="r")
     names = sorted((one for one in group.array_keys() if _is_radar(one)), key=_order)
     kept = {_band(name): group[name] for name in names}
-    return Source(reader, {**kept, **layers})
+    return Source(reader, {**kept, **layers}, stem)
 
 
 def _is_radar(name: Any) -> bool:
@@ -157,7 +174,7 @@ def stretch_of(source: Source, percentiles: tuple[float, float] = (1, 99.5)) -> 
     for middle in np.linspace(0, height, 10)[1:-1].astype(int):
         top = max(min(int(middle), height - 64), 0)
         for layer in source.radar.values():
-            counts += np.bincount(_packed(layer[top : top + 64]).ravel(), minlength=256)
+            counts += np.bincount(_packed(layer[top : top + 64, :]).ravel(), minlength=256)
     counts[FILL] = 0
     if not counts.any():
         return 0, 250

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from odc.geo.geobox import GeoBox
 
-__all__ = ["drawn", "label_of", "read_vectors", "to_pixels"]
+__all__ = ["NothingHereError", "drawn", "label_of", "read_vectors", "to_pixels"]
+
+
+class NothingHereError(RequestError):
+    """A file's features all lie elsewhere."""
+
 
 _NAMES = ("name", "name_en", "name:en", "nam", "title", "label", "ward", "district", "admin", "id")
 _KINDS = ("highway", "building", "fclass", "class", "type", "kind", "category")
@@ -41,7 +46,8 @@ def read_vectors(
     Raises
     ------
     RequestError
-        The file is absent or unreadable, has no reference system, or nothing in it is on the map.
+        The file is absent or unreadable, has no reference system, or nothing in it is on the map
+        (`NothingHereError`).
     """
     path = as_path(file)
     if not path.exists():
@@ -59,7 +65,9 @@ def read_vectors(
     here = grid.extent.boundingbox
     frame = frame.cx[here.left : here.right, here.bottom : here.top]
     if frame.empty:
-        raise RequestError(f"{flag} {path.name!r} has no feature on the map: is it of this place?")
+        raise NothingHereError(
+            f"{flag} {path.name!r} has no feature on the map: is it of this place?"
+        )
     return frame.reset_index(drop=True)
 
 

@@ -18,6 +18,7 @@ from sarmap.report.districts import Districts, open_districts
 from sarmap.report.downloads import Download, write_downloads
 from sarmap.report.exposure import Exposure, open_exposure
 from sarmap.report.facts import (
+    attribution_words,
     card_of,
     event_words,
     facts_of,
@@ -60,12 +61,16 @@ class Report:
     """Tiles of all zoom levels."""
     seconds: float
     """Wall time."""
+    landslides: int
+    """Polygons of the downloads."""
+    mapped_km2: float
+    """Their area."""
     missing: tuple[str, ...]
     """What the page could not show, a sentence each."""
 
 
 def write_report(
-    source: xr.Dataset | str | Path,
+    source: xr.Dataset | Source | str | Path,
     out: str | Path,
     *,
     threshold: float | None = None,
@@ -86,7 +91,8 @@ def write_report(
     Parameters
     ----------
     source
-        A finished map: path or URL of its store (the fastest), or a Dataset.
+        A finished map: path or URL of its store (the fastest), or a Dataset. A scan is shown by
+        `Scan.write_report`.
     out
         Folder; or a file ending in ``.html``, which then holds everything (maps of up to 20 Mpx).
     threshold, min_area
@@ -143,8 +149,8 @@ def write_report(
         page.data("places", _places(areas, things))
         interval = interval or _own_interval(source, made, survey, chosen)
         page.data("page", _record(made, survey, chosen, smallest, interval, areas, things))
-        stem = Path(str(source)).stem if isinstance(source, str | Path) else "landslides"
-        files = write_downloads(source, scratch, stem, threshold=chosen, min_area=smallest)
+        frame = made.landslides(chosen, smallest)
+        files = write_downloads(made, frame, scratch)
         shell = _shell(made, survey, missing, files, title)
         page.finish(shell, {one.name: one for one in files}, scratch)
     index = place if is_single(place) else place / "index.html"
@@ -155,6 +161,8 @@ def write_report(
         size,
         len(survey.tiles),
         time.perf_counter() - started,
+        len(frame),
+        float(frame["area_m2"].sum()) / 1e6,
         tuple(missing),
     )
 
@@ -163,26 +171,27 @@ def _files(place: Path) -> list[Path]:
     return [place] if place.is_file() else [one for one in place.rglob("*") if one.is_file()]
 
 
-def _opened(source: xr.Dataset | str | Path, catalog: Any) -> tuple[Source, list[str]]:
+def _opened(source: xr.Dataset | Source | str | Path, catalog: Any) -> tuple[Source, list[str]]:
     """The map with its radar, and what is missing of it in sentences."""
     made = open_source(source)
+    notes = list(made.notes)
     wanted = shown_bands(made.reader)
     lacking = [band for band in wanted if band not in made.radar]
     if not lacking:
-        return made, [] if made.radar else [_NO_RADAR_READ]
+        return made, notes if made.radar else [*notes, _NO_RADAR_READ]
     names = " and ".join("before" if "pre" in one else "after" for one in lacking)
     if catalog is None:
         return made, [
+            *notes,
             f"The radar {names} the event is not shown: the map keeps no images (sarmap map "
-            "--keep-radar keeps them), and no --catalog was given to read the scenes again."
+            "--keep-radar keeps them), and no --catalog was given to read the scenes again.",
         ]
     try:
-        return open_source(source, reopen_radar(made.reader, catalog)), []
+        return open_source(source, reopen_radar(made.reader, catalog)), notes
     except (CatalogError, RequestError) as error:
-        return made, [f"The radar {names} the event is not shown: {error}"]
+        return made, [*notes, f"The radar {names} the event is not shown: {error}"]
 
 
-_MADE_UP = "SIMULATED data made by sarmap: no satellite measured it, no landslide in it is real."
 _NO_RADAR_READ = "The radar is not shown: the map does not say which bands its detector read."
 
 
@@ -225,14 +234,15 @@ def _survey(
 
 
 def _own_interval(
-    source: xr.Dataset | str | Path, made: Source, survey: _Survey, threshold: float
+    source: xr.Dataset | Source | str | Path, made: Source, survey: _Survey, threshold: float
 ) -> AreaInterval:
     """What the map itself tells of its area: by its control where it has one."""
     if "control_probability" not in made.reader.kept or not survey.histogram.control.any():
         return from_threshold(survey.histogram.probability)
     from sarmap.assess.control import read_control
 
-    figures = read_control(source, threshold=threshold)
+    whole = made.reader if isinstance(source, Source) else source
+    figures = read_control(whole, threshold=threshold)
     return from_control(figures, survey.histogram.probability, survey.histogram.control)
 
 
@@ -343,7 +353,7 @@ def _shell(
         title=title or f"Landslides of {event_words(made.made)}",
         place=place_words(made),
         simulated=made.made.simulated,
-        attribution=made.made.attribution or (_MADE_UP if made.made.simulated else ""),
+        attribution=attribution_words(made.made),
         passes=_passes(made),
         missing=missing,
         scenes=scene_rows(made.made),

@@ -295,17 +295,21 @@ def test_a_simulated_map_says_so_wherever_it_is_seen(tab: Any) -> None:
     assert box["y"] >= 0  # the banner stays in view
 
 
-def test_axe_finds_nothing(tab: Any, front_end: Path) -> None:
+def violations(tab: Any, front_end: Path) -> Any:
+    """What axe finds wrong with a page, and where."""
     axe = front_end / "node_modules/axe-core/axe.min.js"
     session = tab.context.new_cdp_session(tab)
     session.send("Page.setBypassCSP", {"enabled": True})
     session.send("Runtime.evaluate", {"expression": axe.read_text()})
-    found = tab.evaluate(
+    return tab.evaluate(
         "async () => (await axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a',"
         " 'wcag21aa', 'wcag22aa', 'best-practice'] })).violations.map(one => [one.id,"
         " one.nodes.map(node => node.html.slice(0, 200))])"
     )
-    assert found == []
+
+
+def test_axe_finds_nothing(tab: Any, front_end: Path) -> None:
+    assert violations(tab, front_end) == []
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Any, page: Path) -> None:
@@ -345,3 +349,54 @@ def test_it_says_what_is_missing_of_the_folder(browser: Any, page: Path, tmp_pat
     tab.wait_for_selector("#waiting.broken")
     assert "data/cells.js is missing" in tab.inner_text("#waiting")
     tab.context.close()
+
+
+def test_the_first_page_of_several_zones_leads_to_each(
+    browser: Any, page: Path, front_end: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    from sarmap.report.downloads import Download
+    from sarmap.report.start import PICTURE, Start, ZoneRow, write_start
+
+    shutil.copytree(page, tmp_path / "53N")
+    shutil.copytree(page, tmp_path / "54N")
+    (tmp_path / PICTURE).write_bytes((page / "tiles/vv_pre/0/0/0.webp").read_bytes())
+    words = Start(
+        title="Two <zones>",
+        units="3 of 4 units mapped, in 2 UTM zones",
+        simulated=True,
+        attribution="Made up.",
+        missing=("This scan is not whole.",),
+        zones=[ZoneRow("53N", 1204, 3.5, 40.0), ZoneRow("54N", 17, 0.25, 12.0)],
+        landslides=1220,
+        mapped_km2=3.7,
+        downloads=[Download("all.gpkg", "GeoPackage", "for a GIS", "application/x", 1)],
+        version="sarmap 0",
+    )
+    write_start(tmp_path, words)
+    context = browser.new_context(viewport={"width": 360, "height": 740}, offline=True)
+    tab = context.new_page()
+    said: list[str] = []
+    tab.on("console", lambda one: said.append(one.text) if one.type in ("error", "warning") else 0)
+    tab.goto((tmp_path / "index.html").as_uri())
+    assert tab.title() == "SIMULATED: Two <zones>"
+    assert tab.locator(".simulated").is_visible()
+    assert "This scan is not whole." in tab.inner_text("main")
+    assert tab.inner_text("tbody tr:first-child").split("\t") == [
+        "Zone 53N",
+        "1,204",
+        "3.50",
+        "40.0",
+    ]
+    assert "1,220" in tab.inner_text("tfoot")
+    assert tab.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+    assert said == []
+    assert violations(tab, front_end) == []  # axe itself asks for the style, and is refused
+    said.clear()
+    tab.click("text=Zone 54N")
+    tab.wait_for_function("document.body.dataset.ready === 'all'", timeout=60_000)
+    assert tab.url == (tmp_path / "54N" / "index.html").as_uri()
+    assert said == []
+    context.close()
