@@ -12,10 +12,20 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-__all__ = ["Progress", "progress_bar"]
+__all__ = ["Progress", "megapixels", "progress_bar"]
 
 Progress = Callable[[int, int], None]
 """Called with blocks done and blocks in all."""
+
+
+def megapixels(pixels: float) -> str:
+    """A number of pixels in words, two digits of it at least.
+
+    >>> megapixels(9_013_332), megapixels(83_200), megapixels(834_000_000)
+    ('9.0 Mpx', '0.083 Mpx', '834.0 Mpx')
+    """
+    millions = pixels / 1e6
+    return f"{millions:,.1f} Mpx" if millions >= 1 or not millions else f"{millions:.2g} Mpx"
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sarmap.progress import megapixels
 from sarmap.types import MapResult, Passes, Plan
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def print_plan(plan: Plan) -> None:
     detector = plan.detector
     click.echo(
         f"grid      {height} rows x {width} columns, {plan.grid.crs}, "
-        f"{abs(plan.grid.affine.a):g} m ({height * width / 1e6:.1f} Mpx)\n"
+        f"{abs(plan.grid.affine.a):g} m ({megapixels(height * width)})\n"
         f"detector  {detector['name']} ({detector['engine']}, {detector['precision']}) reads "
         f"{', '.join(detector['bands'])}\n"
         f"work      {plan.blocks} blocks of {plan.chunk} px, {plan.tasks:,} tasks\n"
@@ -128,7 +129,7 @@ def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> N
 
         click.echo(f"control   {described(result.control)}")
     click.echo(
-        f"{result.pixels / 1e6:.1f} Mpx in {result.seconds:.1f} s; the paper: about "
+        f"{megapixels(result.pixels)} in {result.seconds:.1f} s; the paper: about "
         f"{PAPER_SECONDS} s on six cores for 9.0 Mpx."
     )
 

@@ -22,6 +22,7 @@ from sarmap.cli.options import (
 from sarmap.cli.printing import echo_json
 from sarmap.cli.startup import import_libraries
 from sarmap.errors import RequestError
+from sarmap.progress import megapixels
 from sarmap.request_file import make_request
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _print_result(result: ScanResult) -> None:
     mapped = [state for state in result.states.values() if state.status in ("done", "unread")]
     pixels = sum(state.pixels for state in mapped)
     click.echo(
-        f"{len(mapped)} of {len(result.states)} units mapped, {pixels / 1e6:.1f} Mpx; this run "
+        f"{len(mapped)} of {len(result.states)} units mapped, {megapixels(pixels)}; this run "
         f"took {result.seconds:.1f} s."
     )
 
@@ -222,7 +223,7 @@ def _print_plan(plan: ScanPlan) -> None:
         click.echo(f"orbit     {words}: {count} units")
     tasks = "not known" if plan.tasks is None else f"about {plan.tasks:,}"
     click.echo(
-        f"work      {plan.pixels / 1e6:,.1f} Mpx in {plan.blocks:,} blocks, {tasks} tasks, at most "
+        f"work      {megapixels(plan.pixels)} in {plan.blocks:,} blocks, {tasks} tasks, at most "
         f"{plan.unit_tasks:,} at a time\n"
         f"read      {plan.read_bytes / 1e6:,.0f} MB of pixels from {len(plan.scenes)} scenes\n"
         f"write     {plan.write_bytes / 1e6:,.0f} MB of pixels\n"

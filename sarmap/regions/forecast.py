@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from sarmap.assembly import assemble
 from sarmap.errors import RequestError, SarmapError
 from sarmap.planning import make_plan, read_bytes_of
+from sarmap.progress import megapixels
 from sarmap.regions.design import Design, Work, check_same, design, identity, survey
 from sarmap.regions.folder import Folder
 from sarmap.regions.ledger import State, read_units
@@ -210,7 +211,7 @@ def _calibrated(work: Work, laid: Design, client: Client | None) -> Rate:
     return Rate(
         pixels / seconds,
         seconds * cores_of(client) / pixels * 1e6,
-        f"a piece of {unit.name} mapped for this plan ({pixels / 1e6:.1f} Mpx in {seconds:.1f} s, "
+        f"a piece of {unit.name} mapped for this plan ({megapixels(pixels)} in {seconds:.1f} s, "
         "start-up included)",
     )
 

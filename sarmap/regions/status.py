@@ -11,6 +11,7 @@ from typing import Any
 
 from sarmap.errors import SarmapError
 from sarmap.export.progress import read_progress
+from sarmap.progress import megapixels
 from sarmap.regions.folder import Folder
 from sarmap.regions.ledger import NAME, State, read_units
 from sarmap.regions.mosaic import read_scan
@@ -83,7 +84,7 @@ def measured_rate(states: Mapping[str, State], shown: str) -> Rate | None:
         computed / seconds,
         cores / computed * 1e6,
         f"{len(timed)} finished unit{'s' * (len(timed) > 1)} of {shown} "
-        f"({computed / 1e6:.1f} Mpx in {seconds:.0f} s)",
+        f"({megapixels(computed)} in {seconds:.0f} s)",
     )
 
 
