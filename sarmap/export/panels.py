@@ -7,6 +7,7 @@ colour of the scale.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,18 @@ def extent_of(reader: MapReader) -> Extent:
     return Extent(
         west, west + columns * transform.a / 1000, north + rows * transform.e / 1000, north
     )
+
+
+def extent_of_degrees(west: float, east: float, south: float, north: float) -> Extent:
+    """A rectangle of longitudes and latitudes in kilometres, as wide as in its middle latitude.
+
+    >>> extent = extent_of_degrees(141.0, 142.0, 59.5, 60.5)
+    >>> round(extent.width, 1), round(extent.height, 1)
+    (55.7, 111.3)
+    """
+    degree = 111.32  # km along a meridian
+    across = degree * math.cos(math.radians((south + north) / 2))
+    return Extent(west * across, east * across, south * degree, north * degree)
 
 
 def busiest_square(small: Decimated, whole: Extent, level: int) -> Extent | None:

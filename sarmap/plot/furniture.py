@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
 from sarmap.export.georeference import geobox_of
-from sarmap.export.panels import Extent, north_arrow, scale_bar, shout
+from sarmap.export.panels import Extent, extent_of_degrees, north_arrow, scale_bar, shout
 from sarmap.export.provenance import Provenance, read_provenance
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def finish(ax: Any, grid: GeoBox, made: Provenance, title: str) -> None:
     else:
         ax.set_xlabel(f"longitude, degrees{name}")
         ax.set_ylabel("latitude, degrees")
+        scale_bar(ax, extent_of_degrees(box.left, box.right, box.bottom, box.top))
     ax.locator_params(axis="both", nbins=6)
     ax.tick_params(labelsize=8)
     north_arrow(ax)

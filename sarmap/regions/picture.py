@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from sarmap.export.encoding import unpack_probability
-from sarmap.export.panels import north_arrow, shout
+from sarmap.export.panels import extent_of_degrees, north_arrow, scale_bar, shout
 from sarmap.regions.ledger import State
 from sarmap.regions.mosaic import Scan
 
@@ -252,6 +252,7 @@ def _furnish(ax: Any, scan: Scan, frame: tuple[float, float, float, float], coun
     if ax.get_legend_handles_labels()[1]:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=4, frameon=False)
     north_arrow(ax)
+    scale_bar(ax, extent_of_degrees(west, east, south, north))
     if scan.simulated:
         shout(ax, 34)
     simulated = "SIMULATED: nothing here happened\n" if scan.simulated else ""
