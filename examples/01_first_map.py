@@ -105,8 +105,9 @@ graph
 # ## What the radar saw
 #
 # Drawing is the first thing that reads. In the false colour, red was brighter before the event and
-# cyan is brighter after it; what has not changed is grey. Fresh scars of bare soil that face the
-# radar turn cyan. Greys are stretched between the 2nd and the 98th percentile of what is shown.
+# cyan is brighter after it; what has not changed is grey. Where a slope lost its forest, the radar
+# mostly gets less back, and the scar is red; rough, bare ground that faces the radar may send more,
+# and is cyan. Greys are stretched between the 2nd and the 98th percentile of what is shown.
 
 # %%
 composite = composite.persist()  # keep it: the pictures and the map read it more than once

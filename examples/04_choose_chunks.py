@@ -143,7 +143,7 @@ halos["needless work"] = ((halos.chunk + 2 * halos.halo) / halos.chunk) ** 2
 by_halo = halos.pivot(
     index="halo", columns="chunk", values=["seconds", "memory_gb", "needless work"]
 )
-by_halo.round(2)
+by_halo.astype(float).round(2)
 
 # %% [markdown]
 # ## Who computes

@@ -24,6 +24,12 @@ EXAMPLES = ROOT / "examples"
 SITE = ROOT / "docs" / "examples"
 LIVE = ("application/javascript", "application/vnd.holoviews", "application/vnd.jupyter.widget")
 """Kinds of output that do nothing without a kernel."""
+LOADER = "esms-options"
+"""In the HTML by which HoloViews loads its scripts: it shows nothing, and weighs megabytes."""
+CHATTER = re.compile(
+    r"^(I\d{4} [\d:.]+ +\d+ |WARNING: All log messages before absl::InitializeLog).*\n?", re.M
+)
+"""What TensorFlow says when it is loaded, of this machine."""
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -61,6 +67,7 @@ def run(notebook: Any, folder: Path, *, seconds: int = 1800) -> Any:
         startup_timeout=600,  # a busy machine starts kernels slowly
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
+        coalesce_streams=True,  # a line that is renewed in place is one line
         record_timing=False,
         store_widget_state=False,
     )
@@ -75,10 +82,14 @@ def for_the_site(notebook: Any) -> Any:
         kept = []
         for output in cell.outputs:
             data = output.get("data", {})
-            if any(kind.startswith(LIVE) for kind in data):
+            if any(kind.startswith(LIVE) for kind in data) or LOADER in data.get("text/html", ""):
+                continue
+            if output["output_type"] == "display_data" and not data:
                 continue
             if "text" in output:
                 output["text"] = _plain(output["text"])
+                if not output["text"].strip():
+                    continue
             if "text/plain" in data:
                 data["text/plain"] = _plain(data["text/plain"])
             kept.append(output)
@@ -87,8 +98,8 @@ def for_the_site(notebook: Any) -> Any:
 
 
 def _plain(text: str) -> str:
-    """Without colour codes, and of lines that were renewed in place the last state."""
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).split("\n")
+    """Without colour codes and chatter, and of lines renewed in place the last state."""
+    lines = CHATTER.sub("", re.sub(r"\x1b\[[0-9;]*m", "", text)).split("\n")
     return "\n".join(line.rsplit("\r", 1)[-1] for line in lines)
 
 
