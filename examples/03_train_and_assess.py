@@ -248,15 +248,15 @@ def beside(name, labels, metrics, figures):
     """The paper's table with ours, as far as `sarmap reproduce` has made it."""
     file = results / f"{name}.csv"
     if not file.exists():  # the paper's alone
-        rows = {one: [getattr(figure, m) for m in metrics] for one, figure in figures.items()}
         columns = [f"{metric} % paper" for metric in metrics]
-        return pd.DataFrame.from_dict(rows, "index", columns=columns).astype("object").fillna("-")
+        found = {one: [getattr(fig, m) or "-" for m in metrics] for one, fig in figures.items()}
+        return pd.DataFrame.from_dict(found, "index", columns=columns)
     rows = pd.read_csv(file, na_values=["not available"])
     table = rows[[*labels, "split"]].copy()
     for metric in metrics:
         table[f"{metric} % ours"] = [ours(row, metric) for _, row in rows.iterrows()]
         known = rows[f"{metric}_paper"]
-        table[f"{metric} % paper"] = ["-" if pd.isna(one) else f"{one:.1f}" for one in known]
+        table[f"{metric} % paper"] = ["-" if pd.isna(one) else f"{one:.2f}" for one in known]
     return table.set_index([*labels, "split"])
 
 

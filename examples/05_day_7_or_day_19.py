@@ -172,8 +172,8 @@ fig.savefig(out / "curves.png", dpi=120)
 # %% [markdown]
 # ## What it looks like
 #
-# The same corner on both days, each at its best threshold, over the inventory (blue
-# outlines).
+# The same corner on both days, and the inventory as blue outlines. The titles name the threshold
+# that is best for each map.
 
 # %%
 edge = min(grid.shape[0], grid.shape[1], 400)
@@ -220,11 +220,11 @@ def by_size(day):
     """Landslides found by size, and patches that are false, at the day's best threshold."""
     best = assessed[day].curve.best
     scored = sarmap.assess_map(maps[day], event.inventory, threshold=best)
-    shares = {row.name: round(100 * row.share, 1) for row in scored.sizes}
+    shares = {row.name: f"{100 * row.share:.1f}" for row in scored.sizes}
     patches = sarmap.polygonise(maps[day], threshold=best)
     true = patches.sjoin(inventory.to_crs(grid.crs)[["geometry"]]).index.nunique()
     return {f"found %, {name}": share for name, share in shares.items()} | {
-        "patches on no landslide": len(patches) - true
+        "patches on no landslide": f"{len(patches) - true:,}"
     }
 
 
