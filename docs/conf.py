@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 # keras chooses its backend when it is first imported, which autodoc does for docstrings alone
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -103,6 +104,10 @@ html_theme_options = {
 }
 
 
+COLON = "\ue000"
+"""Stands for a colon while napoleon reads."""
+
+
 def list_notebooks(app: Sphinx, docname: str, source: list[str]) -> None:
     """The notebooks that were run before, below the page that tells of them; maybe none."""
     if docname == "docs/examples/index":
@@ -111,6 +116,21 @@ def list_notebooks(app: Sphinx, docname: str, source: list[str]) -> None:
         source[0] += "\n".join(["", "```{toctree}", ":maxdepth: 1", "", *found, "```", ""])
 
 
+def hide_colons(*event: Any) -> None:
+    """Keep napoleon from taking what stands before a colon for an attribute's type."""
+    _, what, *_, lines = event
+    if what in ("attribute", "data", "property"):
+        lines[:] = [line.replace(":", COLON) for line in lines[:1]] + lines[1:]
+
+
+def show_colons(*event: Any) -> None:
+    """Undo `hide_colons`, after napoleon."""
+    lines = event[-1]
+    lines[:] = [line.replace(COLON, ":") for line in lines]
+
+
 def setup(app: Sphinx) -> None:
     """Extend Sphinx by what is this site's own."""
+    app.connect("autodoc-process-docstring", hide_colons, priority=400)
+    app.connect("autodoc-process-docstring", show_colons, priority=600)
     app.connect("source-read", list_notebooks)
