@@ -22,7 +22,7 @@ __all__ = ["LOWEST", "Cells", "encoded"]
 
 LOWEST = 25
 """Packed probability (0.1) of the lowest threshold offered, where that is not too much."""
-_MOST = 6_000_000
+_MOST = 24_000_000
 """Pixels that a page may hold; of more, the least probable are left out."""
 _LONGEST = 65_535
 
@@ -72,13 +72,16 @@ class Cells:
         self._parts = [tuple(column[kept] for column in columns)]
         self.pixels = int(kept.sum())
 
+    def settle(self) -> None:
+        """Leave out what is too much; `level` is final then."""
+        if self.pixels > self.most:
+            self._shrink()
+
     def record(self) -> dict[str, Any]:
-        """For the page: runs as gaps and lengths, then the values of their pixels.
+        """For the page, once settled: runs as gaps and lengths, then the values of their pixels.
 
         A run ends with its row, at a pixel that is not kept, and where the district changes.
         """
-        if self.pixels > self.most:
-            self._shrink()
         at, values, slopes, districts = self._columns()
         starts = _starts(at, districts, self.width)
         lengths = np.diff(np.append(starts, len(at)))

@@ -38,6 +38,7 @@ from sarmap.types import Observation, as_path
 
 if TYPE_CHECKING:
     import xarray as xr
+    from geopandas import GeoDataFrame
 
 __all__ = ["Report", "write_report"]
 
@@ -143,13 +144,13 @@ def write_report(
     interval = None if assessment is None else from_assessment(assessment)
     with opened(place, overwrite=overwrite) as (page, scratch):
         survey = _survey(made, page, areas, things, lowest, progress)
-        if survey.cells.level > lowest:
-            missing.append(_too_many(survey.cells))
         page.data("cells", survey.cells.record())
         page.data("places", _places(areas, things))
         interval = interval or _own_interval(source, made, survey, chosen)
         page.data("page", _record(made, survey, chosen, smallest, interval, areas, things))
         frame = made.landslides(chosen, smallest)
+        if survey.cells.level > lowest:
+            missing.append(_too_many(survey.cells, chosen, frame))
         files = write_downloads(made, frame, scratch)
         shell = _shell(made, survey, missing, files, title)
         page.finish(shell, {one.name: one for one in files}, scratch)
@@ -230,6 +231,7 @@ def _survey(
             if progress is not None:
                 progress(number, -(-height // TILE))
         pyramid.finish()
+    cells.settle()
     return _Survey(cells, histogram, seen, pyramid.written, pyramid.levels)
 
 
@@ -246,11 +248,18 @@ def _own_interval(
     return from_control(figures, survey.histogram.probability, survey.histogram.control)
 
 
-def _too_many(cells: Cells) -> str:
-    """Why the slider does not go as low as it might."""
+def _too_many(cells: Cells, threshold: float, frame: GeoDataFrame) -> str:
+    """Why the slider does not go as low as it might, and what there is at the map's threshold."""
+    why = (
+        f"The slider starts at probability {cells.level * PROBABILITY_STEP:g}: at lower thresholds "
+        f"the map has more than {cells.most:,} pixels of landslide."
+    )
+    if cells.level <= threshold_level(threshold):
+        return why
+    area = frame["area_m2"].sum() / 1e6
     return (
-        f"Landslides are shown from probability {cells.level * PROBABILITY_STEP:g} on: at lower "
-        f"thresholds the map has more than {cells.most:,} pixels of landslide."
+        f"{why} At its own threshold, {threshold:g}, it has {len(frame):,} landslides and "
+        f"{area:,.2f} km²: they are in the downloads."
     )
 
 

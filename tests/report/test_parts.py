@@ -74,6 +74,7 @@ def test_of_too_many_likely_pixels_the_least_likely_are_left_out() -> None:
     cells = Cells(100, most=1000)
     for top in range(0, 50, 5):
         cells.add(rows_of(packed[top : top + 5], top))
+    cells.settle()
     record = cells.record()
     assert record["level"] == 200
     assert record["pixels"] == 1000

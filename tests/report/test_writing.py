@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,23 @@ def test_a_map_too_large_for_one_file_is_refused(
     monkeypatch.setattr(writing, "LARGEST_FILE", 1000)
     with pytest.raises(RequestError, match="give --out a folder"):
         write_report(map_store, tmp_path / "page.html")
+
+
+def test_a_map_of_too_many_likely_pixels_says_so_and_what_it_holds(
+    map_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, put: Any
+) -> None:
+    monkeypatch.setattr(writing, "Cells", partial(writing.Cells, most=2000))
+    made = write_report(map_store, tmp_path / "page")
+    record = put(tmp_path / "page" / "data" / "page.js")
+    seen = xr.open_zarr(map_store)["probability"].values
+    assert record["threshold"] == record["lowest"] > 125  # the map's own
+    assert (seen >= record["lowest"] / 250 - 1e-6).sum() <= 2000
+    assert (seen >= (record["lowest"] - 1) / 250 - 1e-6).sum() > 2000
+    truth = polygonise(map_store)
+    (note,) = made.missing
+    assert f"starts at probability {record['lowest'] / 250:g}" in note
+    assert f"{len(truth)} landslides and {truth['area_m2'].sum() / 1e6:.2f} km²" in note
+    assert note in text_of(tmp_path / "page")
 
 
 def test_a_map_without_a_landslide_has_a_page(map_data: xr.Dataset, tmp_path: Path) -> None:
