@@ -22,7 +22,7 @@ __all__ = ["LOWEST", "Cells", "encoded"]
 
 LOWEST = 25
 """Packed probability (0.1) of the lowest threshold offered, where that is not too much."""
-_MOST = 24_000_000
+_MOST = 12_000_000
 """Pixels that a page may hold; of more, the least probable are left out."""
 _LONGEST = 65_535
 
