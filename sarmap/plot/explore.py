@@ -141,6 +141,7 @@ def explore(
             tools=["hover"],
             active_tools=["wheel_zoom"],
             title=opened.title,
+            **_axes(opened.grid),
             framewise=False,
         )
     )
@@ -201,6 +202,15 @@ def _open_raster(file: str) -> _Raster:
     if kind != "uint8":
         raise RequestError(f"{Path(file).name} is no map that sarmap wrote: it holds {kind}.")
     return _Raster(file, grid, _title(tags.get("SIMULATED") == "YES"))
+
+
+def _axes(grid: GeoBox) -> dict[str, str]:
+    """Labels and number formats, in words of the map's reference system."""
+    if grid.crs is not None and grid.crs.projected:
+        names, shown = ("easting, m", "northing, m"), "%.0f"
+    else:
+        names, shown = ("longitude, degrees", "latitude, degrees"), "%.3f"
+    return {"xlabel": names[0], "ylabel": names[1], "xformatter": shown, "yformatter": shown}
 
 
 def _title(simulated: bool) -> str:
