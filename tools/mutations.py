@@ -2,15 +2,18 @@
 
     python tools/mutations.py                 # all of tools/protections.toml, as a table
     python tools/mutations.py --only redirect # those whose name holds a word
+    python tools/mutations.py --journal FILE  # keep each answer in FILE, and ask only what it lacks
 
 Works in a copy of the tree, which is thrown away. Each protection is text of one file and what
 stands in its place when it is gone; its test must pass with it and fail without. Leaves with 1
-where a test does not notice.
+where a test does not notice. An answer in the journal counts as long as the protection's text, its
+test and what stands without it are the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -18,7 +21,9 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,17 +53,27 @@ class Protection:
     """Whether the test is an example in a docstring."""
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What became of a test without its protection."""
+
+    noticed: bool
+    """Whether the test failed."""
+    said: str
+    """What it complained of; or why the trial does not count."""
+
+
 def read_list(path: Path = LIST) -> list[Protection]:
     """All protections."""
     return [Protection(**one) for one in tomllib.loads(path.read_text())["protection"]]
 
 
-def tried(one: Protection, tree: Path) -> tuple[bool, str]:
-    """Whether the test fails without a protection, and what it says."""
+def tried(one: Protection, tree: Path) -> Answer:
+    """Run the test without a protection."""
     file = tree / one.file
     whole = file.read_text()
     if whole.count(one.old) != 1:
-        return False, f"its text is found {whole.count(one.old)} times in {one.file}"
+        return Answer(False, f"its text is found {whole.count(one.old)} times in {one.file}")
     file.write_text(whole.replace(one.old, one.new))
     try:
         return _outcome(one, tree)
@@ -66,7 +81,7 @@ def tried(one: Protection, tree: Path) -> tuple[bool, str]:
         file.write_text(whole)
 
 
-def _outcome(one: Protection, tree: Path) -> tuple[bool, str]:
+def _outcome(one: Protection, tree: Path) -> Answer:
     flags = ["--doctest-modules"] if one.doctest else []
     command = [
         *(sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider"),
@@ -87,10 +102,10 @@ def _outcome(one: Protection, tree: Path) -> tuple[bool, str]:
             said = running.communicate(timeout=LONGEST)[0]
         except subprocess.TimeoutExpired:
             os.killpg(running.pid, 9)
-            return True, "does not end"
+            return Answer(True, "does not end")
     if running.returncode != 1:  # 0: passed; others: no test, or pytest itself failed
-        return False, f"pytest left with {running.returncode}"
-    return True, _sentence(said)
+        return Answer(False, f"pytest left with {running.returncode}")
+    return Answer(True, _sentence(said))
 
 
 def _sentence(said: str) -> str:
@@ -101,16 +116,36 @@ def _sentence(said: str) -> str:
     return words if len(words) <= LENGTH else f"{words[:LENGTH]} ..."
 
 
-def main() -> int:
-    """Try all, and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--only", default="", help="word in the names of those to be tried")
-    wanted = parser.parse_args().only
-    chosen = [one for one in read_list() if wanted in one.name]
-    unnoticed = 0
-    print("| protection | test | without it |\n| --- | --- | --- |")
+class Journal:
+    """Answers of earlier runs, one line of JSON each; without a file it only holds this run's."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._known: dict[str, Answer] = {}
+        if file is not None and file.exists():
+            for line in file.read_text(encoding="utf-8").splitlines():
+                told = json.loads(line)
+                self._known[told["asked"]] = Answer(told["noticed"], told["said"])
+
+    def find(self, one: Protection) -> Answer | None:
+        """The answer for exactly this protection."""
+        return self._known.get(_asked(one))
+
+    def keep(self, one: Protection, answer: Answer) -> None:
+        """Add an answer."""
+        self._known[_asked(one)] = answer
+        if self._file is not None:
+            with self._file.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps({"asked": _asked(one), **asdict(answer)}) + "\n")
+
+
+def _asked(one: Protection) -> str:
+    return json.dumps(asdict(one), sort_keys=True)
+
+
+@contextmanager
+def copied_tree() -> Iterator[Path]:
+    """A copy of what the tests need of this tree, thrown away with the block."""
     with tempfile.TemporaryDirectory(prefix="sarmap-mutations-") as folder:
         tree = Path(folder)
         for part in PARTS:
@@ -120,11 +155,30 @@ def main() -> int:
                 shutil.copytree(source, tree / part, ignore=leave)
             else:
                 shutil.copy(source, tree / part)
+        yield tree
+
+
+def main() -> int:
+    """Try all, and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--only", default="", help="word in the names of those to be tried")
+    parser.add_argument("--journal", type=Path, help="file of answers, continued where it is there")
+    given = parser.parse_args()
+    chosen = [one for one in read_list() if given.only in one.name]
+    journal = Journal(given.journal)
+    unnoticed = 0
+    print("| protection | test | without it |\n| --- | --- | --- |")
+    with copied_tree() as tree:
         for one in chosen:
-            failed, said = tried(one, tree)
-            unnoticed += not failed
-            mark = "" if failed else "**NOT NOTICED**: "
-            print(f"| {one.name} | `{one.test}` | {mark}{said} |", flush=True)
+            answer = journal.find(one)
+            if answer is None:
+                answer = tried(one, tree)
+                journal.keep(one, answer)
+            unnoticed += not answer.noticed
+            mark = "" if answer.noticed else "**NOT NOTICED**: "
+            print(f"| {one.name} | `{one.test}` | {mark}{answer.said} |", flush=True)
     print(f"\n{len(chosen)} protections taken out, {unnoticed} not noticed", flush=True)
     return 1 if unnoticed else 0
 
