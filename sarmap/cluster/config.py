@@ -136,7 +136,9 @@ class Address(_Remote):
     address: str = Field(pattern=f"^({'|'.join(SCHEMES)})://[^/@\\s]+(/[^@\\s]*)?$")
     tls: Tls | None = Field(default=None, description="None: what Dask's own configuration says")
     wait: float = Field(
-        default=30.0, gt=0, description="seconds to wait for scheduler and first worker"
+        default=30.0,
+        gt=0,
+        description="seconds to wait for the scheduler, and then for the first worker",
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -86,15 +87,34 @@ def scheduler_client(asked: Address) -> Iterator[Client]:
     from distributed import Client
 
     security = _security(asked)
-    seconds = min(asked.wait, ANSWER)
     try:
-        _greet(asked.address, security, seconds)
-        client = Client(asked.address, security=security, timeout=seconds)
+        _await_scheduler(asked, security)
+        client = Client(asked.address, security=security, timeout=ANSWER)
     except (OSError, ValueError, TimeoutError) as error:
         raise ClusterError(_unanswered(asked.address, error)) from error
     with client:
         _await_workers(client, 1, asked.wait, f"the scheduler at {asked.address}")
         yield client
+
+
+def _await_scheduler(asked: Address, security: Any) -> None:
+    """Shake hands: at once with one that runs, or with one that is still to come if `wait` says so.
+
+    Dask's own tries become so rare in minutes that a new scheduler would be seen late: many short
+    ones instead.
+    """
+    from distributed.comm.core import FatalCommClosedError
+
+    seconds = asked.wait if "wait" in asked.model_fields_set else ANSWER
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return _greet(asked.address, security, min(seconds, ANSWER))
+        except FatalCommClosedError:  # certificates that do not fit
+            raise
+        except (OSError, TimeoutError):
+            if time.monotonic() >= end:
+                raise
 
 
 def _greet(address: str, security: Any, seconds: float) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import socket
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,40 @@ def test_nothing_listens_there(
     assert code == 1
     assert said.startswith(f"sarmap: The scheduler at {address} does not answer (")
     assert said.count("\n") == 1
+
+
+def test_a_scheduler_that_is_still_to_come_is_waited_for_as_long_as_the_file_says(
+    processes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.setattr("sarmap.cluster.kinds.ANSWER", 1.0)
+    port, opened = processes.free_port(), []
+    file = tmp_path / "cluster.yaml"
+    file.write_text(f"type: address\naddress: tcp://127.0.0.1:{port}\nwait: 60\n")
+
+    def late() -> None:
+        time.sleep(3)
+        opened.append(
+            LocalCluster(
+                n_workers=1,
+                processes=False,
+                host="127.0.0.1",
+                scheduler_port=port,
+                dashboard_address=None,
+            )
+        )
+
+    thread = threading.Thread(target=late)
+    thread.start()
+    try:
+        with open_client(file) as client:
+            assert client is not None
+            assert client.submit(sum, [1, 2]).result() == 3
+    finally:
+        thread.join()
+        for cluster in opened:
+            cluster.close()
 
 
 def test_what_listens_there_is_no_scheduler(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ FILES = {
     "gateway/sarmap.yaml": "gateway",
     "jobqueue/pbs.yaml": "pbs",
     "jobqueue/slurm.yaml": "slurm",
+    "kubernetes/job/cluster.yaml": "address",
     "kubernetes/sarmap.yaml": "kubernetes",
     "ssh/sarmap.yaml": "ssh",
 }
@@ -75,7 +76,7 @@ def _assert_worker(lines: list[str]) -> None:
     """One worker a job, in the right environment, that goes before the queue kills it."""
     (command,) = (line for line in lines if "distributed.cli.dask_worker" in line)
     assert "tcp://10.0.0.1:8786" in command
-    assert "--nthreads 8" in command
+    assert "--nthreads 32" in command
     assert "--lifetime 225m" in command
     assert "--local-directory $TMPDIR" in command
     assert lines.index("source $HOME/sarmap/bin/activate") < lines.index(command)

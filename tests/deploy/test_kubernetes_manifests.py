@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
+from sarmap.cluster.config import read_cluster
 from sarmap.request_file import make_request, read_request_file
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
@@ -134,17 +136,79 @@ def test_the_service_finds_the_scheduler_of_its_cluster(manifest: dict[str, Any]
     assert {port["targetPort"] for port in scheduler["service"]["ports"]} == ports
 
 
-def test_the_job_maps_a_request_that_sarmap_accepts() -> None:
-    job = yaml.safe_load((FOLDER / "job" / "job.yaml").read_text(encoding="utf-8"))
+@pytest.fixture
+def job() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((FOLDER / "job" / "job.yaml").read_text())
+    return loaded
+
+
+def test_the_job_maps_a_request_that_sarmap_accepts(job: dict[str, Any]) -> None:
     pod = job["spec"]["job"]["spec"]
-    words = pod["containers"][0]["args"]
-    assert words[:2] == ["sarmap", "map"]
+    (script,) = pod["containers"][0]["args"][2:]
+    (words,) = (line.split() for line in script.splitlines() if "sarmap map" in line)
     settings = yaml.safe_load((FOLDER / "job" / "kustomization.yaml").read_text(encoding="utf-8"))
     (generated,) = settings["configMapGenerator"]
     assert generated["name"] in {v["configMap"]["name"] for v in pod["volumes"] if "configMap" in v}
-    assert Path(words[2]).name in generated["files"]
-    request = make_request(read_request_file(FOLDER / "job" / Path(words[2]).name))
+    mounted = [Path(word).name for word in words if word.startswith("/request/")]
+    assert mounted == generated["files"]
+    request = make_request(read_request_file(FOLDER / "job" / mounted[0]))
     assert str(request.out).startswith("s3://")
+
+
+def test_the_job_looks_for_the_scheduler_where_the_operator_puts_it(job: dict[str, Any]) -> None:
+    from dask_kubernetes.operator.controller.controller import SCHEDULER_NAME_TEMPLATE
+
+    host = SCHEDULER_NAME_TEMPLATE.format(cluster_name=job["metadata"]["name"])
+    (port,) = (
+        one["port"]
+        for one in job["spec"]["cluster"]["spec"]["scheduler"]["service"]["ports"]
+        if one["name"] == "tcp-comm"
+    )
+    cluster = read_cluster(FOLDER / "job" / "cluster.yaml")
+    assert (cluster.type, cluster.address) == ("address", f"tcp://{host}:{port}")
+
+
+def test_the_command_that_shows_the_log_finds_the_pod_of_the_job(job: dict[str, Any]) -> None:
+    from dask_kubernetes.operator.controller.controller import build_job_pod_spec
+
+    pod = build_job_pod_spec(
+        job_name="sarmap-map",
+        cluster_name="sarmap-map",
+        namespace="sarmap",
+        spec=job["spec"]["job"]["spec"],
+        annotations={},
+        labels={},
+    )
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    (label, value) = re.search(r"--selector (\S+)=(\S+)", text).groups()  # type: ignore[union-attr]
+    assert pod["metadata"]["labels"][label] == value
+
+
+@pytest.mark.parametrize(
+    ("answers", "tries", "code"),
+    [
+        ("0", 1, 0),  # done
+        ("2", 1, 2),  # the request is wrong
+        ("3 0", 2, 0),  # some pixels were not read, and then they were
+        ("1 137 0", 3, 0),  # broke off
+        ("1 1 1 1 1 1", 5, 1),  # never
+    ],
+)
+def test_the_job_tries_again_what_a_second_try_may_mend(
+    answers: str, tries: int, code: int, job: dict[str, Any], tmp_path: Path
+) -> None:
+    """The job's own script, with a command in sarmap's place that leaves with these codes."""
+    command = tmp_path / "sarmap"
+    command.write_text(
+        f"#!/bin/sh\nset -- {answers}\necho once >> {tmp_path}/calls\n"
+        f"shift $(($(wc -l < {tmp_path}/calls) - 1))\nexit $1\n"
+    )
+    command.chmod(0o755)
+    words = job["spec"]["job"]["spec"]["containers"][0]["args"]
+    path = f"{tmp_path}:/usr/bin:/bin"
+    done = subprocess.run(words, env={"PATH": path, "PAUSE": "0"}, check=False)
+    assert done.returncode == code
+    assert len((tmp_path / "calls").read_text().splitlines()) == tries
 
 
 @pytest.mark.parametrize("name", ["cluster", "job"])
