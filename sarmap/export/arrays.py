@@ -25,8 +25,8 @@ from sarmap.export.ledger import (
     total,
 )
 from sarmap.export.location import sweep
-from sarmap.export.patience import patiently
 from sarmap.export.provenance import public_attributes, read_provenance
+from sarmap.export.retrying import patiently
 from sarmap.types import Observation
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from sarmap.export.encoding import (
 )
 from sarmap.export.layout import Layout
 from sarmap.export.ledger import NOTHING, Counts, Ledger
-from sarmap.export.patience import PATIENCE, patiently
+from sarmap.export.retrying import PATIENCE, patiently
 from sarmap.types import Observation
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sarmap.export.ledger import write_bytes
 from sarmap.export.location import is_url, object_store, store_at
-from sarmap.export.patience import patiently
+from sarmap.export.retrying import patiently
 
 __all__ = ["deliver", "stands"]
 

@@ -14,12 +14,12 @@ from sarmap.export.arrays import complete, create, reopen
 from sarmap.export.blocks import layer_families
 from sarmap.export.georeference import geobox_of
 from sarmap.export.identity import IDENTITY, check_identity, make_identity
-from sarmap.export.layout import plan_layout
+from sarmap.export.layout import CHUNK, plan_layout
 from sarmap.export.ledger import BLOCKS, PARTLY, PIXELS, STATUS, Ledger, read_attributes
 from sarmap.export.location import storage_errors, store_at, writing_to
-from sarmap.export.patience import PATIENCE, patiently
 from sarmap.export.pieces import load_pieces, piece_family
 from sarmap.export.provenance import public_attributes
+from sarmap.export.retrying import PATIENCE, patiently
 from sarmap.export.waves import ALONE, Reach, do_missing, kept_blocks
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def store_map(
     *,
     attrs: Mapping[str, Any] | None = None,
     overwrite: bool = False,
-    chunk: int = 512,
+    chunk: int = CHUNK,
     shard: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     alongside: xr.DataArray | None = None,

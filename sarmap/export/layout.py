@@ -15,7 +15,10 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Layout", "axis_layout", "plan_layout"]
+__all__ = ["CHUNK", "Layout", "axis_layout", "count_blocks", "plan_layout"]
+
+CHUNK = 512
+"""Edge of what is compressed alone, pixels, where nothing else is asked for."""
 
 _MERGED_SHARD = 1024
 """Blocks smaller than a chunk are merged to this edge: many small objects list slowly."""
@@ -34,7 +37,7 @@ class Layout:
 
 
 def plan_layout(
-    dataset: xr.Dataset, *, chunk: int = 512, shard: int | None = None
+    dataset: xr.Dataset, *, chunk: int = CHUNK, shard: int | None = None
 ) -> dict[str, Layout]:
     """Layout of every variable; variables that share dims share one layout.
 
@@ -53,6 +56,23 @@ def plan_layout(
             by_dims[variable.dims] = _variable_layout(variable, chunk, shard)
         layouts[str(name)] = by_dims[variable.dims]
     return layouts
+
+
+def count_blocks(shape: tuple[int, int], chunk: int) -> int:
+    """Blocks that a map of `shape`, computed in pieces of `chunk`, is stored and resumed in.
+
+    Small pieces are stored several at a time, large ones in parts:
+
+    >>> count_blocks((3842, 2346), 1024), count_blocks((3842, 2346), 128)
+    (12, 12)
+    >>> count_blocks((5000, 5000), 8192)
+    4
+    """
+    count = 1
+    for length in shape:
+        pieces = [min(chunk, length - start) for start in range(0, length, chunk)]
+        count *= -(-length // axis_layout(pieces, CHUNK)[1])
+    return count
 
 
 def _variable_layout(variable: xr.DataArray, chunk: int, shard: int | None) -> Layout:

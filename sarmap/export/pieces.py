@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sarmap.export.blocks import Family, marks
 from sarmap.export.ledger import NOTHING, ROOM, Block, Ledger, get_bytes, write_bytes
-from sarmap.export.patience import patiently
+from sarmap.export.retrying import patiently
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -38,10 +38,11 @@ import numpy as np
 
 from sarmap.errors import RequestError
 from sarmap.export.filling import store_map, tidy
+from sarmap.export.layout import CHUNK
 from sarmap.export.ledger import PIXELS, STATUS
 from sarmap.export.location import check_writable, storage_errors, store_at
-from sarmap.export.patience import PATIENCE, patiently
 from sarmap.export.provenance import public_attributes, read_provenance
+from sarmap.export.retrying import PATIENCE, patiently
 from sarmap.export.waves import ALONE, Reach
 from sarmap.types import Observation
 
@@ -64,7 +65,7 @@ def write_zarr(
     *,
     attrs: Mapping[str, Any] | None = None,
     overwrite: bool = False,
-    chunk: int = 512,
+    chunk: int = CHUNK,
     shard: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     alongside: xr.DataArray | None = None,

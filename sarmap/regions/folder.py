@@ -21,7 +21,7 @@ from typing import Any
 from sarmap.errors import OutputError, RequestError
 from sarmap.export.ledger import get_bytes, read_bytes, write_bytes
 from sarmap.export.location import is_url, storage_errors, store_at
-from sarmap.export.patience import patiently
+from sarmap.export.retrying import patiently
 
 __all__ = ["Folder"]
 

@@ -15,7 +15,7 @@ import xarray as xr
 from zarr.storage import LocalStore
 
 from sarmap.errors import OutputError
-from sarmap.export import patience
+from sarmap.export import retrying
 from sarmap.export.progress import read_progress
 from sarmap.export.store import write_zarr
 
@@ -102,14 +102,14 @@ def test_waits_grow_and_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         waits.append(seconds)
         now[0] += seconds
 
-    monkeypatch.setattr(patience.time, "sleep", sleep)
-    monkeypatch.setattr(patience.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(retrying.time, "sleep", sleep)
+    monkeypatch.setattr(retrying.time, "monotonic", lambda: now[0])
 
     def full() -> None:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OutputError, match="Layer 'a' could not be written"):
-        patience.patiently(full, "Layer 'a'", 60)
+        retrying.patiently(full, "Layer 'a'", 60)
     assert 8 <= len(waits) <= 20
     assert sum(waits) == pytest.approx(60, abs=0.1)
     assert waits[0] < 0.5
@@ -125,7 +125,7 @@ def test_a_refusal_that_will_last_is_not_tried_twice(number: int) -> None:
         raise OSError(number, "no")
 
     with pytest.raises(OutputError):
-        patience.patiently(refuse, "Layer 'a'", 60)
+        retrying.patiently(refuse, "Layer 'a'", 60)
     assert len(tries) == 1
 
 
