@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sarmap.assembly import assemble
 from sarmap.errors import RequestError, SarmapError
+from sarmap.export.layout import count_blocks
 from sarmap.planning import make_plan, read_bytes_of
 from sarmap.progress import megapixels
 from sarmap.regions.design import Design, Work, check_same, design, identity, survey
@@ -136,7 +137,8 @@ def _plan(
         for each in passes
         for item in each.items
     }
-    sizes = {name: _blocks(work, laid.survey.chunk) for name, work in mapped.items()}
+    chunk = laid.survey.chunk
+    sizes = {name: count_blocks(work.unit.shape, chunk) for name, work in mapped.items()}
     weights = {name: sizes[name] * len(laid.decisions[name].takes) for name in mapped}
     largest = max(weights, key=lambda name: weights[name], default=None)
     tasks, unit_tasks, memory, written = None, 0, 0, 2
@@ -173,11 +175,6 @@ def _plan(
         rate=rate,
         warnings=warnings,
     )
-
-
-def _blocks(work: Work, chunk: int) -> int:
-    rows, columns = work.unit.shape
-    return -(-rows // chunk) * -(-columns // chunk)
 
 
 def _words(laid: Design, key: str) -> str:

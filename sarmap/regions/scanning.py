@@ -13,6 +13,7 @@ import numpy as np
 
 import sarmap
 from sarmap.errors import ClusterError, Interrupted, OutputError, SarmapError
+from sarmap.export.layout import count_blocks
 from sarmap.regions.collection import Collection
 from sarmap.regions.control import control_of
 from sarmap.regions.design import Design, Work, check_same, design, identity, survey
@@ -287,8 +288,8 @@ def _keep(
     np.savez_compressed(packed, **small)  # type: ignore[arg-type]
     folder.write_bytes(f"units/{name}/overview.npz", packed.getvalue())
     collection.add(name, mapped.result.dataset)
-    done = result.plan.blocks if result.computed is None else result.computed
-    share = done / max(result.plan.blocks, 1)
+    blocks = count_blocks(result.plan.grid.shape, result.plan.chunk)
+    done = blocks if result.computed is None else result.computed
     state = State(
         status="unread" if result.read_failed else "done",
         started=before.started,
@@ -296,8 +297,8 @@ def _keep(
         seconds=round(before.seconds + (mapped.seconds if done else 0.0), 3),
         cores=cores_of(client),
         pixels=result.pixels,
-        computed=before.computed + round(result.pixels * share),
-        blocks=result.plan.blocks,
+        computed=before.computed + round(result.pixels * done / blocks),
+        blocks=blocks,
         observation=dict(result.observation),
         sentence=" ".join(result.warnings),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sarmap.errors import SarmapError
+from sarmap.export.layout import count_blocks
 from sarmap.export.progress import read_progress
 from sarmap.progress import megapixels
 from sarmap.regions.folder import Folder
@@ -106,7 +107,7 @@ def scan_status(out: str | Path) -> ScanStatus:
     pixels: Counter[str] = Counter(done=0, left=0)
     for name, (rows, columns) in sizes.items():
         state = states.get(name, State())
-        total = -(-rows // chunk) * -(-columns // chunk)
+        total = count_blocks((rows, columns), chunk)
         if state.status in ("done", "unread"):
             done, failed = total, 0
         elif state.status == "no_radar":

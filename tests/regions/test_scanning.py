@@ -18,6 +18,7 @@ import xarray as xr
 
 import sarmap
 from sarmap.errors import CatalogError, OutputError, RequestError
+from sarmap.export.progress import read_progress
 from sarmap.export.store import open_map
 from sarmap.regions import scanning
 
@@ -144,7 +145,10 @@ def test_status_tells_all_from_the_folder_alone(finished: Any) -> None:
     assert found.finished
     assert found.units == {"done": len(finished.states)}
     assert found.blocks["left"] == found.blocks["failed"] == 0
+    maps = [f"{finished.path}/units/{name}/map.zarr" for name in finished.states]
+    assert found.blocks["done"] == sum(read_progress(one).total for one in maps)
     assert found.blocks["done"] == sum(state.blocks for state in finished.states.values())
+    assert all(state.computed == state.pixels for state in finished.states.values())
     assert found.pixels["done"] == sum(state.pixels for state in finished.states.values())
     assert found.rate is not None
     assert found.rate.pixels_per_second > 0
@@ -337,6 +341,48 @@ def test_pixels_that_cannot_be_read_are_read_again_by_resuming(
         again = sarmap.scan(request.model_copy(update={"resume": True}))
     assert not again.incomplete
     whole = sarmap.scan(scan_request(out=str(tmp_path / "whole")))
+    assert_same(arrays(again.path), arrays(whole.path))
+
+
+def test_a_unit_that_looks_at_unread_ground_beyond_its_border_is_done_again_too(
+    scan_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its own pixels are there, but its answers are not those of an undisturbed scan."""
+    from sarmap.acquire.reader import SceneReader
+    from sarmap.regions.design import survey
+
+    request = scan_request(unit=128)
+    units = {
+        name: work.unit
+        for name, work in survey(request).works.items()
+        if work.unit.lattice.zone == "54N"
+    }
+    border = sorted({unit.columns[0] for unit in units.values()})[1]
+    edge = next(unit for unit in units.values() if unit.columns[0] == border).grid.affine.c
+    real, away = SceneReader.read, True
+
+    def holed(self: Any, window: Any, **more: Any) -> Any:
+        pixels = real(self, window, **more).copy()
+        easting = self.transform.c + self.transform.a * (
+            window.col_off + np.arange(pixels.shape[1]) + 0.5
+        )
+        if away and self.crs.to_epsg() == 32654:
+            lost = np.isfinite(pixels) & (easting > edge) & (easting < edge + 30)
+            pixels[lost] = -np.inf
+        return pixels
+
+    monkeypatch.setattr(SceneReader, "read", holed)
+    first = sarmap.scan(request)
+    beside = [n for n, unit in units.items() if unit.columns[1] == border and n in first.states]
+    beside = [name for name in beside if first.states[name].status != "no_radar"]
+    assert beside
+    for name in beside:
+        assert first.states[name].status == "unread"
+        assert first.states[name].observation.get("read_failed", 0) == 0
+    away = False
+    again = sarmap.scan(request.model_copy(update={"resume": True}))
+    assert not again.incomplete
+    whole = sarmap.scan(scan_request(out=str(tmp_path / "whole"), unit=128))
     assert_same(arrays(again.path), arrays(whole.path))
 
 
