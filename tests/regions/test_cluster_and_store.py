@@ -20,32 +20,6 @@ from sarmap.errors import RequestError
 Make = Callable[..., sarmap.ScanRequest]
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An S3 endpoint on loopback with one bucket; workers started later know it too."""
-    import boto3
-    import moto.server as moto
-
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ENDPOINT": f"http://{host}:{port}",
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "SECRET",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    try:
-        boto3.client("s3").create_bucket(Bucket="scans")
-        yield "s3://scans"
-    finally:
-        server.stop()
-
-
 def packed(path: str) -> dict[str, dict[str, Any]]:
     scan = sarmap.open_scan(path)
     return {
@@ -55,14 +29,13 @@ def packed(path: str) -> dict[str, dict[str, Any]]:
 
 
 def test_two_zones_on_two_workers_with_s3_equal_threads_on_one_machine(
-    scan_request: Make, bucket: str, tmp_path: Path
+    scan_request: Make, s3: Any
 ) -> None:
-    import boto3
     from distributed import Client
 
     products = ("geopackage", "geoparquet", "quicklook")
     alone = sarmap.scan(scan_request(products=products))
-    out = f"{bucket}/hokkaido"
+    out = f"s3://{s3.bucket}/hokkaido"
     with Client(
         n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
     ) as client:
@@ -78,18 +51,18 @@ def test_two_zones_on_two_workers_with_s3_equal_threads_on_one_machine(
     assert found.finished
     assert found.rate is not None
 
-    s3 = boto3.client("s3")
-    fetched = s3.get_object(Bucket="scans", Key="hokkaido/landslides.parquet")["Body"].read()
-    polygons = gpd.read_parquet(io.BytesIO(fetched))
+    def fetched(name: str) -> bytes:
+        body = s3.client().get_object(Bucket=s3.bucket, Key=f"hokkaido/{name}")["Body"]
+        return bytes(body.read())
+
+    polygons = gpd.read_parquet(io.BytesIO(fetched("landslides.parquet")))
     local = gpd.read_parquet(alone.files["geoparquet"])
     assert len(polygons) == len(local) > 0
     assert polygons.geometry.geom_equals_exact(local.geometry, 0).all()
-    record = json.loads(
-        s3.get_object(Bucket="scans", Key="hokkaido/collection.json")["Body"].read()
-    )
+    record = json.loads(fetched("collection.json"))
     items = [link for link in record["links"] if link["rel"] == "item"]
     assert len(items) == together.count("done")
-    assert "SECRET" not in json.dumps(record)
+    assert s3.environment["AWS_SECRET_ACCESS_KEY"] not in json.dumps(record)
 
 
 @pytest.fixture(scope="module")

@@ -103,7 +103,7 @@ def start_s3(processes: ModuleType, folder: Path) -> Iterator[ObjectStore]:
         "AWS_ENDPOINT": endpoint,
         "AWS_ALLOW_HTTP": "true",
         "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_SECRET_ACCESS_KEY": "s3cret-0f-th3-t3sts",
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false",
