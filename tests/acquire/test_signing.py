@@ -26,6 +26,16 @@ SAS = "st=2026-01-01T00%3A00%3A00Z&se=2026-01-02T00%3A00%3A00Z&sp=rl&sv=2024-05-
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 
 
+def test_an_endpoint_that_gives_no_token_is_named_without_its_secrets() -> None:
+    def silent(endpoint: str) -> tuple[str, dt.datetime]:
+        raise requests.ConnectionError(endpoint)
+
+    endpoint = "https://me:CANARYpassword@signing.example.org/token?key=CANARYkey"
+    with pytest.raises(CatalogError, match=r"signing\.example\.org") as raised:
+        TokenStore(silent).query(endpoint)
+    assert "CANARY" not in str(raised.value)
+
+
 class Clock:
     """A clock to be set, and a token endpoint that counts."""
 

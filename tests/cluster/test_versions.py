@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
 
+from sarmap.cluster.plugin import Job
 from sarmap.cluster.versions import NAMES, check_versions, needed_packages, own_versions
 from sarmap.errors import ClusterError
 
@@ -71,3 +73,17 @@ def test_the_scheduler_unpacks_graphs_and_counts_but_needs_no_engine() -> None:
     check_versions(Told(scheduler={"openvino": None}), "openvino")  # type: ignore[arg-type]
     with pytest.raises(ClusterError, match="The scheduler has no sarmap, the client sarmap"):
         check_versions(Told(scheduler={"sarmap": None}), "openvino")  # type: ignore[arg-type]
+
+
+def test_a_worker_that_joins_later_compares_itself() -> None:
+    """What it is given is the client's versions, since nobody asks it for its own."""
+
+    class Seen:
+        def trouble(self) -> None:
+            return None
+
+    ours = own_versions(needed_packages("openvino"))
+    handle: Any = Seen()
+    assert Job(ours, handle, pickle.dumps(None)).trouble() is None
+    other = Job(ours | {"zarr": "0.0.1"}, handle, pickle.dumps(None)).trouble()
+    assert other == f"has zarr {ours['zarr']}, the client zarr 0.0.1"

@@ -357,6 +357,8 @@ class _App:
     ) -> web.StreamResponse | None:
         """The faults of a body that does arrive, in some way."""
         half = answer.body[: len(answer.body) // 2]
+        if half.startswith(b"{") and b"}" in half:  # JSON, cut where it looks like an end
+            half = half[: half.rindex(b"}") + 1]
         if fault.kind == "short":
             return await _plain(request, replace(answer, body=half))
         if fault.kind == "whole":

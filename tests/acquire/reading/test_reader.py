@@ -166,9 +166,10 @@ def test_hrefs_are_signed_when_read_and_again_when_refused(
     from sarmap.acquire.source import item_source
 
     kit.cog(tmp_path / "a.tif", power)
-    asset = {"href": f"{files_server.url}/a.tif"}
+    asset = {"href": f"{files_server.url}/a.tif?se=2020-01-01&sig=stale"}
     item = kit.item("a", {"vv": asset, "file": tmp_path / "a.tif"})
     source = item_source(item, "vv", setting="radar_assets", reach=Reach(trusted=True))
+    assert source.href == f"{files_server.url}/a.tif"
     files_server.refuse = lambda path, _range, _count: None if "secret2" in path else 403
     tokens = Tokens()
     with caplog.at_level(logging.DEBUG):
