@@ -31,6 +31,12 @@ CASES: dict[str, dict[str, Any]] = {
     "attention-unet, 1024": {"detector": "attention-unet", "chunk": 1024},
     "log-ratio, 1024, both orbits": {"detector": "log-ratio", "chunk": 1024, "orbit": "both"},
     "log-ratio, 1024, large (5 m)": {"detector": "log-ratio", "chunk": 1024, "resolution": 5},
+    "log-ratio, 1024, large (5 m), one worker of 2 GB": {
+        "detector": "log-ratio",
+        "chunk": 1024,
+        "resolution": 5,
+        "worker": "2GB",
+    },
     "log-ratio, 1024, largest (2.5 m), one worker of 2 GB": {
         "detector": "log-ratio",
         "chunk": 1024,

@@ -32,6 +32,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--every", type=float, default=3.0, help="seconds between faults")
     parser.add_argument("--blocks", type=int, default=2000, help="blocks of a soak")
     parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="end a soak after the map at hand then"
+    )
+    parser.add_argument(
         "--strip", type=int, default=0, help="rows of a strip, at 1 m, that a soak maps; 0: all"
     )
     parser.add_argument("--kinds", default="worker,read,store", help="faults of a soak")
@@ -64,7 +67,9 @@ def main() -> int:
             tally = kill_workers(stage, given.times, given.seed, given.every)
         else:
             kinds = given.kinds.split(",")
-            tally = soak(stage, given.blocks, given.every, kinds, given.seed, given.strip)
+            tally = soak(
+                stage, given.blocks, given.every, kinds, given.seed, given.strip, given.minutes
+            )
         report(tally.record())
     return 0 if tally.good else 1
 

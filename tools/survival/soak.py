@@ -92,9 +92,17 @@ class Soaked:
 
 
 def soak(
-    stage: Stage, blocks: int, every: float, kinds: Sequence[str], seed: int, strip: int
+    stage: Stage,
+    blocks: int,
+    every: float,
+    kinds: Sequence[str],
+    seed: int,
+    strip: int,
+    minutes: float = float("inf"),
 ) -> Soaked:
     """Map again and again until `blocks` blocks are done, with a fault about every few seconds.
+
+    It ends with the map at hand when `minutes` have passed.
 
     With `strip` it is not the whole event that is mapped, but so many rows of its middle, at 1 m.
     """
@@ -107,14 +115,17 @@ def soak(
     with storage() as store, _client(told) as client:
         assert client.stdout is not None
         client.stdout.readline()  # the cluster stands
-        ended = threading.Event()
+        ended, calm = threading.Event(), threading.Lock()
         trouble = threading.Thread(
             target=_trouble,
-            args=(client.pid, stage.files, store, kinds, every, random.Random(seed), soaked, ended),
+            args=(
+                *(client.pid, stage.files, store, kinds, every, random.Random(seed), soaked),
+                *(ended, calm),
+            ),
         )
         trouble.start()
         try:
-            _follow(client, wanted, soaked)
+            _follow(client, wanted, soaked, calm, started + 60 * minutes)
         finally:
             ended.set()
             trouble.join()
@@ -123,8 +134,14 @@ def soak(
     return soaked
 
 
-def _follow(client: subprocess.Popen[str], wanted: Mapping[str, bytes], soaked: Soaked) -> None:
-    """Compare and remove each map that the client has finished."""
+def _follow(
+    client: subprocess.Popen[str],
+    wanted: Mapping[str, bytes],
+    soaked: Soaked,
+    calm: threading.Lock,
+    end: float,
+) -> None:
+    """Compare and remove each map that the client has finished; no fault is for that."""
     assert client.stdout is not None
     assert client.stdin is not None
     for text in client.stdout:
@@ -134,11 +151,17 @@ def _follow(client: subprocess.Popen[str], wanted: Mapping[str, bytes], soaked: 
         soaked.blocks += line["blocks"]
         soaked.runs += line["runs"]
         soaked.stops.update(stop.split(" ")[0].rstrip(":") for stop in line["stops"])
-        soaked.different += differences(objects(line["out"]), wanted)
-        remove(line["out"])
-        print(f"  {soaked.blocks} blocks, {dict(soaked.faults)}", file=sys.stderr, flush=True)
+        with calm:
+            soaked.different += differences(objects(line["out"]), wanted)
+            remove(line["out"])
+        print(
+            f"  {soaked.blocks} blocks, {len(soaked.different)} objects differ, "
+            f"{dict(soaked.faults)}, client {line['rss'] / 1e6:.0f} MB and {line['files']} files",
+            file=sys.stderr,
+            flush=True,
+        )
         try:
-            client.stdin.write("\n")
+            client.stdin.write("end\n" if time.perf_counter() > end else "on\n")
             client.stdin.flush()
         except BrokenPipeError:
             pass
@@ -155,6 +178,7 @@ def _trouble(
     draw: random.Random,
     soaked: Soaked,
     ended: threading.Event,
+    calm: threading.Lock,
 ) -> None:
     """One fault after another, of the kinds in turn, until told to end."""
     number = asked = 0
@@ -167,11 +191,15 @@ def _trouble(
                 continue
             asked = store.counts["requests"]
             draw.choice(workers).kill()
-        elif kind == "read":
-            _fail_for(files, usual(0.3), draw.uniform(0.5, 2.0), ended)
         else:
-            _fail_for(store, [Fault("503", seconds=0)], draw.uniform(0.5, 2.0), ended)
+            server, faults = (files, usual(0.3)) if kind == "read" else (store, [_AWAY])
+            with calm:
+                _fail_for(server, faults, draw.uniform(0.5, 2.0), ended)
         soaked.faults[kind] += 1
+
+
+_AWAY = Fault("503", seconds=0)
+"""What a store answers that is away for a while."""
 
 
 def _fail_for(

@@ -3,7 +3,8 @@
 Told by JSON on standard input: ``area``, ``event``, ``catalog``, ``detector``, ``chunk``, ``out``
 (an address with ``{}`` for the map's number) and ``blocks``; ``strip`` is null, or the corner
 (x, y), CRS, rows and columns of a strip of pixels of 1 m that is mapped instead of the area. Waits
-for a line before the next map, so that the one before can be compared and removed.
+for a line before the next map, so that the one before can be compared and removed; ``end`` is the
+last one.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def main() -> int:
         }
     )
     with (
-        LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=8, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
         print("ready", flush=True)
@@ -52,7 +53,8 @@ def main() -> int:
             blocks = _asked_again(out).total
             done, number = done + blocks, number + 1
             print(json.dumps(_line(out, blocks, runs, stops)), flush=True)
-            sys.stdin.readline()
+            if sys.stdin.readline().strip() == "end":
+                break
     return 0
 
 
