@@ -195,15 +195,14 @@ class _Maker:
     def _scenes(self, i: int, j: int) -> NDArray[np.intp]:
         """Which scene's geometry holds at each pixel of a whole cell."""
         assert self.look is not None
-        outline = np.array([[0, 0], [0, 0.5], [0, 1], [0.5, 1], [1, 1], [1, 0.5], [1, 0], [0.5, 0]])
-        lon, lat = self._degrees(i + outline[:, 0], j + outline[:, 1])
-        over = self.look.scenes_over(shapely.Polygon(np.column_stack([lon, lat])))
+        lon, lat = self._degrees(*np.meshgrid([i, i + 1], [j, j + 1], indexing="ij"))
+        around = [0, 1, 3, 2]  # the corners in a ring
+        outline = np.column_stack([lon.ravel()[around], lat.ravel()[around]])
+        over = self.look.scenes_over(shapely.Polygon(outline))
         if len(over) == 1:
             return np.full((CELL, CELL), over[0], np.intp)
-        steps = (np.arange(CELL) + 0.5) / CELL
-        down, along = np.meshgrid(i + steps, j + steps, indexing="ij")
-        lon, lat = self._degrees(down, along)
-        return self.look.scene_at(lon, lat, over)
+        steps = (np.arange(CELL) + 0.5) / CELL  # within a metre of a projection pixel by pixel
+        return self.look.scene_at(_between(lon, steps, steps), _between(lat, steps, steps), over)
 
     def _degrees(
         self, i: NDArray[Any], j: NDArray[Any], north: float = 0.0
