@@ -37,7 +37,7 @@ def from_power(power: NDArray[np.float32], scaling: Scaling) -> NDArray[np.float
 
     >>> from_power(np.array([4.0, 0.0, -1.0], np.float32), "amplitude").tolist()
     [2.0, nan, nan]
-    >>> from_power(np.array([100.0], np.float32), "db").tolist()
+    >>> from_power(np.array([100.0], np.float32), "db").round(3).tolist()
     [20.0]
     """
     positive = np.where(power > 0, power, np.float32(np.nan))

@@ -8,8 +8,8 @@ A missing pixel is filled so that it says as little as possible:
 
 - ``tile-minmax`` and ``none``: the tile's seen part, mirrored (`sarmap.detect.gaps`). Any one
   number would be land without speckle, and a change where only one date is missing.
-- fixed statistics: the same for tiles of a `segment` detector (`sarmap.detect.block`); in windows
-  the band's offset, that is the training data's mean, and so 0 once normalised.
+- fixed statistics: the same for tiles of a `segment` detector; in windows, of which there are too
+  many to mirror each, the band's offset, that is the training data's mean: 0 once normalised.
 
 Every result depends on its own tile alone and on a fixed order of additions, so that a tile has
 the same bits in whatever company it is computed.
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from sarmap.detect.gaps import fill_gaps
 from sarmap.detect.protocol import FixedStatistics, Normalisation
+from sarmap.types import Kind
 
 __all__ = ["normalise_tiles", "standardise"]
 
@@ -49,8 +50,10 @@ def standardise(values: Pixels, statistics: FixedStatistics) -> Pixels:
     return standard
 
 
-def normalise_tiles(tiles: Pixels, normalisation: Normalisation | FixedStatistics) -> None:
-    """Normalise float32 tiles ``[n, y, x, band]`` in place and fill what is NaN.
+def normalise_tiles(
+    tiles: Pixels, normalisation: Normalisation | FixedStatistics, kind: Kind = "segment"
+) -> None:
+    """Normalise float32 tiles ``[n, y, x, band]`` of a kind of detector in place, and fill gaps.
 
     >>> tiles = np.float32([[[[2.0], [np.nan], [4.0]]]])
     >>> normalise_tiles(tiles, "tile-minmax")
@@ -60,7 +63,11 @@ def normalise_tiles(tiles: Pixels, normalisation: Normalisation | FixedStatistic
     if isinstance(normalisation, FixedStatistics):
         planes = np.moveaxis(tiles, -1, 0).reshape(tiles.shape[-1], -1, 1)
         standard = standardise(planes, normalisation).reshape(tiles.shape[-1], *tiles.shape[:-1])
-        tiles[...] = np.moveaxis(np.nan_to_num(standard, nan=0.0), 0, -1)
+        tiles[...] = np.moveaxis(standard, 0, -1)
+        if kind == "window":
+            np.nan_to_num(tiles, copy=False, nan=0.0)
+        else:
+            fill_gaps(tiles)
         return
     group = max(1, _GROUP_BYTES // max(1, tiles[:1].nbytes))
     for start in range(0, len(tiles), group):

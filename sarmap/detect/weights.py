@@ -191,7 +191,7 @@ def load_detector(
 
     Examples
     --------
-    >>> detector = load_detector("attention-unet", precision="f32")
+    >>> detector = load_detector("nava-2022-attention-unet", precision="f32")
     >>> detector.bands, detector.kind, detector.tile
     (('vv_pre', 'vv_post_1', 'vv_post_2', 'slope'), 'segment', 64)
     """

@@ -164,7 +164,7 @@ def standardised(clips: Clips, statistics: dict[str, tuple[float, float]]) -> Cl
     """The same clips with fixed statistics taken off, as prediction does it."""
     offset, scale = zip(*statistics.values(), strict=True)
     images = clips.images.copy()
-    normalise_tiles(images, FixedStatistics(offset, scale))
+    normalise_tiles(images, FixedStatistics(offset, scale), "window")
     return Clips(images, clips.labels)
 
 

@@ -13,6 +13,7 @@ from sarmap.detect.protocol import FixedStatistics, Normalisation
 from sarmap.learn.fitting import Batch
 from sarmap.learn.samples import Clips, Patches
 from sarmap.learn.store import SampleStore
+from sarmap.types import Kind
 
 __all__ = ["InMemory", "Stored", "band_means"]
 
@@ -86,7 +87,8 @@ class Stored:
     def _normalised(self, which: NDArray[np.int64]) -> Batch:
         images, labels = self.store.read(which)
         if not self.store.normalised:
-            normalise_tiles(images, self.normalisation)
+            kind: Kind = "segment" if labels.ndim > 1 else "window"
+            normalise_tiles(images, self.normalisation, kind)
         return images, labels
 
 

@@ -41,13 +41,13 @@ def weights_url(tmp_path: Path) -> Iterator[str]:
     """The shipped U-Net's and CNN's manifests and weights, behind a web server."""
     folder = tmp_path / "shop"
     folder.mkdir()
-    for name in ("attention-unet", "cnn-baa"):
+    for name in ("nava-2022-attention-unet", "cnn-baa"):
         for file in WEIGHTS.glob(f"{name}.*"):
             shutil.copy(file, folder)
     serve = functools.partial(_Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/attention-unet.json"
+        yield f"http://127.0.0.1:{server.server_port}/nava-2022-attention-unet.json"
         server.shutdown()
 
 
@@ -76,7 +76,7 @@ def test_processes_with_folders_of_their_own_write_the_same_bytes_to_s3(
     request_of: Maker, scheduler: str, s3: Any, weights_url: str
 ) -> None:
     """Array for array, byte for byte, what threads of one process write into a folder."""
-    alone = request_of(detector="attention-unet")
+    alone = request_of(detector="nava-2022-attention-unet")
     sarmap.map_landslides(alone)
     out = f"s3://{s3.bucket}/shared-nothing.zarr"
     together = request_of(detector=weights_url, out=out)
@@ -95,7 +95,7 @@ def _cached_weights() -> int:
     """On a worker: weights files in its own cache."""
     import os
 
-    return len(list(Path(os.environ["SARMAP_CACHE"]).rglob("attention-unet.npz")))
+    return len(list(Path(os.environ["SARMAP_CACHE"]).rglob("nava-2022-attention-unet.npz")))
 
 
 def test_a_folder_that_workers_do_not_see_is_refused_before_anything_is_computed(
@@ -145,7 +145,7 @@ def test_a_worker_that_reads_another_endpoint_is_refused(
 def test_weights_that_were_changed_after_the_client_read_them_are_refused_by_name(
     request_of: Maker, scheduler: str, s3: Any, weights_url: str, tmp_path: Path
 ) -> None:
-    detector = sarmap.load_detector(weights_url.replace("attention-unet", "cnn-baa"))
+    detector = sarmap.load_detector(weights_url.replace("nava-2022-attention-unet", "cnn-baa"))
     with (tmp_path / "shop" / "cnn-baa.npz").open("ab") as file:
         file.write(b"one more byte")
     request = request_of(detector=detector, out=f"s3://{s3.bucket}/tampered.zarr")
