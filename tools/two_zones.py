@@ -40,7 +40,7 @@ def main() -> int:
     )
     parser.add_argument("--rows", type=int, default=1921)
     parser.add_argument("--columns", type=int, default=2346)
-    parser.add_argument("--detector", default="attention-unet")
+    parser.add_argument("--detector", default="nava-2022-attention-unet")
     parser.add_argument("--overlap", type=int, default=0)
     parser.add_argument("--unit", type=int, default=1024, help="edge of a unit, pixels")
     asked = parser.parse_args()
