@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 DEFAULT_CHUNK = 1024
+_SPOILT = ("spoilt", "window_spoilt")
 Margins = tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -73,9 +74,9 @@ class Assembly:
     """The first orbit's composite (band, y, x)."""
     warnings: tuple[str, ...]
     """What a reader of the map should know."""
-    spoilt: xr.DataArray | None = None
-    """Which answers (y, x) hang on readings that failed beyond the map, or in its control; None:
-    none can."""
+    spoilt: xr.Dataset | None = None
+    """Which answers hang on readings that failed beyond their own block, in another orbit or in the
+    map's control, as ``spoilt`` (y, x) and for windows ``window_spoilt``; None: none can."""
     control: xr.Dataset | None = None
     """Of one orbit: the same detector's answers before the event, where they were asked for."""
 
@@ -144,22 +145,31 @@ def assemble(prepared: Prepared) -> Assembly:
     controls = [part.control for part in parts if part.control is not None]
     if controls:
         control, unread_there = _joined(prepared, controls)
-        unread += [*unread_there, _unread_of(control)]
+        unread += [one.drop_vars("window_spoilt", errors="ignore") for one in unread_there]
+        unread.append(_unread_of(control).to_dataset(name="spoilt"))
         _add_control(dataset, control)
-    return Assembly(
-        dataset,
-        parts[0].composite,
-        warnings,
-        spoilt=reduce(or_, [layer > 0 for layer in unread]) if unread else None,
-    )
+    return Assembly(dataset, parts[0].composite, warnings, spoilt=_any_of(unread))
 
 
-def _joined(prepared: Prepared, parts: list[xr.Dataset]) -> tuple[xr.Dataset, list[Any]]:
+def _any_of(unread: list[xr.Dataset]) -> xr.Dataset | None:
+    """Where any of these layers is set, each under its name; None where there are none."""
+    import xarray
+
+    layers: dict[Any, list[xr.DataArray]] = {}
+    for one in unread:
+        for name, layer in one.data_vars.items():
+            layers.setdefault(name, []).append(layer.reset_coords(drop=True) > 0)
+    if not layers:
+        return None
+    return xarray.Dataset({name: reduce(or_, several) for name, several in layers.items()})
+
+
+def _joined(prepared: Prepared, parts: list[xr.Dataset]) -> tuple[xr.Dataset, list[xr.Dataset]]:
     """All orbits' maps as one, and where what their answers look at could not be read."""
     from sarmap.detect.fusion import fuse
 
-    spoilt = [part["spoilt"] for part in parts if "spoilt" in part]
-    maps = [part.drop_vars("spoilt", errors="ignore") for part in parts]
+    spoilt = [part[names] for part in parts if (names := [n for n in _SPOILT if n in part])]
+    maps = [part.drop_vars(_SPOILT, errors="ignore") for part in parts]
     if prepared.layered:
         maps = _lay_over(prepared, maps)
     dataset = maps[0] if len(maps) == 1 else fuse(maps)
@@ -287,22 +297,14 @@ def _assemble_orbit(prepared: Prepared, passes: Passes, look: Passes) -> Assembl
 
 
 def _predicted(prepared: Prepared, composite: xr.DataArray) -> xr.Dataset:
-    """The detector's answers, and where something beyond the map that they look at is unread."""
-    from sarmap.detect.prediction import predict
+    """The detector's answers, and which of them hang on unread pixels of another block."""
+    from sarmap.detect.prediction import predict, stride_of
 
-    dataset = predict(composite, prepared.detector, overlap=prepared.request.overlap)
-    if any(map(any, prepared.margins)):
-        from sarmap.detect.spoiling import spoilt_inside
-
-        dataset["spoilt"] = spoilt_inside(
-            composite["observation"], prepared.margins, _looks_across(prepared.spec)
-        )
-    return dataset
-
-
-def _looks_across(spec: DetectorSpec) -> int:
-    """Pixels from which an answer may take anything."""
-    return spec.halo if spec.kind == "pixel" else spec.tile + spec.halo
+    spec, overlap = prepared.spec, prepared.request.overlap
+    side_by_side = spec.kind == "segment" and stride_of(spec, overlap) == spec.tile
+    own_ground = side_by_side and not spec.halo and prepared.chunk % spec.tile == 0
+    spoilt = not own_ground or any(map(any, prepared.margins))
+    return predict(composite, prepared.detector, overlap=overlap, spoilt=spoilt)
 
 
 def _terrain(

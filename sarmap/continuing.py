@@ -1,4 +1,4 @@
-"""When one map may be continued as another, and which of its blocks an unread pixel spoils."""
+"""When one map may be continued as another."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import sarmap
 
 if TYPE_CHECKING:
     from sarmap.assembly import Prepared
-    from sarmap.detect.protocol import DetectorSpec
-    from sarmap.export.waves import Reach
 
-__all__ = ["identity_of", "reach_of"]
+__all__ = ["identity_of"]
 
 _ENGINES = {
     "openvino": ("openvino",),
@@ -55,20 +53,3 @@ def _version(engine: str) -> str:
         with suppress(PackageNotFoundError):
             return version(package)
     return ""
-
-
-def reach_of(spec: DetectorSpec, overlap: int) -> Reach:
-    """How far from itself an unread pixel may change a detector's answers.
-
-    >>> from sarmap.detect.log_ratio import LogRatio
-    >>> from sarmap.detect.protocol import describe
-    >>> reach_of(describe(LogRatio()), 0)
-    Reach(tile=1, margin=8)
-    """
-    from sarmap.export.waves import Reach
-
-    if spec.kind == "pixel":
-        return Reach(1, spec.halo)
-    if spec.kind == "segment" and not overlap and spec.stride == spec.tile:
-        return Reach(spec.tile, spec.halo)
-    return Reach(1, spec.tile + spec.halo)

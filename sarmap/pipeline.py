@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sarmap
 from sarmap.assembly import Assembly, Prepared, assemble, prepare
-from sarmap.continuing import identity_of, reach_of
+from sarmap.continuing import identity_of
 from sarmap.errors import (
     ClusterError,
     Interrupted,
@@ -91,7 +91,6 @@ def map_landslides(
             alongside=overview,
             resume=request.resume,
             identity=identity_of(prepared),
-            reach=reach_of(prepared.spec, request.overlap),
             spoilt=assembly.spoilt,
         )
         lacking = _lacking(targets, stored.computed)

@@ -31,6 +31,7 @@ from sarmap.detect.gaps import fill_gaps
 from sarmap.detect.hardware import usable_cores
 from sarmap.detect.normalise import normalise_tiles, standardise
 from sarmap.detect.protocol import DetectorSpec, FixedStatistics, Sweeping
+from sarmap.detect.spoiling import spoilt_pixels, touched
 from sarmap.detect.windows import Block, BlockedAxis, TileAxis, blend_weights, reflect
 from sarmap.errors import RequestError
 from sarmap.types import Detector, Observation
@@ -97,21 +98,24 @@ def answer_block(
     spec: DetectorSpec,
     rows: BlockedAxis,
     columns: BlockedAxis,
+    spoilt: bool = False,
 ) -> Pixels:
     """Answer for one block, as layers float32 ``[layer, y, x]`` of the block's own pixels.
 
     Layer 0 is the probability (NaN where not observed), layer 1 the observation code, and for
     windows layer 2 the nearest window's answer, masked only where the window holds no measured
-    pixel.
+    pixel. With `spoilt` one more layer, the last: 1 where the answer hangs on unread pixels.
 
     Args:
         values: float32 ``[band, y, x]``, the block with what it borrows from its neighbours.
-        observation: `sarmap.types.Observation` codes ``[y, x]`` of the block alone.
+        observation: `sarmap.types.Observation` codes ``[y, x]``, of the same pixels as `values`, or
+            without `spoilt` of the block alone.
         block_id: ``(0, row, column)`` of the block.
         detector: what is asked.
         spec: what it says about itself.
         rows: tiles and blocks along y.
         columns: tiles and blocks along x.
+        spoilt: whether to tell which answers hang on pixels that could not be read.
 
     Raises:
         RequestError: the detector answers another shape than its kind has, or not 0 to 1.
@@ -120,7 +124,7 @@ def answer_block(
     job = _Job(detector, spec, rows.axis, columns.axis, y, x)
     with _AT_WORK:
         pixels, measured = _lay_out(values, job)
-        codes = observation.copy()
+        seen, codes = observation, _own_codes(observation, job) if spoilt else observation.copy()
         codes[~measured[_own(job)] & (codes == Observation.OBSERVED)] = Observation.NO_DATA
         if spec.kind == "segment":
             answers = [_segments(pixels, codes == Observation.OBSERVED, job)]
@@ -128,7 +132,24 @@ def answer_block(
             answers = 2 * [_windows(pixels, measured, job)]
         else:
             answers = [_pixelwise(pixels, bool((codes == Observation.OBSERVED).any()), job)]
-        return _layers(answers, codes, job)
+        layers = _layers(answers, codes, job)
+        return np.concatenate([layers, _spoilt(seen, job)[None]]) if spoilt else layers
+
+
+def _own_codes(observation: NDArray[np.uint8], job: _Job) -> NDArray[np.uint8]:
+    """Codes of the block alone, of those that it was given."""
+    rows, columns = (slice(at.start - at.offset, at.stop - at.offset) for at in (job.y, job.x))
+    return observation[rows, columns].copy()
+
+
+def _spoilt(observation: NDArray[np.uint8], job: _Job) -> Pixels:
+    """1 where a pixel's answer hangs on one that could not be read, else 0."""
+    unread = observation == Observation.READ_FAILED
+    if unread.any():
+        at_y, at_x = _laid_out(job)
+        unread = unread[np.ix_(at_y, at_x)]
+    spoilt = spoilt_pixels(unread, ((job.rows, job.y), (job.columns, job.x)))
+    return spoilt.astype(np.float32)
 
 
 def _layers(answers: list[Pixels], codes: NDArray[np.uint8], job: _Job) -> Pixels:
@@ -156,9 +177,7 @@ def _lay_out(values: Pixels, job: _Job) -> tuple[Pixels, Mask]:
     values = np.asarray(values, np.float32)
     if isinstance(fixed, FixedStatistics):
         values = standardise(values, fixed)
-    (top, bottom), (left, right) = _spans(job)
-    at_y = reflect(np.arange(top, bottom), job.rows.size) - job.y.offset
-    at_x = reflect(np.arange(left, right), job.columns.size) - job.x.offset
+    at_y, at_x = _laid_out(job)
     pixels = np.empty((len(at_y), len(at_x), len(values)), np.float32)
     for band, plane in enumerate(values):
         _mirror(plane, at_y, at_x, pixels[..., band])
@@ -169,6 +188,13 @@ def _lay_out(values: Pixels, job: _Job) -> tuple[Pixels, Mask]:
 def _spans(job: _Job) -> tuple[tuple[int, int], tuple[int, int]]:
     """First and last-plus-one scene row and column laid out."""
     return job.rows.span(job.y.start, job.y.stop), job.columns.span(job.x.start, job.x.stop)
+
+
+def _laid_out(job: _Job) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of what the block was given, in the order they are laid out."""
+    (top, bottom), (left, right) = _spans(job)
+    at_y = reflect(np.arange(top, bottom), job.rows.size) - job.y.offset
+    return at_y, reflect(np.arange(left, right), job.columns.size) - job.x.offset
 
 
 def _mirror(
@@ -231,7 +257,7 @@ def _windows(pixels: Pixels, measured: Mask, job: _Job) -> Pixels:
     top, bottom = job.rows.tiles(job.y.start, job.y.stop)
     left, right = job.columns.tiles(job.x.start, job.x.stop)
     edge, stride = job.spec.tile, job.rows.stride
-    wanted = _touched(
+    wanted = touched(
         measured, np.arange(bottom - top) * stride, np.arange(right - left) * stride, edge
     )
     if job.spec.dense:
@@ -276,7 +302,7 @@ def _segments(pixels: Pixels, answerable: Mask, job: _Job) -> Pixels:
     edge, stride = job.spec.tile, job.rows.stride
     at_y = (np.arange(top, bottom) * stride) - job.y.start
     at_x = (np.arange(left, right) * stride) - job.x.start
-    wanted = _touched(answerable, at_y, at_x, edge)
+    wanted = touched(answerable, at_y, at_x, edge)
     view = _tiles(pixels, edge + 2 * job.spec.halo, stride)
     side_by_side = stride == edge
     height, width = ((n - 1) * stride + edge for n in wanted.shape)
@@ -323,26 +349,6 @@ def _tiles(pixels: Pixels, edge: int, stride: int) -> Pixels:
     """All tiles as a view ``[row, column, y, x, band]`` of the pixels; nothing is copied."""
     view = sliding_window_view(pixels, (edge, edge), axis=(0, 1))[::stride, ::stride]
     return np.moveaxis(view, 2, -1)
-
-
-def _touched(
-    mask: Mask, at_y: NDArray[np.intp], at_x: NDArray[np.intp], edge: int
-) -> NDArray[np.bool_]:
-    """Which of the tiles that begin at `at_y`, `at_x` hold any pixel of the mask."""
-    if mask.all():
-        return np.ones((len(at_y), len(at_x)), np.bool_)
-    in_rows = _window_sums(mask, at_y, edge)
-    return _window_sums(in_rows.T, at_x, edge).T > 0
-
-
-def _window_sums(values: NDArray[np.generic], at: NDArray[np.intp], edge: int) -> NDArray[np.int32]:
-    """Sums over ``[at, at + edge)`` of axis 0, as far as it reaches."""
-    sums = np.zeros((len(values) + 1, values.shape[1]), np.int32)
-    np.cumsum(values, axis=0, dtype=np.int32, out=sums[1:])
-    found: NDArray[np.int32] = (
-        sums[np.clip(at + edge, 0, len(values))] - sums[np.clip(at, 0, len(values))]
-    )
-    return found
 
 
 def _answers(view: Pixels, wanted: Mask, job: _Job, shape: tuple[int, ...]) -> Pixels:

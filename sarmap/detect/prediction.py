@@ -36,7 +36,9 @@ _MEMORY_CHUNK = 1024
 """Block edge for a composite that has no chunks of its own."""
 
 
-def predict(composite: xr.DataArray, detector: Detector, *, overlap: int = 0) -> xr.Dataset:
+def predict(
+    composite: xr.DataArray, detector: Detector, *, overlap: int = 0, spoilt: bool = False
+) -> xr.Dataset:
     """Landslide probability for every pixel of a composite, lazily.
 
     Args:
@@ -46,12 +48,14 @@ def predict(composite: xr.DataArray, detector: Detector, *, overlap: int = 0) ->
         detector: what is asked; see `sarmap.detect.protocol` for what it may say about itself.
         overlap: pixels by which tiles of a `segment` detector overlap and are blended; 0 takes the
             detector's own stride (the papers' cut: side by side).
+        spoilt: whether to tell, too, which answers hang on pixels that could not be read.
 
     Returns:
         ``probability`` (``y, x``) float32, 0 to 1, NaN where not observed; ``observation``
         (``y, x``) uint8, in which pixels that lack any band have become ``no_data``; and for a
         `window` detector ``window_probability`` (``window_y, window_x``) float32, each window's own
-        answer at its exact centre (NaN only where the window holds no measured pixel). The
+        answer at its exact centre (NaN only where the window holds no measured pixel); with
+        `spoilt` also bool ``spoilt`` and for windows ``window_spoilt``, of those answers. The
         composite's coordinates, CRS and provenance attributes are kept; tiling and detector are
         added.
 
@@ -75,8 +79,9 @@ def predict(composite: xr.DataArray, detector: Detector, *, overlap: int = 0) ->
         plan_blocks(TileAxis(spec.kind, size, spec.tile, stride, spec.halo), chunks)
         for size, chunks in zip(values.shape[1:], values.chunks[1:], strict=True)
     )
-    layers = _layers(values, codes, detector, spec, rows, columns)
-    return _dataset(composite, layers, spec, rows, columns, overlap)
+    layers = _layers(values, codes, detector, spec, rows, columns, spoilt)
+    dataset = _dataset(composite, layers, spec, rows, columns, overlap)
+    return dataset.assign(_spoilt(layers[-1], spec, rows, columns)) if spoilt else dataset
 
 
 # --- what is refused -----------------------------------------------------------------------------
@@ -143,17 +148,19 @@ def _layers(
     spec: DetectorSpec,
     rows: BlockedAxis,
     columns: BlockedAxis,
+    spoilt: bool,
 ) -> da.Array:
     """The layers of `answer_block` as one array, in the planned blocks."""
     planned = (rows.chunks, columns.chunks)
     # only a plain 0 lets map_overlap leave blocks that borrow nothing uncut
     depth = {axis: at.depth if any(at.depth) else 0 for axis, at in ((1, rows), (2, columns))}
-    own_only = {0: 0, 1: 0}
+    # codes of what is borrowed are wanted only where they are to be told of
+    around = {0: depth[1], 1: depth[2]} if spoilt else {0: 0, 1: 0}
     blocks = da.map_overlap(
         answer_block,
         values.rechunk((-1, *planned)),
         codes.rechunk(planned),
-        depth=[{0: 0, **depth}, own_only],
+        depth=[{0: 0, **depth}, around],
         boundary="none",
         trim=False,
         align_arrays=False,
@@ -161,11 +168,12 @@ def _layers(
         token="predict",
         dtype=np.float32,
         meta=np.empty((0, 0, 0), np.float32),
-        chunks=((3 if spec.kind == "window" else 2,), *planned),
+        chunks=(((3 if spec.kind == "window" else 2) + spoilt,), *planned),
         detector=_shared(detector),
         spec=spec,
         rows=rows,
         columns=columns,
+        spoilt=spoilt,
     )
     return _as_given(blocks, values.chunks)
 
@@ -223,6 +231,17 @@ def _dataset(
     dataset = xr.Dataset(variables, coords=kept, attrs=attrs)
     _keep_grid_mapping(composite, dataset)
     return dataset
+
+
+def _spoilt(
+    layer: da.Array, spec: DetectorSpec, rows: BlockedAxis, columns: BlockedAxis
+) -> dict[str, Any]:
+    """Which answers hang on unread pixels, as variables."""
+    flags = layer > 0
+    if spec.kind != "window":
+        return {"spoilt": (("y", "x"), flags)}
+    windows = flags[rows.axis.representatives(), columns.axis.representatives()]
+    return {"spoilt": (("y", "x"), flags), "window_spoilt": (("window_y", "window_x"), windows)}
 
 
 _PROBABILITY: Mapping[str, Any] = {

@@ -146,10 +146,11 @@ def complete(
 ) -> None:
     """Say what was counted, and in one last stroke that the map is finished."""
     counts = total(done[MAP].values())
+    partly = sum(total(blocks.values())[4] for blocks in done.values())
     pixels = {code.meaning: counts[code] for code in Observation}
-    group.update_attributes({**attributes, PIXELS: json.dumps(pixels), PARTLY: counts[4]})
+    group.update_attributes({**attributes, PIXELS: json.dumps(pixels), PARTLY: partly})
     whole = _consolidate(store)
-    if any(map(failed, done[MAP].values())):
+    if any(failed(counts) for blocks in done.values() for counts in blocks.values()):
         Ledger(store).start(done)
     whole.update_attributes({STATUS: "complete"})
 

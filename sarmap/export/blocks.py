@@ -100,10 +100,13 @@ class Sink:
 
 
 def _count(packed: Mapping[str, NDArray[Any]], spoilt: NDArray[Any] | None) -> Counts:
-    """Pixels per observation code, and of those seen the ones that hang on unread data too."""
+    """Pixels per observation code, and of those seen the ones that hang on unread data too.
+
+    Of windows, which have no codes, those that hang on unread data.
+    """
     codes = packed.get("observation")
     if codes is None:
-        return NOTHING
+        return NOTHING if spoilt is None else (0, 0, 0, 0, int(np.count_nonzero(spoilt)))
     a, b, c, d = np.bincount(codes.ravel(), minlength=len(Observation))[: len(Observation)]
     unread = packed["read_failed_in"] > 0 if "read_failed_in" in packed else False
     partly = (unread | (False if spoilt is None else spoilt)) & (codes == Observation.OBSERVED)
@@ -121,12 +124,13 @@ def layer_families(
     group: Any,
     ledger: Ledger,
     patience: float,
-    spoilt: xr.DataArray | None = None,
+    spoilt: xr.Dataset | None = None,
 ) -> list[Family]:
     """One family of blocks for all layers that share dims; the map's own comes first.
 
-    `spoilt` (y, x), where given, is counted with the map's own layers and not stored.
+    `spoilt`, where given, has a layer for a family's dims that is counted with it and not stored.
     """
+    counted = {} if spoilt is None else {one.dims: one for one in spoilt.data_vars.values()}
     by_dims: dict[tuple[Any, ...], list[str]] = {}
     for name in layouts:
         by_dims.setdefault(dataset[name].dims, []).append(name)
@@ -138,9 +142,9 @@ def layer_families(
             group,
             ledger,
             patience,
-            spoilt if "observation" in names else None,
+            counted.get(dims),
         )
-        for names in by_dims.values()
+        for dims, names in by_dims.items()
     ]
 
 

@@ -20,7 +20,7 @@ from sarmap.export.location import storage_errors, store_at, writing_to
 from sarmap.export.pieces import load_pieces, piece_family
 from sarmap.export.provenance import public_attributes
 from sarmap.export.retrying import PATIENCE, patiently
-from sarmap.export.waves import ALONE, Reach, do_missing, kept_blocks
+from sarmap.export.waves import do_missing, kept_blocks
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,14 +50,10 @@ def store_map(
     alongside: xr.DataArray | None = None,
     resume: bool = False,
     identity: Mapping[str, Any] | None = None,
-    reach: Reach = ALONE,
     patience: float = PATIENCE,
-    spoilt: xr.DataArray | None = None,
+    spoilt: xr.Dataset | None = None,
 ) -> Stored:
     """`write_zarr`, which see, telling how much was done; the picture's pieces stay until `tidy`.
-
-    `spoilt` (y, x) tells answers that hang on what could not be read elsewhere: they are counted
-    with what could not be read, so that resuming does their blocks again, and not stored.
 
     Raises
     ------
@@ -92,7 +88,7 @@ def store_map(
         if alongside is not None:
             families.append(piece_family(alongside, ledger, patience))
         if begun is not None:
-            ledger.start(kept_blocks(families, ledger.read(), reach))
+            ledger.start(kept_blocks(families, ledger.read()))
         computed = do_missing(families, ledger, progress)
         if alongside is not None:
             load_pieces(alongside, store)

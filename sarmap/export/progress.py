@@ -37,7 +37,8 @@ class BlockProgress:
     done: int
     """Blocks that are stored, those with unread pixels among them."""
     failed: int
-    """Stored blocks that hold pixels which could not be read, and are tried again by resuming."""
+    """Stored blocks (of pixels or of windows, whichever are more) that hold or hang on pixels which
+    could not be read, and are tried again by resuming."""
     pixels: Mapping[str, int] = field(default_factory=dict)
     """Pixels per observation meaning in the blocks that are done."""
 
@@ -86,12 +87,13 @@ def _progress(store: Any, shown: str) -> BlockProgress:
     pixels = json.loads(attributes.get(PIXELS, "{}"))
     if finished and not pixels.get("read_failed", 0) + attributes.get(PARTLY, 0):
         return BlockProgress("finished", rows * columns, rows * columns, 0, pixels)
-    done = Ledger(store).read().get(MAP, {})
+    families = Ledger(store).read()
+    done = families.get(MAP, {})
     sums = total(done.values())
     return BlockProgress(
         "finished" if finished else "unfinished",
         rows * columns,
         len(done),
-        sum(map(failed, done.values())),
+        max(sum(map(failed, blocks.values())) for blocks in ({}, *families.values())),
         {code.meaning: sums[code] for code in Observation},
     )

@@ -43,7 +43,6 @@ from sarmap.export.ledger import PIXELS, STATUS
 from sarmap.export.location import check_writable, storage_errors, store_at
 from sarmap.export.provenance import public_attributes, read_provenance
 from sarmap.export.retrying import PATIENCE, patiently
-from sarmap.export.waves import ALONE, Reach
 from sarmap.types import Observation
 
 if TYPE_CHECKING:
@@ -71,8 +70,8 @@ def write_zarr(
     alongside: xr.DataArray | None = None,
     resume: bool = False,
     identity: Mapping[str, Any] | None = None,
-    reach: Reach = ALONE,
     patience: float = PATIENCE,
+    spoilt: xr.Dataset | None = None,
 ) -> str:
     """Compute a map and write it, all layers in one pass, on whatever Dask scheduler is active.
 
@@ -101,16 +100,18 @@ def write_zarr(
         same pass.
     resume
         Continue a map that an earlier run with the same dataset left here, unfinished or with
-        unread pixels: only what is missing, and what an unread pixel may show in, is computed.
+        unread pixels: only what is missing, or hangs on an unread pixel, is computed.
         Where nothing is, start; where all is done, do nothing. With `overwrite`, too, what cannot
         be continued is replaced.
     identity
         What decides the pixels (scenes, weights, ...), as JSON values; a map with another identity
         is not continued. Grid, layers and blocks belong to it anyway.
-    reach
-        How far an unread pixel may show in the answers around it.
     patience
         Seconds for which a store that takes nothing (full, unreachable) is tried again.
+    spoilt
+        ``spoilt`` (y, x) and for windows ``window_spoilt`` (window_y, window_x), bool: answers that
+        hang on what could not be read, as `sarmap.predict` tells them. They are counted with what
+        could not be read, so that resuming does their blocks again, and are not stored.
 
     Returns
     -------
@@ -155,8 +156,8 @@ def write_zarr(
         alongside=alongside,
         resume=resume,
         identity=identity,
-        reach=reach,
         patience=patience,
+        spoilt=spoilt,
     )
     tidy(out)
     return stored.path

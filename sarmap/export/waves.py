@@ -16,7 +16,6 @@ import threading
 import uuid
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -25,7 +24,7 @@ from sarmap.export.blocks import Family
 from sarmap.export.ledger import Block, Counts, Ledger, failed
 from sarmap.export.workers import watched
 
-__all__ = ["ALONE", "WAVE", "Reach", "do_missing", "kept_blocks"]
+__all__ = ["WAVE", "do_missing", "kept_blocks"]
 
 Progress = Callable[[int, int], None]
 
@@ -40,60 +39,39 @@ _FRUITLESS_ROUNDS = 3
 """Rounds in a row that may end without one more block done."""
 
 
-@dataclass(frozen=True)
-class Reach:
-    """How far one unread pixel may show: in all tiles that touch it, and `margin` pixels around."""
-
-    tile: int = 1
-    """Edge of the tiles that answers are made from, where they lie side by side; else 1."""
-    margin: int = 0
-    """Pixels by which a tile's answer depends on what lies around it."""
-
-    def span(self, start: int, stop: int) -> tuple[int, int]:
-        """Pixels that depend on those from `start` to `stop` (exclusive).
-
-        >>> Reach(tile=64).span(128, 192), Reach(tile=64).span(100, 200), Reach(1, 25).span(50, 60)
-        ((128, 192), (64, 256), (25, 85))
-        """
-        low, high = start - self.margin, stop + self.margin
-        return low // self.tile * self.tile, -(-high // self.tile) * self.tile
-
-
-ALONE = Reach()
-"""An unread pixel shows nowhere but in its own block."""
-
-
 def kept_blocks(
-    families: Sequence[Family], done: Mapping[str, Mapping[Block, Counts]], reach: Reach
+    families: Sequence[Family], done: Mapping[str, Mapping[Block, Counts]]
 ) -> dict[str, dict[Block, Counts]]:
     """Of the blocks that are done, those that need not be done again.
 
-    Blocks with unread pixels are tried again, and so are all that an unread pixel of them may show
-    in. Blocks that no family has are dropped.
+    Blocks with unread pixels, or with answers that hang on such, are tried again, and with those of
+    the map so are all that lie over them. Blocks that no family has are dropped.
     """
     first = families[0]
     bad = [block for block, counts in done.get(first.name, {}).items() if failed(counts)]
     kept = {}
     for family in families:
-        spoilt = {one for block in bad for one in _reached(first, block, family, reach)}
+        above = [] if family is first else bad
+        spoilt = {one for block in above for one in _over(first, block, family)}
         kept[family.name] = {
             block: counts
             for block, counts in done.get(family.name, {}).items()
-            if block not in spoilt and block[0] < family.shape[0] and block[1] < family.shape[1]
+            if block not in spoilt
+            and not failed(counts)
+            and block[0] < family.shape[0]
+            and block[1] < family.shape[1]
         }
     return kept
 
 
-def _reached(first: Family, block: Block, other: Family, reach: Reach) -> Iterator[Block]:
-    """Blocks of `other` that an unread pixel in a block of `first` may show in."""
+def _over(first: Family, block: Block, other: Family) -> Iterator[Block]:
+    """Blocks of another family that lie over a block of `first`."""
     ranges: list[range] = []
     for axis in (0, 1):
         edges, theirs = first.edges[axis], other.edges[axis]
-        low, high = reach.span(edges[block[axis]], edges[block[axis] + 1])
-        if other is not first:
-            # Their lattice lies only about evenly over the map: allow for a tile more.
-            scale, slack = theirs[-1] / edges[-1], reach.tile + reach.margin
-            low, high = int((low - slack) * scale) - 2, int((high + slack) * scale) + 2
+        # Their lattice lies only about evenly over the map: allow for two of theirs more.
+        scale = theirs[-1] / edges[-1]
+        low, high = int(edges[block[axis]] * scale) - 2, int(edges[block[axis] + 1] * scale) + 2
         start = max(bisect_right(theirs, low) - 1, 0)
         stop = max(bisect_right(theirs, high - 1), start + 1)
         ranges.append(range(start, min(stop, len(theirs) - 1)))

@@ -14,10 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 import sarmap
-from sarmap.continuing import identity_of, reach_of
+from sarmap.acquire.reader import SceneReader
+from sarmap.continuing import identity_of
 from sarmap.errors import Interrupted, RequestError
+from sarmap.export.ledger import Ledger
+from sarmap.export.location import store_at
 from sarmap.export.progress import read_progress
 
 Requests = Callable[..., sarmap.MapRequest]
@@ -158,14 +162,20 @@ def test_networks_are_told_apart_by_weights_engine_precision_and_overlap(
     assert identity_of(replace(prepared, detector=reduced))["engine"] != one["engine"]
 
 
-def test_what_an_unread_pixel_reaches_depends_on_how_a_detector_looks() -> None:
-    from sarmap.detect.protocol import describe
+def test_blocks_tell_what_hangs_on_unread_pixels_where_they_look_at_each_others_ground(
+    request_of: Requests,
+) -> None:
+    from sarmap.assembly import assemble, prepare
 
-    network = describe(sarmap.load_detector("attention-unet"))
-    assert reach_of(network, 0).span(1024, 2048) == (1024, 2048)
-    assert reach_of(network, 16).span(1024, 2048) == (960, 2112)
-    windows = describe(sarmap.load_detector("cnn"))
-    assert reach_of(windows, 0).span(1000, 2000) == (975, 2025)
+    def told(**changes: Any) -> set[Any]:
+        spoilt = assemble(prepare(request_of(**changes))).spoilt
+        return set() if spoilt is None else set(spoilt.data_vars)
+
+    assert told(detector="log-ratio") == {"spoilt"}
+    assert told(detector="cnn") == {"spoilt", "window_spoilt"}
+    assert told(detector="attention-unet") == set()
+    assert told(detector="attention-unet", overlap=16) == {"spoilt"}
+    assert told(detector="attention-unet", chunk=500) == {"spoilt"}
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -198,3 +208,38 @@ def test_the_command_line_stops_at_a_signal_with_one_sentence(
     assert idle.returncode == 0
     assert "finished already" in idle.stdout
     assert objects(out) == finished
+
+
+def test_a_block_that_reads_its_neighbours_ground_worse_than_they_did_is_told_of_and_done_again(
+    request_of: Requests, objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first block is stored when reading its ground begins to fail; others borrow of it."""
+    whole = sarmap.map_landslides(request_of(out=str(tmp_path / "whole.zarr")))
+    request = request_of(resume=True)
+    sarmap.map_landslides(request)
+    store = store_at(request.out or "")
+    codes = np.bincount(whole.dataset["observation"][:512, :512].values.ravel(), minlength=4)
+    Ledger(store).start({"probability": {(0, 0): (*map(int, codes[:4]), 0)}})
+    zarr.open_group(store, mode="r+").attrs["sarmap:status"] = "writing"
+    east, south = whole.dataset["x"].values[511], whole.dataset["y"].values[511]
+    real, away = SceneReader.read, True
+
+    def holed(self: Any, window: Any, **more: Any) -> Any:
+        pixels = real(self, window, **more).copy()
+        place = np.indices(pixels.shape) + 0.5
+        x = self.transform.c + self.transform.a * (window.col_off + place[1])
+        y = self.transform.f + self.transform.e * (window.row_off + place[0])
+        if away:
+            pixels[(x < east - 8) & (x > east - 24) & (y > south + 24)] = -np.inf
+        return pixels
+
+    monkeypatch.setattr(SceneReader, "read", holed)
+    told = sarmap.map_landslides(request)
+    assert told.observation["read_failed"] == 0
+    assert told.partly_read > 0
+    assert told.read_failed
+    away = False
+    again = sarmap.map_landslides(request)
+    assert 0 < (again.computed or 0) < whole.plan.blocks
+    assert not again.read_failed
+    assert objects(again.path) == objects(whole.path)

@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import xarray as xr
 import zarr
@@ -17,7 +18,6 @@ from sarmap.export.ledger import Ledger, read_attributes
 from sarmap.export.location import store_at
 from sarmap.export.progress import read_progress
 from sarmap.export.store import open_map, write_zarr
-from sarmap.export.waves import Reach
 
 BLOCKS = list(product(range(5), range(4)))
 ALL = len(BLOCKS)
@@ -108,33 +108,73 @@ def test_unread_blocks_are_tried_again_and_no_others(
     assert read_progress(out).complete
 
 
-def test_what_an_unread_pixel_may_show_in_is_done_again_too(
+def test_what_hangs_on_an_unread_pixel_is_done_again_too(
     lazy_map: LazyMap, weather: Any, tmp_path: Path
 ) -> None:
     out = tmp_path / "map.zarr"
     weather.unread = {(2, 2)}
-    write_zarr(lazy_map(), out, **LAYOUT)
+    dataset = lazy_map()
+    beside = np.zeros(dataset["probability"].shape, np.bool_)
+    beside[100:140, 120:130] = True  # in blocks (1, 1) to (2, 2)
+    write_zarr(dataset, out, spoilt=xr.Dataset({"spoilt": (("y", "x"), beside)}), **LAYOUT)
     weather.unread = set()
     weather.computed.clear()
-    write_zarr(lazy_map(), out, resume=True, reach=Reach(1, 8), **LAYOUT)
-    assert set(weather.computed) == {(r, c) for r in (1, 2, 3) for c in (1, 2, 3)}
+    write_zarr(lazy_map(), out, resume=True, **LAYOUT)
+    assert set(weather.computed) == {(1, 1), (1, 2), (2, 1), (2, 2)}
+    assert read_progress(out).complete
+
+
+def store_windows(lazy_map: LazyMap, out: Path, **how: Any) -> None:
+    """Write a map with windows, which tell of the unread pixels that they saw."""
+    dataset = lazy_map(windows=True)
+    unread = dataset["observation"].data[6:-6:2, 6:-6:2] == 2
+    spoilt = xr.Dataset({"window_spoilt": (("window_y", "window_x"), unread)})
+    write_zarr(dataset, out, spoilt=spoilt, **LAYOUT, **how)
 
 
 @pytest.mark.parametrize("block", [(0, 0), (2, 1), (4, 3)])
 def test_windows_are_resumed_and_follow_their_unread_pixels(
     block: tuple[int, int], lazy_map: LazyMap, weather: Any, objects: Objects, tmp_path: Path
 ) -> None:
-    write_zarr(lazy_map(windows=True), tmp_path / "undisturbed.zarr", **LAYOUT)
+    store_windows(lazy_map, tmp_path / "undisturbed.zarr")
     out = tmp_path / "map.zarr"
     weather.raising = {(3, 1): RuntimeError("killed")}
     with pytest.raises(RuntimeError):
-        write_zarr(lazy_map(windows=True), out, **LAYOUT)
+        store_windows(lazy_map, out)
     weather.raising = {}
     weather.unread = {block}
-    write_zarr(lazy_map(windows=True), out, resume=True, **LAYOUT)
+    store_windows(lazy_map, out, resume=True)
     assert objects(out) != objects(tmp_path / "undisturbed.zarr")
     weather.unread = set()
-    write_zarr(lazy_map(windows=True), out, resume=True, **LAYOUT)
+    store_windows(lazy_map, out, resume=True)
+    assert objects(out) == objects(tmp_path / "undisturbed.zarr")
+
+
+def test_windows_that_read_worse_than_the_map_below_them_are_told_of_and_done_again(
+    lazy_map: LazyMap, weather: Any, objects: Objects, tmp_path: Path
+) -> None:
+    """The map's blocks are stored before the interruption; reading fails for the windows only."""
+    store_windows(lazy_map, tmp_path / "undisturbed.zarr")
+    out = tmp_path / "map.zarr"
+    store_windows(lazy_map, out)
+    ledger = Ledger(store_at(out))
+    group = zarr.open_group(out, mode="r+")
+    blocks = {
+        (r, c): (group["observation"][r * 64 : r * 64 + 64, c * 64 : c * 64 + 64].size, 0, 0, 0, 0)
+        for r, c in BLOCKS
+    }
+    ledger.start({"probability": blocks})  # as an interruption before any window leaves it
+    group.attrs["sarmap:status"] = "writing"
+    weather.unread = {(2, 1)}
+    store_windows(lazy_map, out, resume=True)
+    attributes = read_attributes(store_at(out))
+    assert attributes is not None
+    assert json.loads(attributes["sarmap:pixels"])["read_failed"] == 0
+    assert attributes["sarmap:partly_read"] > 0
+    assert not read_progress(out).complete
+    weather.unread = set()
+    store_windows(lazy_map, out, resume=True)
+    assert read_progress(out).complete
     assert objects(out) == objects(tmp_path / "undisturbed.zarr")
 
 
@@ -159,6 +199,24 @@ def test_a_picture_is_not_read_twice(lazy_map: LazyMap, weather: Any, tmp_path: 
     assert isinstance(overview.data, type(whole.data))
     xr.testing.assert_equal(overview, whole)
     assert not (out / ".sarmap").exists()
+
+
+def test_a_picture_of_what_could_not_be_read_is_made_again_there(
+    lazy_map: LazyMap, weather: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "map.zarr"
+
+    def stored() -> xr.DataArray:
+        dataset = lazy_map()
+        overview = dataset["probability"][::7, ::7]
+        write_zarr(dataset, out, alongside=overview, resume=True, **LAYOUT)
+        return overview
+
+    whole = lazy_map()["probability"][::7, ::7].compute()
+    weather.unread = {(2, 1)}
+    assert stored().isnull().any()
+    weather.unread = set()
+    xr.testing.assert_equal(stored(), whole)
 
 
 def test_a_finished_map_is_left_alone(
