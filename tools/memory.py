@@ -61,7 +61,7 @@ def _one(told: dict[str, Any]) -> dict[str, Any]:
     """Map in this process, or on one worker of a given size; what was planned and what it took."""
     import sarmap
 
-    worker = told.pop("worker", None)
+    worker, threads = told.pop("worker", None), told.pop("threads", 4)
     started = time.perf_counter()
     request = sarmap.MapRequest(**told)
     if worker is None:
@@ -72,7 +72,10 @@ def _one(told: dict[str, Any]) -> dict[str, Any]:
 
         with (
             LocalCluster(
-                n_workers=1, threads_per_worker=4, memory_limit=worker, dashboard_address=None
+                n_workers=1,
+                threads_per_worker=threads,
+                memory_limit=worker,
+                dashboard_address=None,
             ) as cluster,
             Client(cluster) as client,
         ):

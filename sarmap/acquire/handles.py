@@ -65,6 +65,8 @@ GDAL_OPTIONS: dict[str, str | int] = {
     "VSI_CACHE": "TRUE",
     "VSI_CACHE_SIZE": 8_000_000,
     "GDAL_NUM_THREADS": 1,
+    # Else 5 % of the machine's memory, for each process: more than a worker may have.
+    "GDAL_CACHEMAX": 128,
 }
 """GDAL configuration of every open and read; Dask gives the concurrency."""
 

@@ -27,7 +27,7 @@ from sarmap.types import CatalogSettings, Pass, Passes
 LEFT, TOP, STEP = 600_000.0, 4_740_000.0, 10.0
 SETTINGS = CatalogSettings("tests", "http://127.0.0.1:9", trusted=True)  # local files
 EVENT = dt.datetime(2018, 9, 5, 18, 8, tzinfo=dt.UTC)
-DAYS = {"pre_2": 20, "pre": 32, "post_1": 44, "post_2": 56}
+DAYS = {"pre_3": 8, "pre_2": 20, "pre": 32, "post_1": 44, "post_2": 56}
 
 
 @pytest.fixture(autouse=True)

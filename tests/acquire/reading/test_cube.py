@@ -358,6 +358,25 @@ def test_a_graph_is_small_and_holds_no_pixels(one_pass: Any, kit: Any) -> None:
     assert len(pickle.dumps(cube)) < 200_000
 
 
+def test_reads_depend_on_no_other_task_so_that_a_scheduler_can_hold_them_back(
+    kit: Any, tmp_path: Path, power: Any
+) -> None:
+    """distributed queues only tasks that depend on fewer than five: here are five scenes."""
+    kit.cog(tmp_path / "one.tif", power)
+    roles = ("pre", "pre_2", "pre_3", "post_1", "post_2")
+    passes = kit.passes(
+        {role: [kit.item(f"S1_{role}", {"vv": tmp_path / "one.tif"})] for role in roles}
+    )
+    cube = open_cube(passes, kit.box(100, 80), bands=("vv",), chunk=50)
+    (optimised,) = dask.optimize(cube.vv.data)
+    tasks = dict(optimised.__dask_graph__())
+    roots = [key for key, task in tasks.items() if not task.dependencies]
+    assert len(roots) == len(roles) * 2 * 2
+    reads = {key[0] for key in roots}
+    assert len(reads) == 1
+    assert {key for key in tasks if key[0] in reads} == set(roots)
+
+
 def test_blocks_without_a_scene_are_not_read(
     kit: Any, tmp_path: Path, power: Any, files_server: Any
 ) -> None:

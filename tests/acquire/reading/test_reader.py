@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 
 from sarmap.acquire import reader
 from sarmap.acquire.cube import open_cube
@@ -307,3 +310,31 @@ def test_a_handle_is_used_by_one_thread_at_a_time(
     for thread in threads:
         thread.join()
     assert len(set(seen)) == 3
+
+
+def test_reading_much_keeps_little(tmp_path: Path) -> None:
+    """GDAL itself would keep a twentieth of the machine's memory, in each process."""
+    edge, block = 14336, 1024
+    profile = {"driver": "GTiff", "width": edge, "height": edge, "count": 1, "dtype": "float32"}
+    tiles = {"tiled": True, "blockxsize": 512, "blockysize": 512, "SPARSE_OK": True}
+    with rasterio.open(tmp_path / "large.tif", "w", **profile, **tiles):
+        pass
+    program = f"""
+import resource, sys
+from sarmap.acquire.handles import lease
+
+def read(row, column):
+    with lease(sys.argv[1]) as handle:
+        rows, columns = (row, row + {block}), (column, column + {block})
+        assert not handle.dataset.read(1, window=(rows, columns)).any()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+before = read(0, 0)
+for row in range(0, {edge}, {block}):
+    for column in range(0, {edge}, {block}):
+        after = read(row, column)
+print(after - before)
+"""
+    command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path / "large.tif")]
+    kept = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert kept < 180, f"{edge**2 * 4 // 2**20} MB were read, and {kept} MB kept"
