@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from sarmap.acquire.shortfall import TooFewPassesError
     from sarmap.detect.protocol import DetectorSpec
 
-__all__ = ["Chosen", "choose_detector", "load", "orbit_of"]
+__all__ = [
+    "Chosen",
+    "check_bands",
+    "choose_detector",
+    "each",
+    "eligible",
+    "instead",
+    "lacks_data",
+    "load",
+    "orbit_of",
+]
 
 
 @dataclass(frozen=True)
@@ -46,19 +56,27 @@ def choose_detector(request: MapRequest, catalog: CatalogSettings, *, warm: bool
         RequestError: the request cannot be served as given.
         CatalogError: the catalogue cannot be reached.
     """
-    first = load(request)
-    names = getattr(first, "otherwise", ())
-    if names and request.composite is not None:
-        for other in _each(names, request):
-            if _is_asked_for(other, request):
-                return _chosen(request, other, catalog, warm)
+    first, names = eligible(request)
     try:
-        _check_bands(first, catalog)
+        check_bands(first, catalog)
         return _chosen(request, first, catalog, warm)
     except RequestError as error:
-        if not names or not _lacks_data(error):
+        if not names or not lacks_data(error):
             raise
-        return _instead(error, first, _each(names, request), request, catalog, warm)
+        return _instead(error, first, each(names, request), request, catalog, warm)
+
+
+def eligible(request: MapRequest) -> tuple[Detector, tuple[str, ...]]:
+    """The detector that is asked for, and the names of those for places where it lacks data.
+
+    A composite asks for the detector that reads it, and for no other.
+    """
+    first = load(request)
+    names = tuple(getattr(first, "otherwise", None) or ())
+    if request.composite is None:
+        return first, names
+    asked = (other for other in each(names, request) if _is_asked_for(other, request))
+    return next(asked, first), ()
 
 
 def _instead(
@@ -74,17 +92,20 @@ def _instead(
 
     for other in others:
         try:
-            _check_bands(other, catalog)
+            check_bands(other, catalog)
             found = _chosen(request, other, catalog, warm)
         except RequestError as error:
-            if not _lacks_data(error):
+            if not lacks_data(error):
                 raise
             continue
-        names = [describe(one).name for one in (other, first)]
-        why = str(lack.__cause__ or lack)
-        sentence = f"Mapped with {names[0]!r} instead of {names[1]!r}, which finds more: {why}"
+        sentence = instead(found.spec.name, describe(first).name, str(lack.__cause__ or lack))
         return Chosen(found.detector, found.spec, found.passes, (sentence,))
     raise lack
+
+
+def instead(other: str, first: str, why: str) -> str:
+    """What a map says that another detector than the one asked for has made."""
+    return f"Mapped with {other!r} instead of {first!r}, which finds more: {why}"
 
 
 def load(request: MapRequest) -> Detector:
@@ -102,7 +123,7 @@ def load(request: MapRequest) -> Detector:
     )
 
 
-def _each(names: Sequence[str], request: MapRequest) -> Iterator[Detector]:
+def each(names: Sequence[str], request: MapRequest) -> Iterator[Detector]:
     """The detectors of these names, loaded one by one."""
     return (load(request.model_copy(update={"detector": name})) for name in names)
 
@@ -142,7 +163,7 @@ class _NoBandError(RequestError):
     """The catalogue can never serve a detector."""
 
 
-def _check_bands(detector: Detector, catalog: CatalogSettings) -> None:
+def check_bands(detector: Detector, catalog: CatalogSettings) -> None:
     """Raises `_NoBandError` where the catalogue names no asset for a band."""
     from sarmap.compose.composites import required_radar_bands
 
@@ -154,7 +175,7 @@ def _check_bands(detector: Detector, catalog: CatalogSettings) -> None:
         )
 
 
-def _lacks_data(error: RequestError) -> bool:
+def lacks_data(error: RequestError) -> bool:
     """True where scenes, passes or bands are what lacks."""
     from sarmap.acquire.shortfall import NoSceneError, PassError
 

@@ -32,6 +32,7 @@ __all__ = [
     "search_orbits",
     "search_passes",
     "search_scenes",
+    "window_of",
 ]
 
 DAYS = 60.0
@@ -115,7 +116,7 @@ def search_orbits(
     _check(orbit, pre, post)
     settings = resolve_catalog(catalog)
     instants = parse_event(event)
-    window = _window(instants, pre, post, before_days, after_days)
+    window = window_of(instants, pre, post, before_days, after_days)
     sought = Sought(parse_area(area), settings, instants, window, orbit, tuple(bands))
     client = open_catalog(settings)
     choices = _choices(client, sought, pre, post)
@@ -151,7 +152,7 @@ def search_scenes(
     _check(orbit, pre, post)
     settings = resolve_catalog(catalog)
     instants = parse_event(event)
-    window = _window(instants, pre, post, before_days, after_days)
+    window = window_of(instants, pre, post, before_days, after_days)
     sought = Sought(parse_area(area), settings, instants, window, orbit, tuple(bands))
     return _scenes(open_catalog(settings), sought, {})
 
@@ -208,13 +209,14 @@ def _check(orbit: str | None, pre: int, post: int) -> None:
             raise RequestError(f"{name} is {count}: give at least 1 pass.")
 
 
-def _window(
+def window_of(
     event: tuple[dt.datetime, dt.datetime],
     pre: int,
     post: int,
     before_days: float | None,
     after_days: float | None,
 ) -> tuple[dt.datetime, dt.datetime]:
+    """First and last instant that a search for so many passes looks at, UTC."""
     before = max(DAYS, CYCLE_DAYS * pre) if before_days is None else before_days
     after = max(DAYS, CYCLE_DAYS * post) if after_days is None else after_days
     for name, days in (("before_days", before), ("after_days", after)):

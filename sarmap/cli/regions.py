@@ -155,11 +155,13 @@ def _result_record(result: ScanResult) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "simulated": result.simulated,
         "control": None if result.control is None else dict(result.control),
+        "warnings": list(result.warnings),
         "units": {
             name: {
                 "status": state.status,
                 "pixels": state.pixels,
                 "observation": dict(state.observation),
+                "detector": state.detector,
                 "sentence": state.sentence,
             }
             for name, state in result.states.items()
@@ -175,6 +177,8 @@ def _print_result(result: ScanResult) -> None:
     for name, state in result.states.items():
         if state.status in ("failed", "no_radar"):
             click.echo(f"{state.status:11} {name}: {state.sentence}")
+    for warning in result.warnings:
+        click.echo(f"note        {warning}")
     if result.control is not None:
         from sarmap.export.control import described
 
@@ -195,6 +199,7 @@ def _plan_record(plan: ScanPlan) -> dict[str, Any]:
         "order": list(plan.order),
         "unmapped": plan.unmapped,
         "orbits": dict(plan.orbits),
+        "detectors": dict(plan.detectors),
         "scenes": list(plan.scenes),
         "searches": plan.searches,
         "pixels": plan.pixels,
@@ -221,6 +226,8 @@ def _print_plan(plan: ScanPlan) -> None:
     click.echo(f"units     {len(plan.order)} ({zones}), first {', '.join(plan.order[:3])}")
     for words, count in plan.orbits.items():
         click.echo(f"orbit     {words}: {count} units")
+    for name, count in plan.detectors.items():
+        click.echo(f"detector  {name}: {count} units")
     tasks = "not known" if plan.tasks is None else f"about {plan.tasks:,}"
     click.echo(
         f"work      {megapixels(plan.pixels)} in {plan.blocks:,} blocks, {tasks} tasks, at most "
@@ -286,6 +293,8 @@ def _print_status(found: ScanStatus) -> None:
         f"blocks    {blocks['done']} done, {blocks['failed']} with unread pixels, "
         f"{blocks['left']} left"
     )
+    for name, count in found.detectors.items():
+        click.echo(f"detector  {name}: {count} units")
     for name, (done, total) in found.running.items():
         click.echo(f"at work   {name}: {done} of {total} blocks")
     if found.rate is None:
@@ -299,7 +308,7 @@ def _print_status(found: ScanStatus) -> None:
         click.echo(f"changed   {_duration(found.age)} ago")
     for name, sentence in found.failures.items():
         click.echo(f"failed    {name}: {sentence}")
-    for warning in found.warnings:
+    for warning in (*found.notes, *found.warnings):
         click.echo(f"note      {warning}")
 
 

@@ -1,4 +1,5 @@
-"""What a zone's map says of its making: what all its units say alike, and the scenes of all."""
+"""What a zone's map says of its making: what all its units say alike, the scenes and the detectors
+of all."""
 
 from __future__ import annotations
 
@@ -7,7 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sarmap.choosing import instead
 from sarmap.regions.ledger import State
+from sarmap.regions.makers import decisions_of, mapped_only, told
 
 __all__ = ["zone_attributes"]
 
@@ -45,7 +48,7 @@ def zone_attributes(
     simulated = "SIMULATED " if record["simulated"] else ""
     return {
         **{name: known[0][name] for name in _SHARED if _same(known, name)},
-        **({} if _same(known, "detector") else {"detector": json.dumps(_named(record))}),
+        **({} if _same(known, "detector") else {"detector": json.dumps(_several(record, known))}),
         "Conventions": "CF-1.11",
         "title": f"{simulated}landslide probability, zone {zone}",
         "sarmap:version": record["sarmap:version"],
@@ -53,7 +56,7 @@ def zone_attributes(
         "sarmap:request": json.dumps(_request(record, known)),
         "sarmap:units": json.dumps(Counter(one.status for one in states.values())),
         "scenes": json.dumps(_merged(known, "scenes"), ensure_ascii=False),
-        "warnings": json.dumps(_merged(known, "warnings"), ensure_ascii=False),
+        "warnings": json.dumps(_warnings(record, zone, known, states), ensure_ascii=False),
         "attribution": record["attribution"],
         "simulated": int(record["simulated"]),
     }
@@ -63,8 +66,29 @@ def _same(units: list[Mapping[str, Any]], name: str) -> bool:
     return bool(units) and all(name in one and one[name] == units[0][name] for one in units)
 
 
-def _named(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {"name": record["identity"]["detector"]}
+def _several(record: Mapping[str, Any], units: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the detectors of units have in common, under the names of all of them."""
+    known = [json.loads(one["detector"]) for one in units if "detector" in one]
+    if not known:
+        return {"name": record["identity"]["detector"]}
+    common = {
+        key: value for key, value in known[0].items() if all(one.get(key) == value for one in known)
+    }
+    return common | {"name": " and ".join(dict.fromkeys(one["name"] for one in known))}
+
+
+def _warnings(
+    record: Mapping[str, Any],
+    zone: str,
+    units: list[Mapping[str, Any]],
+    states: Mapping[str, State],
+) -> list[str]:
+    """All that units say; of units that another detector mapped one sentence for all of them."""
+    asked = record["identity"]["detector"]
+    decisions = mapped_only(decisions_of(record), states)
+    own = {instead(one.detector, asked, one.why) for one in decisions.values() if one.why}
+    said = [text for text in _merged(units, "warnings") if text not in own]
+    return [*(f"Zone {zone}: {text}" for text in told(decisions, asked)), *said]
 
 
 def _request(record: Mapping[str, Any], units: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sarmap.choosing import instead
 from sarmap.export.item import make_item
 from sarmap.regions.folder import Folder
 from sarmap.regions.ledger import State
+from sarmap.regions.makers import decisions_of, made_by, mapped_only, told
 
 if TYPE_CHECKING:
     import pystac
@@ -51,6 +53,12 @@ class Collection:
         item.add_asset("zarr", asset)
         item.collection_id = self.folder.shown
         item.properties["sarmap:unit"] = unit
+        decision = decisions_of(self.record)[unit]
+        if decision.why:
+            asked = self.record["identity"]["detector"]
+            item.properties["sarmap:detector_reason"] = instead(
+                decision.detector, asked, decision.why
+            )
         for relation in ("collection", "parent"):
             item.add_link(pystac.Link(relation, "../../collection.json", "application/json"))
         self.folder.write(f"units/{unit}/{unit}.json", item.to_dict(include_self_link=False))
@@ -93,12 +101,14 @@ class Collection:
         record = self.record
         simulated = bool(record["simulated"])
         counted = Counter(state.status for state in states.values())
+        mapped = mapped_only(decisions_of(record), states)
+        told_of = told(mapped, record["identity"]["detector"])
         about = "SIMULATED, not a real event. " if simulated else ""
         return pystac.Collection(
             id=self.folder.shown,
             title=f"{'SIMULATED landslide' if simulated else 'Landslide'} scan",
             description=f"{about}Landslide probability from Sentinel-1 radar, unit by unit. "
-            f"{record['attribution']}".strip(),
+            f"{' '.join([*told_of, record['attribution']])}".strip(),
             extent=pystac.Extent(
                 pystac.SpatialExtent([list(record["bbox"])]),
                 pystac.TemporalExtent([self._times()]),
@@ -110,6 +120,7 @@ class Collection:
                 "sarmap:version": record["sarmap:version"],
                 "sarmap:simulated": simulated,
                 "sarmap:units": {status: counted[status] for status in sorted(counted)},
+                "sarmap:detectors": {name: len(own) for name, own in made_by(mapped).items()},
                 "sarmap:request": json.dumps(record["identity"]),
             },
         )

@@ -14,14 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sarmap.assembly import assemble
+from sarmap.assembly import Prepared, assemble
 from sarmap.errors import RequestError, SarmapError
 from sarmap.export.layout import count_blocks
 from sarmap.planning import make_plan, read_bytes_of
 from sarmap.progress import megapixels
-from sarmap.regions.design import Design, Work, check_same, design, identity, survey
+from sarmap.regions.design import Design, Work, design, survey
 from sarmap.regions.folder import Folder
+from sarmap.regions.identity import check_same, identity
 from sarmap.regions.ledger import State, read_units
+from sarmap.regions.makers import made_by, told
 from sarmap.regions.request import ScanRequest
 from sarmap.regions.status import Rate, measured_rate
 from sarmap.regions.tracks import Decision
@@ -52,6 +54,8 @@ class ScanPlan:
     """Unit -> what it is read from."""
     orbits: Mapping[str, int]
     """Track and passes, in words -> units that are read from it."""
+    detectors: Mapping[str, int]
+    """Detector -> units that it maps; those of most units go first."""
     scenes: tuple[str, ...]
     """Ids of all scenes to be read."""
     searches: int
@@ -63,8 +67,8 @@ class ScanPlan:
     blocks: int
     """Blocks to be computed."""
     tasks: int | None
-    """Dask tasks, as counted in the largest unit and scaled by blocks and orbits; None: none is
-    to be mapped, or its elevation was not found."""
+    """Dask tasks, as counted in the largest unit of each detector and scaled by blocks and orbits;
+    None: none is to be mapped, or its elevation was not found."""
     unit_tasks: int
     """Dask tasks of the largest unit: the most that a scheduler holds at a time."""
     read_bytes: int
@@ -76,7 +80,7 @@ class ScanPlan:
     rate: Rate | None
     """How fast units are mapped; None: not known."""
     warnings: tuple[str, ...] = ()
-    """What could not be told."""
+    """Why units go to another detector than the one asked for, and what could not be told."""
 
     @property
     def core_hours(self) -> float | None:
@@ -140,19 +144,19 @@ def _plan(
     chunk = laid.survey.chunk
     sizes = {name: count_blocks(work.unit.shape, chunk) for name, work in mapped.items()}
     weights = {name: sizes[name] * len(laid.decisions[name].takes) for name in mapped}
-    largest = max(weights, key=lambda name: weights[name], default=None)
-    tasks, unit_tasks, memory, written = None, 0, 0, 2
-    warnings: tuple[str, ...] = ()
-    if largest is not None:
-        try:
-            assembly = assemble(prepared[largest])
-            sample = make_plan(prepared[largest], assembly)
-        except SarmapError as error:
-            warnings = (f"Tasks and memory are not known: {error}",)
-        else:
-            unit_tasks, memory = sample.tasks, sample.peak_memory
-            tasks = round(sample.tasks * sum(weights.values()) / weights[largest])
-            written = len(assembly.dataset.data_vars)
+    makers = made_by({name: laid.decisions[name] for name in mapped})
+    samples: dict[str, _Sample] = {}
+    tasks = 0.0
+    warnings = told(laid.decisions, laid.survey.makers.first.key, "would be mapped")
+    try:
+        for maker, names in makers.items():
+            largest = max(names, key=lambda name: weights[name])
+            samples[maker] = _sampled(prepared[largest])
+            share = sum(weights[name] for name in names) / weights[largest]
+            tasks += samples[maker].tasks * share
+    except SarmapError as error:
+        samples = {}
+        warnings = (*warnings, f"Tasks and memory are not known: {error}")
     takes = {name: laid.decisions[name].takes for name in mapped}
     done = sum(state.pixels for name, state in states.items() if state.status == "done")
     works = laid.survey.works
@@ -162,19 +166,43 @@ def _plan(
         order=tuple(works),
         decisions=laid.decisions,
         orbits=dict(Counter(_words(laid, key) for name in mapped for key in takes[name])),
+        detectors={maker: len(names) for maker, names in makers.items()},
         scenes=tuple(scenes),
         searches=laid.searches,
         pixels=sum(work.unit.pixels for work in mapped.values()),
         pixels_done=done,
         blocks=sum(sizes.values()),
-        tasks=tasks,
-        unit_tasks=unit_tasks,
+        tasks=round(tasks) if samples else None,
+        unit_tasks=max((one.tasks for one in samples.values()), default=0),
         read_bytes=sum(read_bytes_of(one) for one in prepared.values()),
-        write_bytes=written * sum(work.unit.pixels for work in mapped.values()),
-        peak_memory=memory,
+        write_bytes=sum(
+            (samples[maker].layers if samples else 2) * mapped[name].unit.pixels
+            for maker, names in makers.items()
+            for name in names
+        ),
+        peak_memory=max((one.peak_memory for one in samples.values()), default=0),
         rate=rate,
         warnings=warnings,
     )
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """One unit laid out."""
+
+    tasks: int
+    """Its Dask tasks."""
+    peak_memory: int
+    """Projected peak of the process that maps it, bytes."""
+    layers: int
+    """Layers of its map."""
+
+
+def _sampled(prepared: Prepared) -> _Sample:
+    """What one unit takes, from its graph."""
+    assembly = assemble(prepared)
+    made = make_plan(prepared, assembly)
+    return _Sample(made.tasks, made.peak_memory, len(assembly.dataset.data_vars))
 
 
 def _words(laid: Design, key: str) -> str:

@@ -41,6 +41,8 @@ class State:
     """Pixels per observation meaning."""
     sentence: str = ""
     """Why it failed, or what a reader should know."""
+    detector: str = ""
+    """The detector that maps it; empty before it was begun."""
 
     @property
     def answered(self) -> bool:

@@ -16,6 +16,7 @@ from pyproj import Transformer
 from sarmap.export.encoding import unpack_probability
 from sarmap.export.panels import extent_of_degrees, north_arrow, scale_bar, shout
 from sarmap.regions.ledger import State
+from sarmap.regions.makers import decisions_of, made_by, mapped_only
 from sarmap.regions.mosaic import Scan
 
 if TYPE_CHECKING:
@@ -281,7 +282,16 @@ def _draw_units(axes: Any, scan: Scan, west: float) -> str:
         axes.add_patch(patch)
         counts[status] = counts.get(status, 0) + 1
     words = [f"{number} {_COLOURS[status][2]}" for status, number in counts.items()]
-    return f"{len(scan.record['units'])} units: {', '.join(words)}"
+    return f"{len(scan.record['units'])} units: {', '.join(words)}{_detectors(scan)}"
+
+
+def _detectors(scan: Scan) -> str:
+    """A line on who mapped how many units, where it is not the detector asked for alone."""
+    mapped = mapped_only(decisions_of(scan.record), scan.states)
+    if not any(one.why for one in mapped.values()):
+        return ""
+    words = [f"{len(units)} with {name}" for name, units in made_by(mapped).items()]
+    return f"\n{', '.join(words)}"
 
 
 def _corners(unit: Any, epsg: int, west: float) -> NDArray[np.float64]:

@@ -16,9 +16,11 @@ from sarmap.errors import ClusterError, Interrupted, OutputError, SarmapError
 from sarmap.export.layout import count_blocks
 from sarmap.regions.collection import Collection
 from sarmap.regions.control import control_of
-from sarmap.regions.design import Design, Work, check_same, design, identity, survey
+from sarmap.regions.design import Design, Work, design, survey
 from sarmap.regions.folder import Folder
+from sarmap.regions.identity import check_same, identity
 from sarmap.regions.ledger import State, Status, Units, now, read_units
+from sarmap.regions.makers import decisions_of, mapped_only, told
 from sarmap.regions.request import ScanRequest
 from sarmap.regions.stored import decision_record, take_record
 from sarmap.regions.unit_map import Mapped, map_unit, reduced, reduction_for, reopened
@@ -130,7 +132,7 @@ def scan(
         files={"collection": folder.path("collection.json"), **files},
         seconds=time.perf_counter() - started,
         simulated=bool(record["simulated"]),
-        warnings=tuple(record["warnings"]),
+        warnings=(*record["warnings"], *_told(record, units)),
         control=_control(request, units) if request.control else None,
     )
 
@@ -138,6 +140,12 @@ def scan(
 def _control(request: ScanRequest, units: Units) -> Mapping[str, Any] | None:
     mapped = [name for name, one in units.all().items() if one.status in ("done", "unread")]
     return control_of(units.folder, mapped, request.threshold)
+
+
+def _told(record: Mapping[str, Any], units: Units) -> tuple[str, ...]:
+    """Which units another detector has mapped than the one asked for, and why."""
+    mapped = mapped_only(decisions_of(record), units.all())
+    return told(mapped, record["identity"]["detector"])
 
 
 def _any_map(units: Units) -> bool:
@@ -167,6 +175,10 @@ def _record(laid: Design, wanted: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "simulated": any(passes.simulated for passes in laid.takes.values()),
         "warnings": [],
+        "detectors": {
+            name: known.makers.named(name).sha256
+            for name in dict.fromkeys(one.detector for one in laid.decisions.values() if one.takes)
+        },
         "takes": {key: take_record(passes) for key, passes in laid.takes.items()},
         "units": {name: _unit_record(laid, work) for name, work in known.works.items()},
     }
@@ -176,14 +188,17 @@ def _with_what_was_used(
     record: dict[str, Any], earlier: Mapping[str, Any] | None, units: Units
 ) -> dict[str, Any]:
     """The record with the decisions that mapped units were made by, whatever is found today: a
-    catalogue may be silent now, or have lost a scene."""
+    catalogue may be silent now, or have lost a scene. Where nothing can be decided today, what was
+    holds for the next run."""
     if earlier is None:
         return record
     for name, unit in record["units"].items():
         kept = earlier["units"][name]["decision"]
-        if units[name].status in ("done", "unread") and kept["takes"]:
+        mapped = units[name].status in ("done", "unread")
+        if kept["takes"] and (mapped or not unit["decision"]["takes"]):
             unit["decision"] = kept
             record["takes"] |= {key: earlier["takes"][key] for key in kept["takes"]}
+    record["detectors"] = earlier.get("detectors", {}) | record["detectors"]
     record["simulated"] = any(take["simulated"] for take in record["takes"].values())
     return record
 
@@ -228,7 +243,9 @@ def _map_all(
         before = units[name]
         try:
             tell(0, 0)
-            units.set(name, replace(before, status="running", started=now(), sentence=""))
+            maker = laid.decisions[name].detector
+            begun = replace(before, status="running", started=now(), sentence="", detector=maker)
+            units.set(name, begun)
             mapped = map_unit(works[name], laid, units.folder, client, tell)
         except KeyboardInterrupt as error:
             _leave(units, name, before)
@@ -301,6 +318,7 @@ def _keep(
         blocks=blocks,
         observation=dict(result.observation),
         sentence=" ".join(result.warnings),
+        detector=before.detector,
     )
     units.set(name, state)
     collection.write(units.all())

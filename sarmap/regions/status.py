@@ -15,6 +15,7 @@ from sarmap.export.progress import read_progress
 from sarmap.progress import megapixels
 from sarmap.regions.folder import Folder
 from sarmap.regions.ledger import NAME, State, read_units
+from sarmap.regions.makers import decisions_of, made_by, told
 from sarmap.regions.mosaic import read_scan
 from sarmap.regions.unit_map import map_name
 
@@ -61,6 +62,10 @@ class ScanStatus:
     """Seconds since then."""
     warnings: tuple[str, ...] = field(default=())
     """What could not be told."""
+    detectors: Mapping[str, int] = field(default_factory=dict)
+    """Detector -> units that it has mapped, or that are its to map."""
+    notes: tuple[str, ...] = field(default=())
+    """Why units are mapped by another detector than the one asked for."""
 
     @property
     def finished(self) -> bool:
@@ -116,17 +121,23 @@ def scan_status(out: str | Path) -> ScanStatus:
             done, failed = 0, 0
         if state.status in ("running", "unread", "failed", "waiting") and state.started:
             try:
-                told = read_progress(folder.path(map_name(name)))
+                found = read_progress(folder.path(map_name(name)))
             except SarmapError as error:
                 warnings.append(f"{name}: {error}")
             else:
-                done, failed, total = told.done, told.failed, told.total or total
+                done, failed, total = found.done, found.failed, found.total or total
                 if state.status == "running":
-                    running[name] = (told.done, total)
+                    running[name] = (found.done, total)
         share = done / total
         blocks.update(done=done - failed, failed=failed, left=total - done)
         pixels.update(done=round(rows * columns * share), left=round(rows * columns * (1 - share)))
     rate = measured_rate(states, folder.shown)
+    decisions = {
+        name: one
+        for name, one in decisions_of(record).items()
+        if states.get(name, State()).status != "failed"
+    }
+    notes = told(decisions, record["identity"]["detector"], "mapped, or to be mapped,")
     left = _left(sizes, states, pixels["left"])
     updated = (folder.read(NAME) or {}).get("updated")
     age = None
@@ -147,6 +158,8 @@ def scan_status(out: str | Path) -> ScanStatus:
         updated=updated,
         age=age,
         warnings=tuple(warnings),
+        detectors={name: len(own) for name, own in made_by(decisions).items()},
+        notes=notes,
     )
 
 

@@ -42,7 +42,8 @@ def take_record(passes: Passes) -> dict[str, Any]:
 
 
 def restored_takes(
-    record: Mapping[str, Any] | None,
+    record: Mapping[str, Any],
+    kept: Mapping[str, Decision],
     scenes: Mapping[str, Scene],
     sought: Sought,
     optical: tuple[pystac.Item, ...],
@@ -50,23 +51,19 @@ def restored_takes(
     """Takes and unit decisions of an earlier run; without those whose scenes are no longer there.
 
     Args:
-        record: `scan.json`; None: there was no earlier run.
+        record: `scan.json`.
+        kept: decisions in it, of one detector.
         scenes: item id -> scene, of all that the catalogue has now.
         sought: what was searched for.
         optical: Sentinel-2 scenes for all units.
     """
-    if record is None:
-        return {}, {}
+    wanted = dict.fromkeys(key for one in kept.values() for key in one.takes)
     takes = {
         key: _passes(take, scenes, sought, optical)
-        for key, take in record["takes"].items()
+        for key, take in ((key, record["takes"][key]) for key in wanted)
         if all(name in scenes for one in take["passes"] for name in one["scenes"])
     }
-    units = {}
-    for name, unit in record["units"].items():
-        kept = unit["decision"]
-        if kept["takes"] and all(key in takes for key in kept["takes"]):
-            units[name] = Decision(tuple(kept["takes"]), kept["coverage"])
+    units = {name: one for name, one in kept.items() if all(key in takes for key in one.takes)}
     return takes, units
 
 

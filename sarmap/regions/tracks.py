@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +23,7 @@ from shapely.geometry.base import BaseGeometry
 
 from sarmap.acquire.area import Area
 from sarmap.acquire.instants import utc_now
-from sarmap.acquire.pairing import TOLERANCE, Choice, Track, choose, group_passes, tracks_of
+from sarmap.acquire.pairing import TOLERANCE, USABLE, Choice, Track, choose, group_passes, tracks_of
 from sarmap.acquire.scenes import Scene, footprint_of, is_simulated, share_covered
 from sarmap.acquire.shortfall import Sought, shortfall
 from sarmap.types import Pass, Passes
@@ -48,6 +48,10 @@ class Decision:
     """Why there are none; empty where there are."""
     no_radar: bool = False
     """True where no scene at all lies over the unit: an answer, not a failure."""
+    detector: str = ""
+    """Name of the detector that maps it."""
+    why: str = ""
+    """What the detector that was asked for lacks here; empty where it maps the unit itself."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class Decisions:
     """Key such as '068A-1' -> passes of that track over the whole region."""
     units: Mapping[str, Decision]
     """Unit's name -> its decision."""
+    scant: Mapping[str, str] = field(default_factory=dict)
+    """Unit that is read from tracks which a map of it would pass over, since another covers more
+    than twice as much -> what that one lacks."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,7 @@ def decide(
     keys: dict[tuple[Any, ...], str] = {}
     takes: dict[str, Passes] = {}
     units: dict[str, Decision] = {}
+    scant: dict[str, str] = {}
     for name in pieces:
         chosen: list[_Candidate] = []
         for state in states:
@@ -133,7 +141,10 @@ def decide(
                     takes[keys[one.key]] = board.passes(one, optical)
             covered = board.covered(name, chosen)
             units[name] = Decision(tuple(keys[one.key] for one in chosen), covered)
-    return Decisions(takes, units)
+            passed_over = [state for state in states if not board.serves(name, state)]
+            if passed_over:
+                scant[name] = board.why_not(name, passed_over[0]).sentence
+    return Decisions(takes, units, scant)
 
 
 def _name(track: tuple[int, str], known: Mapping[tuple[Any, ...], str]) -> str:
@@ -232,7 +243,7 @@ class _Board:
         """The tracks one unit is read from, in order of the ranking; or why there is none."""
         mine = {key: one for key, one in self.candidates[name].items() if state in (None, key[1])}
         if not mine:
-            return self._why_not(name, state)
+            return self.why_not(name, state)
         floor = max(one.coverage for one in mine.values()) - TOLERANCE
         first = next(key for key in ranked if key in mine and mine[key].coverage >= floor)
         taken = [first]
@@ -254,7 +265,18 @@ class _Board:
     def _footprint(self, track: tuple[int, str], one: Pass) -> BaseGeometry:
         return next(s.footprint for s in self.seen[track] if s.one.items == one.items)
 
-    def _why_not(self, name: str, state: str | None) -> Decision:
+    def serves(self, name: str, state: str | None) -> bool:
+        """True where a map of the unit would be made from one of its tracks (`pairing.choose`)."""
+        wanted = [track for track in self.own[name] if state in (None, track.orbit_state)]
+        widest = max(track.coverage for track in wanted)
+        return any(
+            one.choice.track.coverage >= USABLE * widest
+            for key, one in self.candidates[name].items()
+            if state in (None, key[1])
+        )
+
+    def why_not(self, name: str, state: str | None) -> Decision:
+        """What the tracks over a unit lack, and whether there is none at all."""
         tracks = self.own[name]
         wanted = [track for track in tracks if state in (None, track.orbit_state)]
         choice = choose(wanted, self.sought.event, pre=self.pre, post=self.post)

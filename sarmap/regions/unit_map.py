@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.assembly import Margins, Prepared
+from sarmap.choosing import instead
 from sarmap.regions.design import Design, Survey, Work
 from sarmap.regions.folder import Folder
 from sarmap.regions.lattice import Unit, context
@@ -72,23 +73,27 @@ def prepared_unit(work: Work, known: Design, folder: Folder) -> Prepared:
     """
     survey = known.survey
     unit = work.unit
+    decision = known.decisions[unit.name]
+    maker = survey.makers.named(decision.detector)
     margins = (
-        context(survey.spec, survey.stride, unit.rows),
-        context(survey.spec, survey.stride, unit.columns),
+        context(maker.spec, maker.stride, unit.rows),
+        context(maker.spec, maker.stride, unit.columns),
     )
-    looks = tuple(known.takes[key] for key in known.decisions[unit.name].takes)
+    looks = tuple(known.takes[key] for key in decision.takes)
+    told = (instead(maker.key, survey.makers.first.key, decision.why),) if decision.why else ()
     piece = on_globe(outline(_with_context(unit, margins)))
     return Prepared(
         request=unit_request(work, known, folder),
         catalog=survey.catalog,
-        detector=survey.detector,
-        spec=survey.spec,
+        detector=maker.detector,
+        spec=maker.spec,
         passes=tuple(narrowed(passes, piece) for passes in looks),
         grid=unit.grid,
         chunk=survey.chunk,
         margins=margins,
         looks=looks,
         layered=True,
+        warnings=told,
     )
 
 

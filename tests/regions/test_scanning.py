@@ -390,7 +390,7 @@ def test_a_catalogue_that_is_silent_later_costs_what_is_left_and_no_more(
     scan_request: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What mapped units were read from stays known, and goes on being told."""
-    from sarmap.regions import design
+    from sarmap.regions import desk
 
     request = scan_request(products=("geopackage",))
 
@@ -405,7 +405,7 @@ def test_a_catalogue_that_is_silent_later_costs_what_is_left_and_no_more(
         raise CatalogError("the catalogue does not answer")
 
     with monkeypatch.context() as patched:
-        patched.setattr(design, "search_scenes", silent)
+        patched.setattr(desk, "search_scenes", silent)
         result = sarmap.scan(request.model_copy(update={"resume": True}))
     assert result.count("done") == 2
     assert result.count("failed") == len(result.states) - 2

@@ -1,0 +1,255 @@
+"""The passes and the detector of every unit, decided on one desk: what the catalogue said is kept.
+
+How, once. Every detector decides for all units left to it together, so that neighbours share their
+passes (`tracks`); units for which it lacks passes or bands are left to the next. A unit that an
+earlier run has decided is not decided again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pystac
+
+from sarmap.acquire.area import Area
+from sarmap.acquire.instants import parse_event
+from sarmap.acquire.scenes import Scene
+from sarmap.acquire.search import search_optical, search_scenes, window_of
+from sarmap.acquire.shortfall import Sought
+from sarmap.choosing import check_bands, lacks_data, orbit_of
+from sarmap.compose.composites import needs_optical, required_radar_bands
+from sarmap.errors import RequestError, SarmapError
+from sarmap.regions.makers import Maker, decisions_of
+from sarmap.regions.place import Zone, sides
+from sarmap.regions.stored import restored_takes
+from sarmap.regions.tracks import Decision, Decisions, decide
+from sarmap.types import Passes
+
+if TYPE_CHECKING:
+    from sarmap.regions.design import Survey
+
+__all__ = ["Desk"]
+
+Answer = list[tuple[list[Scene], Sought]]
+
+
+@dataclass
+class Desk:
+    """What the catalogue has said and what is decided, so far."""
+
+    known: Survey
+    """What is asked."""
+    reserved: frozenset[str]
+    """Keys of takes that an earlier run gave away."""
+    takes: dict[str, Passes] = field(default_factory=dict)
+    """Key -> passes of one track."""
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    """Units that are decided."""
+    searches: int = 0
+    """Searches for radar scenes."""
+    answers: dict[Any, Answer | SarmapError] = field(default_factory=dict)
+    """Zone, bands and dates -> what the catalogue said, or why it did not."""
+
+    @property
+    def left(self) -> list[str]:
+        """Units that are not decided yet."""
+        return [name for name in self.known.works if name not in self.decisions]
+
+    def found(self, maker: Maker, names: Iterable[str]) -> tuple[dict[str, Scene], Sought] | None:
+        """Scenes for a detector in the zones of these units; None where no zone has answered.
+
+        Units of a zone that has not are decided: they fail.
+        """
+        known, wanted = self.known, set(names)
+        scenes: dict[str, Scene] = {}
+        sought: Sought | None = None
+        for zone in known.zones:
+            own = [name for name in wanted if known.works[name].unit.lattice.zone == zone.name]
+            if not own:
+                continue
+            try:
+                answers = self._ask(maker, zone)
+            except SarmapError as error:
+                self.decisions |= {name: Decision(sentence=str(error)) for name in own}
+                continue
+            scenes |= {scene.item.id: scene for found, _ in answers for scene in found}
+            lacking = sum((one.lacking for _, one in answers), sought.lacking if sought else ())
+            area = Area(known.region.geometry, known.region.geometry)
+            sought = replace(answers[0][1], area=area, lacking=lacking)
+        return None if sought is None else (scenes, sought)
+
+    def _ask(self, maker: Maker, zone: Zone) -> Answer:
+        """What the catalogue says of a zone; asked once for the same bands and dates."""
+        request = self.known.request
+        pre, post = maker.passes(request, control=request.control)
+        bands = required_radar_bands(maker.spec.bands)
+        days = request.before_days, request.after_days
+        key = zone.name, bands, window_of(parse_event(request.event), pre, post, *days)
+        if key not in self.answers:
+            self.answers[key] = self._searched(maker, zone, (pre, post))
+        answer = self.answers[key]
+        if isinstance(answer, SarmapError):
+            raise answer
+        return answer
+
+    def _searched(self, maker: Maker, zone: Zone, passes: tuple[int, int]) -> Answer | SarmapError:
+        """The answer, or what went wrong: a zone that has not answered is not asked again."""
+        request = self.known.request
+        try:
+            answer = [
+                search_scenes(
+                    place,
+                    request.event,
+                    catalog=self.known.catalog,
+                    orbit=orbit_of(request, maker.spec),
+                    pre=passes[0],
+                    post=passes[1],
+                    bands=required_radar_bands(maker.spec.bands),
+                    before_days=request.before_days,
+                    after_days=request.after_days,
+                )
+                for place in sides(zone.geometry)
+            ]
+        except SarmapError as error:
+            return error
+        self.searches += len(answer)
+        return answer
+
+    def settle(self, maker: Maker, made: Decisions, whys: Mapping[str, str]) -> None:
+        """Decide units (and why another detector does not map them), under keys of their own."""
+        units = {name: made.units[name] for name in whys}
+        used = dict.fromkeys(key for one in units.values() for key in one.takes)
+        renamed = _beside({key: made.takes[key] for key in used}, self.takes, self.reserved)
+        self.takes |= {renamed[key]: made.takes[key] for key in used}
+        for name, one in units.items():
+            keys = tuple(renamed[key] for key in one.takes)
+            self.decisions[name] = replace(one, takes=keys, detector=maker.key, why=whys[name])
+
+    def keep(self, record: Mapping[str, Any]) -> None:
+        """What an earlier run decided, where its scenes are still there.
+
+        Raises:
+            RequestError: a detector of that run is another today, or is not named any more.
+        """
+        mine: dict[str, dict[str, Decision]] = {}
+        for name, one in decisions_of(record).items():
+            if one.takes and name in self.known.works:
+                mine.setdefault(one.detector, {})[name] = one
+        for key, kept in mine.items():
+            maker = self.known.makers.named(key)
+            _check_weights(maker, record)
+            found = self.found(maker, kept)
+            if found is not None:
+                open_units = {name: one for name, one in kept.items() if name in self.left}
+                optical = _optical(maker, found[1])
+                takes, units = restored_takes(record, open_units, *found, optical)
+                self.takes |= takes
+                self.decisions |= units
+
+    def decide(self) -> None:
+        """Decide all units that are left: each by the first detector that finds what it reads.
+
+        A detector whose tracks cover less than half of what another track of the unit does is
+        passed over, as in `pairing.choose`; where all are, the first of them takes what there is.
+        """
+        lacking: dict[str, Decision] = {}
+        scant: dict[str, tuple[Maker, Decisions]] = {}
+        makers, trouble = iter(self.known.makers), ""
+        while self.left:
+            try:
+                maker = next(makers)
+            except StopIteration:
+                break
+            except SarmapError as error:
+                trouble = f" {error}"
+                break
+            made = self._decided(maker)
+            served = [n for n, one in made.units.items() if one.takes and n not in made.scant]
+            self.settle(
+                maker, made, {n: lacking[n].sentence if n in lacking else "" for n in served}
+            )
+            for name in self.left:
+                found = made.units[name]
+                if found.takes:
+                    scant.setdefault(name, (maker, made))
+                    found = Decision(sentence=made.scant[name])
+                empty = found.no_radar and (name not in lacking or lacking[name].no_radar)
+                lacking[name] = replace(lacking.get(name, found), no_radar=empty)
+        for name in self.left:
+            if name in scant:
+                maker, made = scant[name]
+                first = maker is self.known.makers.first
+                self.settle(maker, made, {name: "" if first else lacking[name].sentence})
+            else:
+                told = f"{lacking[name].sentence}{trouble}"
+                self.decisions[name] = replace(lacking[name], sentence=told)
+
+    def _decided(self, maker: Maker) -> Decisions:
+        """What one detector would map the units left from, or what it lacks for each.
+
+        Units that nothing can be said of are decided here: they fail.
+        """
+        known, request = self.known, self.known.request
+        try:
+            check_bands(maker.detector, known.catalog)
+            found = self.found(maker, self.left)
+            optical = () if found is None else _optical(maker, found[1])
+        except RequestError as error:
+            if not lacks_data(error):
+                raise
+            return Decisions({}, {name: Decision(sentence=str(error)) for name in self.left})
+        if found is None:
+            return Decisions({}, {})
+        scenes, sought = list(found[0].values()), found[1]
+
+        def tried(names: Iterable[str], control: bool) -> Decisions:
+            pieces = {name: known.works[name].piece for name in names}
+            pre, post = maker.passes(request, control=control)
+            return decide(pieces, scenes, sought, pre=pre, post=post, optical=optical)
+
+        made = tried(self.left, request.control)
+        lacking = [name for name, one in made.units.items() if not one.takes]
+        if request.control and lacking:
+            # what lacks for the control alone is no reason for another detector's map
+            alone = tried(lacking, False)
+            own = [n for n in lacking if alone.units[n].takes and n not in alone.scant]
+            self.decisions |= {name: made.units[name] for name in own}
+        return made
+
+
+def _optical(maker: Maker, sought: Sought) -> tuple[pystac.Item, ...]:
+    return search_optical(sought) if needs_optical(maker.spec.bands) else ()
+
+
+def _check_weights(maker: Maker, record: Mapping[str, Any]) -> None:
+    """Refuse to continue units of a detector with other weights than theirs."""
+    was = record.get("detectors", {}).get(maker.key, maker.sha256)
+    if was != maker.sha256:
+        raise RequestError(
+            f"This scan was begun with other weights of detector {maker.key!r} (sha256 {was}, now "
+            f"{maker.sha256}): give those it was begun with, or another `out`."
+        )
+
+
+def _beside(
+    new: Mapping[str, Passes], old: Mapping[str, Passes], reserved: frozenset[str]
+) -> dict[str, str]:
+    """New keys -> keys that clash with no old or reserved one; an old one where the passes are the
+    same."""
+    names: dict[str, str] = {}
+    for key, passes in new.items():
+        same = [name for name, other in old.items() if _ids(other) == _ids(passes)]
+        free = key
+        number = 1
+        while not same and free in (*old, *reserved, *names.values()):
+            number += 1
+            free = f"{key.partition('-')[0]}-{number}"
+        names[key] = same[0] if same else free
+    return names
+
+
+def _ids(passes: Passes) -> list[tuple[str, str]]:
+    read = [(one.role, item.id) for one in passes for item in one.items]
+    return [*read, *(("optical", item.id) for item in passes.optical)]
