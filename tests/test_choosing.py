@@ -80,6 +80,11 @@ def test_a_composite_that_is_the_others_asks_for_the_other(
     assert (found.spec.name, found.warnings) == (SIMPLER, ())
 
 
+def test_a_composite_of_its_own_is_asked_of_it_alone(event: Any, server: Any, greedy: str) -> None:
+    with pytest.raises(PassError, match="2 passes before the event were asked for"):
+        prepare(request(event, server, detector=greedy, composite=GREEDY, before_days=14.0))
+
+
 def test_what_is_named_is_shipped_and_serves_where_the_default_cannot() -> None:
     from sarmap.compose.names import required_passes
     from sarmap.detect.weights import detector_names

@@ -116,8 +116,8 @@ How the map changes from the first to the second, of what both saw:
 
 {verdict}
 
-On day 7 `sarmap map` maps with `attention-unet-first-pass` and says so, and when the next pass is
-due ([how to](../howto/control.md)).
+On day 7 `sarmap map`, and unit by unit `sarmap scan`, map with `attention-unet-first-pass` and say
+so, and when the next pass is due ([how to](../howto/control.md), [regions](../regions.md)).
 
 Made by `python tools/one_or_two_passes.py --event FOLDER {pairs}` in {seconds:.0f} CPU seconds.
 """

@@ -67,6 +67,19 @@ class Brightest:
         return np.clip(maximum_filter(filled, 15), 0, 1)[None]
 
 
+class Waiting(Textured):
+    """A detector for which no unit has enough passes: another of odd tiles maps them all, though
+    units are made of this one's."""
+
+    bands = ("vv_post_1", "vv_post_4", "slope")
+
+    def __init__(self) -> None:
+        super().__init__()
+        odd = Textured(halo=5)
+        odd.tile = 48
+        self.otherwise = (odd,)
+
+
 CASES = {
     "segment, side by side": (Textured(), {}),
     "segment with a halo": (Textured(halo=9), {}),
@@ -74,6 +87,7 @@ CASES = {
     "windows": (Windows(), {}),
     "pixels with a halo": (Brightest(), {}),
     "log-ratio": ("log-ratio", {}),
+    "a detector that is not the one asked for": (Waiting(), {}),
 }
 
 

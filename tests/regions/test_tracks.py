@@ -113,6 +113,14 @@ def test_no_radar_is_an_answer_and_a_missing_pass_is_not() -> None:
     assert not empty.takes
 
 
+def test_a_sliver_that_is_mapped_where_a_whole_pass_still_waits_is_told_of() -> None:
+    """A map of the unit would pass the sliver's track over; who has another detector may, too."""
+    made = chosen([*both_sides(10, 10, 10.3), *both_sides(20, 11, 14), scene(30, -3, 10, 14)])
+    assert orbits(made, "unit-0") == [10]
+    assert set(made.scant) == {"unit-0"}
+    assert "no pass of ascending orbit 30 after the event" in made.scant["unit-0"]
+
+
 def test_both_directions_are_each_decided() -> None:
     descending = both_sides(50, 10, 14, state="descending")
     made = chosen(both_sides(10, 10, 14) + descending, orbit="both")
