@@ -21,14 +21,22 @@ READ_THREADS = max(16, 2 * (os.cpu_count() or 1))
 On 2 cores, 80 ms added to each request: 16 threads kept 18 requests under way, 8 kept 9, for the
 same CPU time and 0.19 GB more memory. The network is kept to the cores by `sarmap.detect.block`."""
 
-_LIBRARIES = 600 * 10**6
+_LIBRARIES = 400 * 10**6
 """Bytes of libraries, file handles and caches."""
-_ENGINE = 250 * 10**6
+_WORKER = 60 * 10**6
+"""Bytes that a worker of a cluster takes beside them."""
+_ENGINE = 150 * 10**6
 """Bytes of a network's engine and weights."""
-_COPIES = 2.9
-"""Bytes held for each byte of a composite: as scenes, as composite, as what a detector is given."""
-_PER_THREAD = 4
+_BESIDE = 4
+"""Bands' worth of scenes, terrain and answers held beside the bands of a composite."""
+_PER_THREAD = 0.8
 """Blocks that a worker of a cluster holds for each of its threads."""
+_BORROWED = 0.8
+"""Share of a wave's blocks that are held where they borrow strips of each other."""
+_PIXELWISE = 36
+"""Bytes for each pixel that a detector without a network works on."""
+_CONTROL = 0.5
+"""Share of a composite that its control adds: both are made of the same scenes."""
 
 
 @dataclass(frozen=True)
@@ -123,22 +131,38 @@ def read_bytes_of(prepared: Prepared) -> int:
 
 
 def _peak_memory(made: Plan, machine: Machine, chunk: int) -> int:
-    """Projected peak of the process with blocks of `chunk`, bytes: the libraries plus one wave.
+    """Projected peak of the process with blocks of `chunk`, bytes: libraries and blocks in work.
 
-    The figures fit what `tools/memory.py` measures (docs/reliability.md). A worker holds few blocks
-    beyond those of its threads, since a cluster's scheduler keeps reads back.
+    The figures fit what `tools/memory.py` measures (docs/reliability.md).
+    """
+    detector = made.detector
+    height, width = made.grid.shape
+    margin = 2 * max(detector["tile"] if detector["kind"] != "pixel" else 0, detector["halo"])
+    area = (min(chunk, height) + margin) * (min(chunk, width) + margin)
+    blocks = -(-height // chunk) * -(-width // chunk)
+    composites = blocks * len(made.passes) * (1 + _CONTROL * made.request.control)
+    held = _held(made, machine, composites)
+    fixed = _LIBRARIES + _WORKER * bool(machine.name) + _ENGINE * bool(detector["sha256"])
+    if detector["kind"] == "pixel":
+        fixed += _PIXELWISE * area * min(machine.cores, blocks)
+    return int(fixed + held * area * 4 * (len(detector["bands"]) + _BESIDE))
+
+
+def _held(made: Plan, machine: Machine, composites: float) -> float:
+    """Composites that the process holds at a time, of so many in all.
+
+    A cluster's scheduler keeps reads back, threads read ahead as far as there are threads. Blocks
+    that borrow strips of each other keep each other alive: most of those of a wave.
     """
     from sarmap.export.waves import WAVE
 
+    if machine.name:
+        return min(composites, _PER_THREAD * machine.threads)
     detector = made.detector
-    height, width = made.grid.shape
-    margin = 2 * max(detector["tile"], detector["halo"])
-    area = (min(chunk, height) + margin) * (min(chunk, width) + margin)
-    blocks = -(-height // chunk) * -(-width // chunk)
-    held = min(blocks, _PER_THREAD * machine.threads if machine.name else WAVE)
-    held *= len(made.passes) * (1 + made.request.control)
-    fixed = _LIBRARIES + _ENGINE * (detector["sha256"] is not None)
-    return int(fixed + _COPIES * held * area * 4 * len(detector["bands"]))
+    overlaps = made.request.overlap or detector["stride"] != detector["tile"] or detector["halo"]
+    if detector["kind"] == "segment" and not overlaps:
+        return min(composites, machine.threads)
+    return _BORROWED * min(composites, WAVE * len(made.passes))
 
 
 def _this_machine() -> Machine:

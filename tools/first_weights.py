@@ -105,7 +105,7 @@ FULL = Effort(
     "python tools/first_weights.py --work FOLDER",
     Recipe(epochs=12, batch=16, patience=4, seed=1, schedule="constant"),
     Recipe(epochs=10, batch=16, patience=10, seed=1),
-    Recipe(epochs=8, batch=64, patience=3, seed=1, schedule="constant"),
+    Recipe(epochs=8, batch=64, patience=8, seed=1),
     patches=100_000,
     clips=2500,
 )

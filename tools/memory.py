@@ -19,29 +19,42 @@ import time
 from pathlib import Path
 from typing import Any
 
+LARGE = {"resolution": 5}
 CASES: dict[str, dict[str, Any]] = {
     "log-ratio, 512": {"detector": "log-ratio", "chunk": 512},
     "log-ratio, 1024": {"detector": "log-ratio", "chunk": 1024},
     "log-ratio, 2048": {"detector": "log-ratio", "chunk": 2048},
-    "attention-unet, 512, overlap 16": {
-        "detector": "attention-unet",
-        "chunk": 512,
-        "overlap": 16,
-    },
-    "attention-unet, 1024": {"detector": "attention-unet", "chunk": 1024},
     "log-ratio, 1024, both orbits": {"detector": "log-ratio", "chunk": 1024, "orbit": "both"},
-    "log-ratio, 1024, large (5 m)": {"detector": "log-ratio", "chunk": 1024, "resolution": 5},
-    "log-ratio, 1024, large (5 m), one worker of 2 GB": {
+    "log-ratio, 1024, control": {"detector": "log-ratio", "chunk": 1024, "control": True},
+    "log-ratio, 1024, large (5 m)": {"detector": "log-ratio", "chunk": 1024, **LARGE},
+    "cnn-dense, 1024": {"detector": "cnn-dense", "chunk": 1024},
+    "attention-unet, 1024": {"chunk": 1024},
+    "attention-unet, 1024, both orbits": {"chunk": 1024, "orbit": "both"},
+    "attention-unet, 512, overlap 16": {"chunk": 512, "overlap": 16},
+    "attention-unet, 1024, large (5 m)": {"chunk": 1024, **LARGE},
+    "log-ratio, 1024, large (5 m), a worker of 2 GB, 4 threads": {
         "detector": "log-ratio",
         "chunk": 1024,
-        "resolution": 5,
         "worker": "2GB",
+        **LARGE,
     },
-    "log-ratio, 1024, largest (2.5 m), one worker of 2 GB": {
+    "log-ratio, 1024, largest (2.5 m), a worker of 2 GB, 4 threads": {
         "detector": "log-ratio",
         "chunk": 1024,
         "resolution": 2.5,
         "worker": "2GB",
+    },
+    "attention-unet, 1024, large (5 m), a worker of 2 GB, 2 threads": {
+        "chunk": 1024,
+        "worker": "2GB",
+        "threads": 2,
+        **LARGE,
+    },
+    "attention-unet, 1024, large (5 m), a worker of 4 GB, 8 threads": {
+        "chunk": 1024,
+        "worker": "4GB",
+        "threads": 8,
+        **LARGE,
     },
 }
 """Name -> what is asked for."""

@@ -23,7 +23,7 @@ from sarmap.regions.ledger import State, Status, Units, now, read_units
 from sarmap.regions.makers import decisions_of, mapped_only, told
 from sarmap.regions.request import ScanRequest
 from sarmap.regions.stored import decision_record, take_record
-from sarmap.regions.unit_map import Mapped, map_unit, reduced, reduction_for, reopened
+from sarmap.regions.unit_map import Mapped, map_name, map_unit, reduced, reduction_for, reopened
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -219,9 +219,13 @@ def _unit_record(laid: Design, work: Work) -> dict[str, Any]:
 def _answer_without_radar(laid: Design, units: Units) -> None:
     """Say at once of units that cannot be mapped why that is."""
     for name, decision in laid.decisions.items():
-        if decision.sentence and not units[name].answered:
-            status: Status = "no_radar" if decision.no_radar else "failed"
-            units.set(name, State(status, finished=now(), sentence=decision.sentence))
+        if not decision.sentence or units[name].answered:
+            continue
+        if units[name].status == "unread":
+            _stay_unread(units, name, units[name], decision.sentence)
+            continue
+        status: Status = "no_radar" if decision.no_radar else "failed"
+        units.set(name, State(status, finished=now(), sentence=decision.sentence))
 
 
 def _map_all(
@@ -254,11 +258,12 @@ def _map_all(
             _leave(units, name, before)
             raise
         except SarmapError as error:
-            _fail(units, name, str(error))
+            _fail(units, name, before, str(error))
         except Exception as error:  # whatever one unit does, the others are mapped
             logger.info("unit %s failed", name, exc_info=True)
             kind = type(error).__name__
-            _fail(units, name, f"unexpected {kind}; `sarmap --debug scan --resume` shows where.")
+            sentence = f"unexpected {kind}; `sarmap --debug scan --resume` shows where."
+            _fail(units, name, before, sentence)
         else:
             _keep(laid, units, collection, name, mapped, client)
 
@@ -281,8 +286,29 @@ def _leave(units: Units, name: str, before: State) -> None:
         logger.warning("the state of unit %s could not be kept", name)
 
 
-def _fail(units: Units, name: str, sentence: str) -> None:
+def _fail(units: Units, name: str, before: State, sentence: str) -> None:
+    """A unit that could not be mapped; the map that it has from before, if whole, still counts."""
+    if before.status == "unread" and _stands(units.folder.path(map_name(name))):
+        _stay_unread(units, name, before, sentence)
+        return
     units.set(name, replace(units[name], status="failed", finished=now(), sentence=sentence))
+
+
+def _stay_unread(units: Units, name: str, before: State, sentence: str) -> None:
+    """Say why the unread pixels of a mapped unit could not be tried again."""
+    said = f"Not tried again: {sentence}"
+    if not before.sentence.endswith(said):
+        units.set(name, replace(before, sentence=f"{before.sentence} {said}".strip()))
+    else:
+        units.set(name, before)
+
+
+def _stands(path: str) -> bool:
+    """True where a finished map is."""
+    try:
+        return sarmap.open_map(path) is not None
+    except SarmapError:
+        return False
 
 
 def _keep(

@@ -344,6 +344,48 @@ def test_pixels_that_cannot_be_read_are_read_again_by_resuming(
     assert_same(arrays(again.path), arrays(whole.path))
 
 
+@pytest.mark.parametrize("fault", ["catalogue", "unit"])
+def test_a_unit_with_unread_pixels_stays_on_the_map_while_they_cannot_be_tried_again(
+    fault: str, scan_request: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sarmap.acquire.reader import SceneReader
+    from sarmap.regions import desk, scanning
+
+    request, real = scan_request(), SceneReader.read
+
+    def holed(self: Any, window: Any, **more: Any) -> Any:
+        pixels = real(self, window, **more).copy()
+        pixels[:9, :9] = -np.inf
+        return pixels
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SceneReader, "read", holed)
+        first = sarmap.scan(request)
+    unread = {name for name, state in first.states.items() if state.status == "unread"}
+    assert unread
+
+    def silent(*_: Any, **__: Any) -> Any:
+        raise CatalogError("the catalogue does not answer")
+
+    for _ in range(2):
+        with monkeypatch.context() as patched:
+            if fault == "catalogue":
+                patched.setattr(desk, "search_scenes", silent)
+            else:
+                patched.setattr(scanning, "map_unit", silent)
+            again = sarmap.scan(request.model_copy(update={"resume": True}))
+        assert {name for name, one in again.states.items() if one.status == "unread"} == unread
+        assert again.count("failed") == 0
+        assert again.incomplete
+        for name in unread:
+            said = again.states[name].sentence
+            assert said.count("Not tried again: the catalogue does not answer") == 1
+            assert again.states[name].observation == first.states[name].observation
+    last = sarmap.scan(request.model_copy(update={"resume": True}))
+    assert last.count("done") + last.count("no_radar") == len(last.states)
+    assert not any("Not tried again" in state.sentence for state in last.states.values())
+
+
 def test_a_unit_that_looks_at_unread_ground_beyond_its_border_is_done_again_too(
     scan_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
