@@ -33,6 +33,8 @@ _PER_THREAD = 0.8
 """Blocks that a worker of a cluster holds for each of its threads."""
 _BORROWED = 0.8
 """Share of a wave's blocks that are held where they borrow strips of each other."""
+_BORROWED_REMOTE = 0.15
+"""The same on a cluster, beside those of the threads."""
 _PIXELWISE = 36
 """Bytes for each pixel that a detector without a network works on."""
 _CONTROL = 0.5
@@ -152,17 +154,18 @@ def _held(made: Plan, machine: Machine, composites: float) -> float:
     """Composites that the process holds at a time, of so many in all.
 
     A cluster's scheduler keeps reads back, threads read ahead as far as there are threads. Blocks
-    that borrow strips of each other keep each other alive: most of those of a wave.
+    that borrow strips of each other keep each other alive: some of a wave's, on threads most.
     """
     from sarmap.export.waves import WAVE
 
-    if machine.name:
-        return min(composites, _PER_THREAD * machine.threads)
-    detector = made.detector
+    detector, remote = made.detector, bool(machine.name)
     overlaps = made.request.overlap or detector["stride"] != detector["tile"] or detector["halo"]
-    if detector["kind"] == "segment" and not overlaps:
-        return min(composites, machine.threads)
-    return _BORROWED * min(composites, WAVE * len(made.passes))
+    alone = detector["kind"] == "segment" and not overlaps
+    read = min(composites, machine.threads * (_PER_THREAD if remote else 1.0))
+    if alone:
+        return read
+    borrowed = min(composites, WAVE * len(made.passes))
+    return read + _BORROWED_REMOTE * borrowed if remote else _BORROWED * borrowed
 
 
 def _this_machine() -> Machine:

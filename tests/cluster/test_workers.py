@@ -223,7 +223,7 @@ def test_a_worker_with_too_little_memory_is_named_before_anything_is_computed(
 ) -> None:
     options: dict[str, Any] = {"host": "127.0.0.1", "dashboard_address": None}
     with (
-        Client(n_workers=1, threads_per_worker=2, memory_limit="512MiB", **options) as client,
+        Client(n_workers=1, threads_per_worker=2, memory_limit="400MiB", **options) as client,
         pytest.raises(RequestError, match=r"about 0\.\d GB on worker tcp://\S+ with blocks of 128"),
     ):
         sarmap.map_landslides(request_of(), client)
