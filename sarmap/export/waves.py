@@ -197,8 +197,11 @@ def _run(wave: Sequence[tuple[Family, list[Block]]], tick: _Ticker) -> None:
     if client is not None:
         _run_on_cluster(client, list(chosen.values()), counted, tick)
         return
+    before = tick.done
     with _counting(counted, tick):
         compute(*chosen.values())
+    for _ in range(tick.done - before, len(counted)):
+        tick()  # a sole block's task is fused with what gathers the result, under its name
 
 
 def _chosen(writers: Any, blocks: Sequence[Block]) -> Any:

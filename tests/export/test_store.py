@@ -232,6 +232,13 @@ def test_all_layers_come_from_one_pass(tmp_path):
     assert isinstance(overview.variable._data, np.ndarray)
 
 
+def test_a_map_of_one_block_tells_its_progress_too(tmp_path):
+    told = []
+    small = make_map(shape=(20, 20))
+    write_zarr(small, tmp_path / "small.zarr", progress=lambda done, of: told.append((done, of)))
+    assert told == [(1, 1)]
+
+
 def test_progress_counts_every_block_once(tmp_path):
     told = []
     write_zarr(
