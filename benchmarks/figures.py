@@ -38,7 +38,7 @@ def draw(record: Mapping[str, Any], path: Path) -> Path:
     axes.set_title(f"{record['title']} (simulated scene{quick})", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight")
     pyplot.close(figure)
     return path
 
