@@ -169,7 +169,7 @@ def draw_overview(scan: Scan, file: Path) -> None:
 
     figure = Figure(figsize=_size(scan), layout="constrained")
     plot_scan(scan, ax=figure.subplots())
-    figure.savefig(file, dpi=130)
+    figure.savefig(file, dpi=130, bbox_inches="tight")  # a tall map leaves its title no room
 
 
 def plot_scan(scan: Scan, *, ax: Any = None, cmap: str = "YlOrRd", colorbar: bool = True) -> Any:
