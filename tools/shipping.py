@@ -85,7 +85,8 @@ def store(
     log.info("%s: %s", fields["name"], json.dumps({k: v["f1"] for k, v in scores.items()}))
     both = {**(clip_scores or {}), **scores}
     manifest = save_weights(arrays, out, **fields, scores=both)
-    card = make_card(read_manifest(manifest), fields["training"]["events"], scores)
+    events = fields["training"]["events"]
+    card = make_card(read_manifest(manifest), events, scores, whole_maps=True)
     manifest.with_suffix(".md").write_text(card, encoding="utf-8")
 
 

@@ -24,6 +24,8 @@ def make_card(
     manifest: Manifest,
     events: Sequence[Mapping[str, Any]],
     scores: Mapping[str, Mapping[str, Any]],
+    *,
+    whole_maps: bool = False,
 ) -> str:
     """The card of some weights, in Markdown.
 
@@ -35,7 +37,10 @@ def make_card(
         Records of the events, as the sample store keeps them.
     scores
         Part -> `sarmap.learn.scoring.PartScore.record`.
+    whole_maps
+        The scores are of all pixels of maps, not of the samples of a store.
     """
+    clips = manifest.kind == "window" and not whole_maps
     parts = [
         f"# {manifest.name}",
         _summary(manifest),
@@ -43,10 +48,10 @@ def make_card(
         _events(events),
         _training(manifest),
         "## Scores",
-        _unit(manifest),
+        _unit(manifest, clips=clips),
         score_table(scores),
         "## Land covers that cause false alarms",
-        _false_alarms(manifest, scores),
+        _false_alarms(scores, "clips" if clips else "pixels"),
         "## It must not be used",
         _not_for(manifest),
         f"Weights `{manifest.weights}`, sha256 `{manifest.sha256}`. Licence: {manifest.licence}.",
@@ -140,12 +145,16 @@ def _training(manifest: Manifest) -> str:
     )
 
 
-def _unit(manifest: Manifest) -> str:
-    counted = (
-        "Pixels are counted"
-        if manifest.kind == "segment"
-        else "Clips are counted, as many of other land as of landslides unless said otherwise"
-    )
+def _unit(manifest: Manifest, *, clips: bool) -> str:
+    counted = "Pixels are counted"
+    if clips:
+        counted = "Clips are counted, as many of other land as of landslides unless said otherwise"
+    elif manifest.kind == "window":
+        edge = manifest.tile
+        counted = (
+            "Pixels of whole maps are counted, each with the answer of the nearest window, and "
+            f"samples are squares of {edge} px"
+        )
     kept = manifest.training["sample_settings"].get("keep")
     only = (
         " Only patches with at least one landslide pixel were kept, as in the paper: on a whole "
@@ -160,13 +169,12 @@ def _unit(manifest: Manifest) -> str:
     )
 
 
-def _false_alarms(manifest: Manifest, scores: Mapping[str, Mapping[str, Any]]) -> str:
+def _false_alarms(scores: Mapping[str, Mapping[str, Any]], unit: str) -> str:
     known = {part: record["false_alarms"] for part, record in scores.items()}
     known = {part: covers for part, covers in known.items() if covers}
     if not known:
         return "Not known: no event gave its land cover (`land_cover` in the configuration)."
     part = "test" if "test" in known else list(known)[-1]
-    unit = "pixels" if manifest.kind == "segment" else "clips"
     rows = sorted(known[part].items(), key=lambda pair: -(pair[1]["share"] or 0))
     lines = [
         f"On part *{part}*; share of the {unit} of a land cover that are no landslide and were "

@@ -12,7 +12,14 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 from dask.base import tokenize
 
-from sarmap.detect.manifest import Manifest, digest, read_arrays, save_weights, write_arrays
+from sarmap.detect.manifest import (
+    Manifest,
+    digest,
+    read_arrays,
+    read_manifest,
+    save_weights,
+    write_arrays,
+)
 from sarmap.detect.protocol import FixedStatistics, describe
 from sarmap.detect.weights import DATA, detector_names, load_detector
 from sarmap.errors import WeightsError
@@ -302,3 +309,18 @@ def test_shipped_names_win_over_folders_of_the_same_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(DATA, tmp_path / "cnn")
     assert load_detector("cnn").name == "cnn-baa"
+
+
+@pytest.mark.parametrize("manifest", sorted(DATA.glob("*.json")), ids=lambda path: path.stem)
+def test_weights_that_ship_have_a_card_that_says_what_they_are(manifest):
+    card = manifest.with_suffix(".md").read_text(encoding="utf-8")
+    told = read_manifest(manifest)
+    assert card.startswith(f"# {told.name}\n")
+    assert "SIMULATED" in card
+    assert told.sha256 in card
+    assert "## It must not be used" in card
+    held_out = [name for name in told.scores if name.startswith("event seed")]
+    assert held_out
+    for name in held_out:
+        assert f"| {name} | whole event held out |" in card
+    assert "Clips are counted" not in card  # the scores are of whole maps
