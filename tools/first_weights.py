@@ -30,8 +30,6 @@ from simulated_events import (
     read_event,
 )
 
-import sarmap
-from sarmap.detect.manifest import save_weights
 from sarmap.detect.networks import build_network, get_arrays
 from sarmap.learn.fitting import Recipe, fit
 from sarmap.learn.losses import cross_entropy
@@ -107,7 +105,7 @@ FULL = Effort(
     "python tools/first_weights.py --work FOLDER",
     Recipe(epochs=12, batch=16, patience=4, seed=1, schedule="constant"),
     Recipe(epochs=10, batch=16, patience=10, seed=1),
-    Recipe(epochs=8, batch=64, patience=8, seed=1),
+    Recipe(epochs=8, batch=64, patience=3, seed=1, schedule="constant"),
     patches=100_000,
     clips=2500,
 )
@@ -138,7 +136,7 @@ def main() -> None:
         elif name in RECIPES:
             _make_recipe(name, effort, events, arguments)
         else:
-            _make_classifier(name, effort, events, arguments)
+            _make_classifier(name, effort, events, arguments.out)
 
 
 def _arguments() -> argparse.Namespace:
@@ -303,8 +301,7 @@ def _record(
     )
 
 
-def _make_classifier(name: str, effort: Effort, events: Any, how: argparse.Namespace) -> None:
-    """Paper 1's CNN on one composite, its answer shifted to what is rare on a map."""
+def _make_classifier(name: str, effort: Effort, events: Any, out: Path) -> None:
     composite, bands = CLASSIFIERS[name]
 
     def clips(seed: int, most: int, negatives: float) -> Clips:
@@ -320,6 +317,7 @@ def _make_classifier(name: str, effort: Effort, events: Any, how: argparse.Names
     network = NETWORK[name]
     model = _seeded(network, bands, effort.cnn)
     history = fit(model, InMemory(training), InMemory(validation), effort.cnn, cross_entropy())
+    balanced = standardised(clips(HELD_OUT, 4000, 1.0), statistics)
     fields = {
         "name": name,
         "network": network,
@@ -332,47 +330,23 @@ def _make_classifier(name: str, effort: Effort, events: Any, how: argparse.Names
         "tile": 25,
         "stride": 2,
         "network_size": 32 if network == "cnn" else None,
+        "training": training_record(
+            {"training": [events(s) for s in TRAINING], "validation": [events(VALIDATION)]},
+            effort.cnn,
+            history,
+            len(training.labels),
+            loss="cross-entropy",
+            sample_settings={"negatives": NEGATIVES, "guard": 3},
+            command=effort.command,
+        ),
         "card": (
             "Trained on SIMULATED events only: it has seen no real landslide. "
             f"{CARD[network].format(composite=composite)} Read {name}.md."
         ),
     }
-    arrays, shift = _shifted_classes(get_arrays(model), fields, events(VALIDATION), how.work)
-    fields["training"] = training_record(
-        {"training": [events(s) for s in TRAINING], "validation": [events(VALIDATION)]},
-        effort.cnn,
-        history,
-        len(training.labels),
-        loss="cross-entropy",
-        sample_settings={"negatives": NEGATIVES, "guard": 3},
-        command=effort.command,
-        shift_of_the_answer={"logits": shift, "fitted_on": f"seed {VALIDATION}, ascending"},
-    )
-    balanced = standardised(clips(HELD_OUT, 4000, 1.0), statistics)
     answers = np.asarray(model.predict(balanced.images, batch_size=256, verbose=0))[:, 1]
-    found = nets.logit(answers) + np.float32(shift) > 0
-    clip_scores = {"balanced clips": _scores(balanced.labels == 1, found)}
-    store(arrays, how.out, fields, [events(HELD_OUT)], clip_scores=clip_scores)
-
-
-def _shifted_classes(
-    trained: dict[str, Any], fields: dict[str, Any], event: Event, work: Path
-) -> tuple[dict[str, Any], float]:
-    """The arrays with what is added to the landslide's logit so that 0.5 is the best threshold.
-
-    Clips have one landslide to four others; on a map there are far fewer, and they are near others.
-    """
-    manifest = save_weights(trained, work / "training" / fields["name"], simulated=True, **fields)
-    logits = nets.logit(nets.map_of(sarmap.load_detector(manifest, precision="f32"), event))
-
-    def f1(shift: float) -> float:
-        return nets.f1_of(nets.outcomes(event.mask, 1 / (1 + np.exp(-logits - np.float32(shift)))))
-
-    shift = max((step / 4 for step in range(-12, 13)), key=f1)
-    arrays = {name: np.array(one, np.float32) for name, one in trained.items()}
-    last = "logits/bias" if "logits/bias" in arrays else "classes/bias"
-    arrays[last] += np.float32([0.0, shift])
-    return arrays, shift
+    clip_scores = {"balanced clips": _scores(balanced.labels == 1, answers > 0.5)}
+    store(get_arrays(model), out, fields, [events(HELD_OUT)], clip_scores=clip_scores)
 
 
 def _seeded(name: str, bands: tuple[str, ...], recipe: Recipe) -> Any:
