@@ -135,7 +135,7 @@ def read_bytes_of(prepared: Prepared) -> int:
 def _peak_memory(made: Plan, machine: Machine, chunk: int) -> int:
     """Projected peak of the process with blocks of `chunk`, bytes: libraries and blocks in work.
 
-    The figures fit what `tools/memory.py` measures (docs/reliability.md).
+    The constants are fitted to what `tools/memory.py` measured on two cores (docs/reliability.md).
     """
     detector = made.detector
     height, width = made.grid.shape
