@@ -7,7 +7,9 @@ reach, where both are made from one reading.
 
 What counts as done is what the ledger says, not what a scheduler reports. So a round of waves that
 loses workers is followed by another one for what is missing, until nothing is, or until several
-rounds in a row have come no further.
+rounds in a row have come no further. A worker that a block kills takes the blocks beside it along:
+once a round has come no further, blocks are taken one by one, so that only those that are lost
+alone stay behind.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from sarmap.export.workers import watched
 __all__ = ["WAVE", "do_missing", "kept_blocks"]
 
 Progress = Callable[[int, int], None]
+Wave = Sequence[tuple[Family, list[Block]]]
 
 _SQUARE = 8
 """Blocks are taken in squares of this edge, so that a wave has short borders."""
@@ -37,6 +40,8 @@ On threads nearly all composites of a wave are in memory at a time: blocks borro
 each other, and a strip keeps the array alive that it is a view of."""
 _FRUITLESS_ROUNDS = 3
 """Rounds in a row that may end without one more block done."""
+_FRUITLESS_WAVES = 8
+"""Waves in a row that may be lost whole before their round ends."""
 
 
 def kept_blocks(
@@ -92,18 +97,33 @@ def do_missing(families: Sequence[Family], ledger: Ledger, progress: Progress | 
     fruitless = 0
     while sum(map(len, missing.values())):
         tick.start(len(missing[families[0].name]))
-        for wave in _waves(families, missing):
-            _run(wave, tick)
+        _round(_waves(families, missing, alone=fruitless > 0), tick)
         before, missing = missing, _missing(families, ledger.read())
         came_on = sum(map(len, missing.values())) < sum(map(len, before.values()))
         fruitless = 0 if came_on else fruitless + 1
         if fruitless >= _FRUITLESS_ROUNDS:
-            raise ClusterError(
-                f"{sum(map(len, missing.values()))} blocks were lost with their workers "
-                f"{fruitless} times in a row: give the workers more memory, or smaller blocks "
-                "(chunk=)."
-            )
+            raise ClusterError(_lost_blocks(missing, fruitless))
     return sum(map(len, first.values()))
+
+
+def _round(waves: Iterable[Wave], tick: _Ticker) -> None:
+    """Do waves, until too many in a row have been lost whole."""
+    lost = 0
+    for wave in waves:
+        lost = 0 if _run(wave, tick) else lost + 1
+        if lost == _FRUITLESS_WAVES:
+            return
+
+
+def _lost_blocks(missing: Mapping[str, Sequence[Block]], times: int) -> str:
+    count = sum(map(len, missing.values()))
+    name, (row, column) = next((name, blocks[0]) for name, blocks in missing.items() if blocks)
+    block = f"block {row}, {column} (row, column) of {name}"
+    subject = f"B{block[1:]} was" if count == 1 else f"{count} blocks, first {block}, were"
+    return (
+        f"{subject} lost with {'its' if count == 1 else 'their'} workers {times} times in a row: "
+        "give the workers more memory, or smaller blocks (chunk=)."
+    )
 
 
 def _missing(
@@ -121,11 +141,11 @@ def _missing(
 
 
 def _waves(
-    families: Sequence[Family], missing: Mapping[str, Sequence[Block]]
-) -> Iterator[list[tuple[Family, list[Block]]]]:
-    """Bounded groups of neighbouring blocks, all families'."""
+    families: Sequence[Family], missing: Mapping[str, Sequence[Block]], alone: bool
+) -> Iterator[Wave]:
+    """Bounded groups of neighbouring blocks, all families'; or each block alone."""
     first = families[0]
-    size = max(WAVE, 8 * _threads())
+    size = 1 if alone else max(WAVE, 8 * _threads())
     placed = sorted(
         (_order(_last_under(family, block, first)), number, block)
         for number, family in enumerate(families)
@@ -187,21 +207,21 @@ class _Ticker:
             self.progress(self.done, self.total)
 
 
-def _run(wave: Sequence[tuple[Family, list[Block]]], tick: _Ticker) -> None:
-    """Do a wave's blocks on the active scheduler."""
+def _run(wave: Wave, tick: _Ticker) -> bool:
+    """Do a wave's blocks on the active scheduler; False where all were lost with their workers."""
     from dask.base import compute
 
     chosen = {family.name: _chosen(family.writers, blocks) for family, blocks in wave}
     counted = set(_keys(chosen[tick.family])) if tick.family in chosen else set()
     client = _active_client()
     if client is not None:
-        _run_on_cluster(client, list(chosen.values()), counted, tick)
-        return
+        return _run_on_cluster(client, list(chosen.values()), counted, tick)
     before = tick.done
     with _counting(counted, tick):
         compute(*chosen.values())
     for _ in range(tick.done - before, len(counted)):
         tick()  # a sole block's task is fused with what gathers the result, under its name
+    return True
 
 
 def _chosen(writers: Any, blocks: Sequence[Block]) -> Any:
@@ -251,17 +271,22 @@ def _counting(keys: set[Any], tick: _Ticker) -> Any:
     return Callback(posttask=posttask)
 
 
-def _run_on_cluster(client: Any, arrays: Sequence[Any], counted: set[Any], tick: _Ticker) -> None:
-    """Compute on a cluster; what is done is let go at once, so that no lost worker undoes it."""
+def _run_on_cluster(client: Any, arrays: Sequence[Any], counted: set[Any], tick: _Ticker) -> bool:
+    """Compute on a cluster; what is done is let go at once, so that no lost worker undoes it.
+
+    False where no task came to its end.
+    """
     from dask.base import persist
     from distributed import as_completed, futures_of
 
     waiting = {future.key: future for future in futures_of(persist(*arrays))}
+    came_on = False
     try:
         with watched(client, waiting):
             for future in as_completed(list(waiting.values())):
                 waiting.pop(future.key)
                 if future.status == "finished":
+                    came_on = True
                     if future.key in counted:
                         tick()
                 elif not _lost(future):
@@ -271,6 +296,7 @@ def _run_on_cluster(client: Any, arrays: Sequence[Any], counted: set[Any], tick:
             client.cancel(list(waiting.values()))
     if client.status != "running":
         raise ClusterError("The Dask cluster is gone: its scheduler does not answer any more.")
+    return came_on
 
 
 def _lost(future: Any) -> bool:

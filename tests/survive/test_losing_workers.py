@@ -32,11 +32,13 @@ Objects = Callable[[Path | str], dict[str, bytes]]
 
 @pytest.fixture
 def slow_map(tmp_path: Path) -> Callable[..., xr.Dataset]:
-    """A lazy map whose blocks take `seconds`, and whose block (2, 2) kills its first `deadly`
-    workers."""
+    """A lazy map whose blocks take `seconds`, and whose block (2, 2), or every one, kills the first
+    `deadly` workers."""
     count = str(tmp_path / "deaths")
 
-    def make(seconds: float = 0.0, deadly: int = 0) -> xr.Dataset:
+    def make(
+        seconds: float = 0.0, deadly: int = 0, everywhere: bool = False, height: int = ROWS
+    ) -> xr.Dataset:
         def block(layer: int, block_info: Any) -> Any:
             import os
             import signal
@@ -45,7 +47,8 @@ def slow_map(tmp_path: Path) -> Callable[..., xr.Dataset]:
             import numpy as np
 
             (top, bottom), (left, right) = block_info[None]["array-location"]
-            if (top, left) == (2 * 64, 2 * 64) and layer == 0 and deadly:
+            here = everywhere or (top, left) == (2 * 64, 2 * 64)
+            if here and layer == 0 and deadly:
                 with open(count, "a+") as file:  # noqa: PTH123
                     file.write("x")
                     file.flush()
@@ -58,7 +61,7 @@ def slow_map(tmp_path: Path) -> Callable[..., xr.Dataset]:
                 return np.zeros(rows.shape, np.uint8)
             return (((rows * 7 + columns * 13) % 251) / 250).astype(np.float32)
 
-        chunks = ((EDGE,) * ROWS, (EDGE,) * COLUMNS)
+        chunks = ((EDGE,) * height, (EDGE,) * COLUMNS)
         layers = [
             da.map_blocks(block, layer, chunks=chunks, dtype=dtype, meta=np.empty((0, 0), dtype))
             for layer, dtype in enumerate((np.float32, np.uint8))
@@ -66,7 +69,7 @@ def slow_map(tmp_path: Path) -> Callable[..., xr.Dataset]:
         dataset = xr.Dataset(
             {"probability": (("y", "x"), layers[0]), "observation": (("y", "x"), layers[1])},
             coords={
-                "y": 4700000.0 - 10 * np.arange(EDGE * ROWS),
+                "y": 4700000.0 - 10 * np.arange(EDGE * height),
                 "x": 500005.0 + 10 * np.arange(EDGE * COLUMNS),
             },
         )
@@ -135,11 +138,42 @@ def test_a_block_that_kills_every_worker_ends_the_run_with_a_sentence_and_the_re
     slow_map: Any, objects: Objects, undisturbed: Any, client: Any, tmp_path: Path
 ) -> None:
     out = tmp_path / "map.zarr"
-    with pytest.raises(ClusterError, match=r"1 blocks? .*lost with their workers.*chunk="):
+    with pytest.raises(ClusterError, match=r"Block 2, 2 .* was lost with its workers.*chunk="):
         write_zarr(slow_map(deadly=1000), out, **LAYOUT)
     assert read_progress(out).done == ROWS * COLUMNS - 1
     write_zarr(slow_map(), out, resume=True, **LAYOUT)
     assert objects(out) == undisturbed
+
+
+def test_blocks_beside_one_that_kills_its_worker_are_done(
+    slow_map: Any, objects: Objects, tmp_path: Path
+) -> None:
+    """Two threads: whatever runs beside the deadly block is lost with it, however often."""
+    from distributed import Client, LocalCluster
+
+    out = tmp_path / "map.zarr"
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(
+            n_workers=1, threads_per_worker=2, dashboard_address=":0", host="127.0.0.1"
+        ) as cluster,
+        Client(cluster),
+        pytest.raises(ClusterError, match=r"^Block 2, 2 \(row, column\) of probability was lost"),
+    ):
+        write_zarr(slow_map(seconds=0.1, deadly=1000), out, **LAYOUT)
+    assert read_progress(out).done == ROWS * COLUMNS - 1
+
+
+def test_a_map_whose_every_block_kills_its_worker_ends_soon(
+    slow_map: Any, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not each block alone, twice over: a round ends when some in a row are lost."""
+    monkeypatch.setattr("sarmap.export.waves._FRUITLESS_WAVES", 2)
+    out = tmp_path / "map.zarr"
+    with pytest.raises(ClusterError, match=f"^{COLUMNS} blocks, first block 0, 0 .* were lost"):
+        write_zarr(slow_map(deadly=1000, everywhere=True, height=1), out, **LAYOUT)
+    assert read_progress(out).done == 0
+    assert len((tmp_path / "deaths").read_text()) <= COLUMNS + 2 + 2
 
 
 def test_a_worker_that_is_gone_for_good_is_done_without(
