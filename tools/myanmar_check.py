@@ -207,19 +207,19 @@ def detector_scores(stack: Stack, name: str, resolution: int) -> Field:
     """A detector's probability of every event at every point, on a grid of 30 or 10 m."""
     detector = sarmap.load_detector(name)
     spec = describe(detector)
-    terrain = _terrain(stack, resolution)
+    terrain = terrain_of(stack, resolution)
     step = 30 // resolution
     rows, columns = (place * step + step // 2 for place in (stack.rows, stack.columns))
     answers = []
     for day in stack.events:
-        cube = _cube(stack, spec.bands, int(day), resolution)
+        cube = cube_around(stack, spec.bands, int(day), resolution)
         composite = sarmap.make_composite(cube, terrain, spec.bands, scaling=spec.scaling)
         found = sarmap.predict(composite, detector)["probability"].values
         answers.append(found[rows, columns])
     return np.array(answers)
 
 
-def _cube(stack: Stack, bands: Sequence[str], day: int, resolution: int) -> xr.Dataset:
+def cube_around(stack: Stack, bands: Sequence[str], day: int, resolution: int) -> xr.Dataset:
     """The passes around one event in the roles that a detector reads."""
     pre, post = required_passes(bands)
     earlier = np.flatnonzero(stack.days < day)[-pre:] if pre else np.array([], int)
@@ -240,7 +240,7 @@ def _cube(stack: Stack, bands: Sequence[str], day: int, resolution: int) -> xr.D
     )
 
 
-def _terrain(stack: Stack, resolution: int) -> xr.Dataset:
+def terrain_of(stack: Stack, resolution: int) -> xr.Dataset:
     """Elevation, slope and local incidence angle; what no band reads is left aside."""
     height = _finer(stack.elevation, resolution).astype(np.float32)
     slope = slope_degrees(*horn(np.pad(height, 1, mode="edge"), float(resolution)))
