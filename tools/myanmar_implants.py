@@ -104,7 +104,8 @@ def measure(
             probability = sarmap.predict(composite, detector)["probability"].values
             seen, called = np.isfinite(probability), probability >= 0.5
             shares.append([called[seen & of].mean() for of in (where & steep, where, ~where)])
-        rows.append(Row(name, resolution, change, *np.mean(shares, axis=0), len(days)))
+        means = (float(share) for share in np.mean(shares, axis=0))
+        rows.append(Row(name, resolution, change, *means, len(days)))
     return rows
 
 
