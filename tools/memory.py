@@ -81,17 +81,12 @@ def _one(told: dict[str, Any]) -> dict[str, Any]:
         result = sarmap.map_landslides(request)
         peak = _peak()
     else:
-        from distributed import Client, LocalCluster
+        from sarmap.cluster.config import Local
+        from sarmap.cluster.opening import open_client
 
-        with (
-            LocalCluster(
-                n_workers=1,
-                threads_per_worker=threads,
-                memory_limit=worker,
-                dashboard_address=None,
-            ) as cluster,
-            Client(cluster) as client,
-        ):
+        with open_client(
+            Local(workers=1, threads=threads, memory=worker, dashboard=None)
+        ) as client:
             first = set(client.scheduler_info()["workers"])
             result = sarmap.map_landslides(request, client)
             peak = max(client.run(_peak).values())

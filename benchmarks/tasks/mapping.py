@@ -126,14 +126,10 @@ def _running(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
     if scheduler != "distributed":
         yield None
         return
-    from distributed import Client, LocalCluster
+    from sarmap.cluster.config import Local
+    from sarmap.cluster.opening import open_client
 
-    with (
-        LocalCluster(
-            n_workers=workers, threads_per_worker=threads, dashboard_address=None, memory_limit=None
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    with open_client(Local(workers=workers, threads=threads, dashboard=None)) as client:
         client.wait_for_workers(workers)
         yield client
 

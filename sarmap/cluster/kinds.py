@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from sarmap.cluster.allocator import large_arrays_reused
 from sarmap.cluster.config import (
     Address,
     Coiled,
@@ -40,22 +41,23 @@ def local_client(asked: Local, *, quiet: bool = True) -> Iterator[Client]:
     from distributed import Client, LocalCluster
 
     workers, threads, memory = local_sizes(asked)
-    try:
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=threads,
-            memory_limit=memory,
-            host="127.0.0.1",
-            dashboard_address=asked.dashboard,
-            silence_logs=logging.CRITICAL if quiet else logging.INFO,
-        )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ClusterError(
-            f"{workers} worker processes could not be started on this machine "
-            f"({type(error).__name__}): ask for fewer, such as --cluster local:1."
-        ) from error
-    with cluster, Client(cluster) as client:
-        yield client
+    with large_arrays_reused():
+        try:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=threads,
+                memory_limit=memory,
+                host="127.0.0.1",
+                dashboard_address=asked.dashboard,
+                silence_logs=logging.CRITICAL if quiet else logging.INFO,
+            )
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ClusterError(
+                f"{workers} worker processes could not be started on this machine "
+                f"({type(error).__name__}): ask for fewer, such as --cluster local:1."
+            ) from error
+        with cluster, Client(cluster) as client:
+            yield client
 
 
 def local_sizes(asked: Local) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from dask_jobqueue import PBSCluster, SLURMCluster
 from dask_jobqueue.core import Job
 from distributed import SSHCluster
 
+from sarmap.cluster.allocator import SETTINGS
 from sarmap.cluster.config import read_cluster
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy"
@@ -97,3 +99,12 @@ def test_workers_leave_before_their_job_ends(kind: str) -> None:
 def test_the_ssh_file_gives_arguments_of_its_library() -> None:
     known = inspect.signature(SSHCluster).parameters
     assert set(read_cluster(FOLDER / "ssh" / "sarmap.yaml").options) <= set(known)
+
+
+@pytest.mark.parametrize(
+    "name", ["Dockerfile", "jobqueue/slurm.yaml", "jobqueue/pbs.yaml", "coiled/sarmap.yaml"]
+)
+def test_workers_take_memory_as_those_of_a_local_cluster_do(name: str) -> None:
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    told = re.findall(r'(MALLOC_\w+)(?:=|: )"?(\w+)', text)
+    assert dict(told) == SETTINGS
