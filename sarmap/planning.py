@@ -23,7 +23,7 @@ same CPU time and 0.19 GB more memory. The network is kept to the cores by `sarm
 
 _LIBRARIES = 400 * 10**6
 """Bytes of libraries, file handles and caches."""
-_WORKER = 150 * 10**6
+_WORKER = 200 * 10**6
 """Bytes that a worker of a cluster takes beside them."""
 _ENGINE = 150 * 10**6
 """Bytes of a network's engine and weights."""

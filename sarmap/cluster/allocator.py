@@ -2,9 +2,9 @@
 
 Dask's nanny starts workers with ``MALLOC_TRIM_THRESHOLD_`` set, and glibc takes that as a sign to
 adapt no threshold by itself any more: every array over 128 KB is then mapped and unmapped anew, and
-the kernel clears its pages each time. A map's arrays are megabytes, so that cost a quarter of a
-worker's time (2.7 of 11.4 core-seconds for the papers' extent). Thresholds above a block's arrays
-keep them in the heap; few arenas, shared by all threads, keep the heaps few.
+the kernel clears its pages each time. A map's arrays are megabytes, so that cost a sixth of the time
+of a map. Thresholds above a block's arrays keep them in the heap; few arenas, shared by all
+threads, keep the heaps few.
 
 Measured: docs/speed.md, "On a cluster". See `mallopt(3)`.
 """
@@ -27,27 +27,31 @@ SETTINGS = {
 
 @contextmanager
 def large_arrays_reused() -> Iterator[None]:
-    """Nannies made meanwhile in this process start their workers with `SETTINGS`.
+    """Processes that are started meanwhile have `SETTINGS` in their environment.
 
-    What the environment has already counts more. Afterwards it is as it was: a nanny writes its
-    settings there.
+    What the environment has already counts more, but for Dask's own setting: an earlier nanny of
+    this process leaves it behind. Afterwards the environment is as it was.
 
     Examples
     --------
-    >>> import dask
+    >>> import os
     >>> with large_arrays_reused():
-    ...     dask.config.get("distributed.nanny.pre-spawn-environ")["MALLOC_ARENA_MAX"]
-    '2'
+    ...     os.environ["MALLOC_MMAP_THRESHOLD_"]
+    '33554432'
     """
     import dask
     import distributed  # noqa: F401  (its configuration)
 
-    key = "distributed.nanny.pre-spawn-environ"
+    dasks = dask.config.get("distributed.nanny.pre-spawn-environ")
     before = {name: os.environ.get(name) for name in SETTINGS}
+    for name, value in SETTINGS.items():
+        if before[name] in (None, str(dasks.get(name))):
+            os.environ[name] = value
     try:
-        with dask.config.set({key: {**dask.config.get(key), **SETTINGS}}):
-            yield
+        yield
     finally:
-        for name, value in before.items():
-            if value is None:
+        for name, there in before.items():
+            if there is None:
                 os.environ.pop(name, None)
+            else:
+                os.environ[name] = there

@@ -23,7 +23,7 @@ import pytest
 from distributed import Client
 
 from sarmap.cluster import kinds
-from sarmap.cluster.allocator import SETTINGS
+from sarmap.cluster.allocator import SETTINGS, large_arrays_reused
 from sarmap.cluster.config import Coiled, Gateway, Jobs, Kubernetes, Local, Ssh
 from sarmap.cluster.opening import open_client
 from sarmap.errors import ClusterError, RequestError
@@ -45,8 +45,15 @@ def test_local_workers_listen_on_loopback_alone_and_are_gone_afterwards() -> Non
             os.kill(process, 0)
 
 
-def test_local_workers_keep_a_blocks_arrays_in_their_heap_also_those_started_later() -> None:
+@pytest.mark.parametrize("left_behind", [None, "65536"], ids=["first", "after another cluster"])
+def test_local_workers_keep_a_blocks_arrays_in_their_heap_also_those_started_later(
+    left_behind: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As the nanny would start them, glibc maps every array anew, and the kernel clears it."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    if left_behind is not None:
+        monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", left_behind)
     before = {name: os.environ.get(name) for name in SETTINGS}
 
     def settings() -> dict[str, str | None]:
@@ -59,6 +66,14 @@ def test_local_workers_keep_a_blocks_arrays_in_their_heap_also_those_started_lat
         assert list(client.run(settings).values()) == [SETTINGS, SETTINGS]
         assert faults(client) < 2_000
     assert {name: os.environ.get(name) for name in SETTINGS} == before
+
+
+def test_an_allocator_that_the_user_chose_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000000")
+    with large_arrays_reused():
+        assert os.environ["MALLOC_TRIM_THRESHOLD_"] == "1000000"
+        assert os.environ["MALLOC_ARENA_MAX"] == "2"
+    assert os.environ["MALLOC_TRIM_THRESHOLD_"] == "1000000"
 
 
 def faults(client: Client) -> int:
