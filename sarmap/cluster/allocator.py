@@ -2,9 +2,9 @@
 
 Dask's nanny starts workers with ``MALLOC_TRIM_THRESHOLD_`` set, and glibc takes that as a sign to
 adapt no threshold by itself any more: every array over 128 KB is then mapped and unmapped anew, and
-the kernel clears its pages each time. A map's arrays are megabytes, so that cost a sixth of the time
-of a map. Thresholds above a block's arrays keep them in the heap; few arenas, shared by all
-threads, keep the heaps few.
+the kernel clears its pages each time. A map's arrays are megabytes, so that cost a sixth of a map's
+time. Thresholds above a block's arrays keep them in the heap; few arenas, shared by all threads,
+keep the heaps few.
 
 Measured: docs/speed.md, "On a cluster". See `mallopt(3)`.
 """
