@@ -6,6 +6,7 @@ our own code: no serialised Python, layer configuration or graph from a file is 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,14 @@ from numpy.typing import NDArray
 
 from sarmap.errors import WeightsError
 
-__all__ = ["NETWORKS", "build_network", "get_arrays", "landslide_answer", "set_arrays"]
+__all__ = [
+    "NETWORKS",
+    "build_network",
+    "draw_weights",
+    "get_arrays",
+    "landslide_answer",
+    "set_arrays",
+]
 
 NETWORKS = ("attention-unet", "plain-unet", "dropout-unet", "cnn", "cnn-dense")
 """Names a manifest may give as its network."""
@@ -55,6 +63,32 @@ def build_network(name: str, bands: int, arguments: Mapping[str, Any]) -> Any:
             f"Network {name} cannot be built with the manifest's arguments {dict(arguments)}: "
             f"{error}"
         ) from error
+
+
+def draw_weights(model: Any, seed: int) -> None:
+    """Draw a fresh network's weights, and what its dropout begins with, anew from a seed.
+
+    Each layer's draw hangs on the seed and the layer's name alone. Keras itself draws from Python's
+    one random generator, of which other threads take as well: on a Dask worker the same seed gave
+    other weights.
+
+    Parameters
+    ----------
+    model
+        As `build_network` gives it; changed in place.
+    seed
+        Any integer.
+    """
+    for layer in model.layers:
+        said = hashlib.sha256(f"{seed} {layer.name}".encode()).digest()
+        own = int.from_bytes(said[:4]) // 2  # a seed is 31 bits
+        initializer = getattr(layer, "kernel_initializer", None)
+        if initializer is not None:
+            drawn = type(initializer).from_config({**initializer.get_config(), "seed": own})
+            layer.kernel.assign(drawn(layer.kernel.shape, "float32"))
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            generator.state.assign([own, 0])
 
 
 def landslide_answer(model: Any) -> Any:

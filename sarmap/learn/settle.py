@@ -130,12 +130,11 @@ def normalisation_of(statistics: Any) -> Any:
 
 
 def _seeded(config: TrainingConfig, bands: int) -> Any:
-    import keras
+    from sarmap.detect.networks import build_network, draw_weights
 
-    from sarmap.detect.networks import build_network
-
-    keras.utils.set_random_seed(config.seed)
-    return build_network(config.network, bands, config.network_arguments)
+    model = build_network(config.network, bands, config.network_arguments)
+    draw_weights(model, config.seed)
+    return model
 
 
 def _precision(config: TrainingConfig) -> str:

@@ -1,8 +1,7 @@
 """A grid of settings, each trained on the same samples: the papers' search for hyper-parameters.
 
-Every cell of the grid is one Dask task and one folder of its own. A finished cell is never repeated
-and a killed one goes on from its last epoch. Cells are chosen by validation alone; test samples
-have no say.
+Every cell of the grid is one Dask task and one folder of its own. Cells are chosen by validation
+alone; test samples have no say.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +16,10 @@ from typing import Any
 
 from sarmap.errors import RequestError
 from sarmap.learn.config import TrainingConfig, read_config
-from sarmap.learn.outputs import prepare_folder
+from sarmap.learn.outputs import TrainingResult
 from sarmap.learn.scene import Scene
-from sarmap.learn.settle import settle
-from sarmap.learn.store import open_samples
 from sarmap.learn.train import prepare_samples
+from sarmap.learn.trainings import Training, run_trainings
 
 __all__ = ["PAPER_GRID", "TuningResult", "tune"]
 
@@ -36,8 +33,6 @@ CLASSIFIER_GRID: Mapping[str, tuple[Any, ...]] = {
     "batch": (16, 64),
 }
 """Nava et al. 2021 tune the learning rate per composite; their values are not given."""
-_ALONE = threading.Lock()
-"""Seeds and precision are Keras's own globals: one training per process at a time."""
 
 Progress = Callable[[int, int], None]
 
@@ -97,13 +92,16 @@ def tune(
     ]
     folder = Path(config.out).expanduser()
     at = Path(samples or folder / "samples.zarr")
-    prepare_samples(config, at, scenes=scenes, client=client, overwrite=overwrite)
-    done = _run(cells, str(at), client, overwrite, progress)
+    store = prepare_samples(config, at, scenes=scenes, client=client, overwrite=overwrite)
+    parts = store.stored_parts()
+    trainings = [Training(cell, at, parts) for cell in cells]
+    done: dict[int, dict[str, Any]] = {}
+    for number, result in run_trainings(trainings, client=client, overwrite=overwrite):
+        done[number] = {name: getattr(cells[number], name) for name in grid} | _row(result)
+        if progress:
+            progress(len(done), len(cells))
     rows = sorted(
-        (
-            {**{name: getattr(cell, name) for name in grid}, **row}
-            for cell, row in zip(cells, done, strict=True)
-        ),
+        (done[number] for number in range(len(cells))),
         key=lambda row: (-(row["f1"] or 0.0), row["val_loss"]),
     )
     table, text = folder / "tune.csv", folder / "tune.md"
@@ -127,43 +125,8 @@ def _cell(config: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig:
     return read_config(fields)
 
 
-def _run(
-    cells: Sequence[TrainingConfig],
-    samples: str,
-    client: Any,
-    overwrite: bool,
-    progress: Progress | None,
-) -> list[dict[str, Any]]:
-    """The row of every cell, each as one task."""
-    from dask.delayed import delayed
-
-    tasks = [
-        delayed(run_cell)(cell.model_dump(mode="python"), samples, overwrite) for cell in cells
-    ]
-    say = progress or (lambda done, total: None)
-    rows: list[dict[str, Any]] = []
-    if client is None:
-        for task in tasks:
-            rows.append(task.compute(scheduler="synchronous"))
-            say(len(rows), len(tasks))
-        return rows
-    from distributed import as_completed
-
-    futures = client.compute(tasks)
-    for number, _ in enumerate(as_completed(futures), start=1):
-        say(number, len(futures))
-    gathered: list[dict[str, Any]] = client.gather(futures)
-    return gathered
-
-
-def run_cell(fields: Mapping[str, Any], samples: str, overwrite: bool) -> dict[str, Any]:
-    """Train one cell, or take up what is there of it; gives its row."""
-    config = read_config(fields)
-    with _ALONE:
-        result = prepare_folder(config, overwrite=overwrite)
-        if result is None:
-            store = open_samples(samples)
-            result = settle(config, store, store.stored_parts())
+def _row(result: TrainingResult) -> dict[str, Any]:
+    """What a finished cell's row shows of it."""
     scores = result.scores["validation"]
     return {
         "f1": scores["f1"],

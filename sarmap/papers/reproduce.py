@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from sarmap.errors import RequestError
+from sarmap.learn.config import TrainingConfig, read_config
 from sarmap.learn.fitting import Report
 from sarmap.learn.outputs import TrainingResult
 from sarmap.learn.store import open_samples
-from sarmap.learn.train import train
+from sarmap.learn.train import prepare_samples, train
+from sarmap.learn.trainings import Training, run_trainings
 from sarmap.learn.tune import tune
 from sarmap.papers.averaging import average_scores, open_trained
 from sarmap.papers.effort import (
@@ -98,9 +100,10 @@ def reproduce_paper1(
     splits
         'random' (the paper's), 'blocks', or both: one row each.
     client
-        Dask client to read and tune on; None: this process.
+        Dask client to read on, and whose workers train the rows side by side (they must see the
+        folder); None: this process, row after row.
     say, report
-        Told what is being done, and every epoch.
+        Told what is being done, and every epoch of a row that this process trains.
 
     Raises
     ------
@@ -123,11 +126,14 @@ def reproduce_paper1(
         for composite, figure in PAPER1.items()
         for split in job.splits
     }
+    asked = [
+        _Asked((composite, split), f"{composite}-{split}", composite, split, {"network": "cnn"})
+        for (composite, split), row in rows.items()
+        if row.note != without
+    ]
     files: Mapping[str, Path] = {}
-    for (composite, split), row in list(rows.items()):
-        if row.note != without:
-            result = _row(job, f"{composite}-{split}", composite, split, {"network": "cnn"})
-            rows[composite, split] = replace(row, ours=result.scores[job.part], note="")
+    for one, result in _trained(job, asked):
+        rows[one.key] = replace(rows[one.key], ours=result.scores[job.part], note="")
         lines = _lines(job, "Paper 1: nine composites through the CNN", "paper1", started, {})
         metrics = ("accuracy", "precision", "recall")
         files = write_report(job.out, "paper1", list(rows.values()), metrics, lines)
@@ -169,18 +175,29 @@ def reproduce_paper2(
     job = _job(out, effort, seed, events, inventory, splits, client, say, report, optical=False)
     best = dict(settings) if settings else _search(job)
     rows = _paper2_plan(job)
-    trained: dict[tuple[str, bool, str], TrainingResult] = {}
+    asked = [
+        _Asked(
+            (name, augmented, split),
+            f"{name}-{'augmented' if augmented else 'plain'}-{split}",
+            name,
+            split,
+            {"network": "attention-unet", "augment": augmented, **best},
+        )
+        for name, augmented, split in rows
+        if not name.startswith("both ")
+    ]
+    trained: dict[Any, TrainingResult] = {}
     files: Mapping[str, Path] = {}
-    for key, row in list(rows.items()):
-        composite, augmented, split = key
-        if composite.startswith("both "):
-            ours = _averaged(job, composite.removeprefix("both "), augmented, split, trained)
-        else:
-            fields = {"network": "attention-unet", "augment": augmented, **best}
-            name = f"{composite}-{'augmented' if augmented else 'plain'}-{split}"
-            trained[key] = _row(job, name, composite, split, fields)
-            ours = trained[key].scores[job.part]
-        rows[key] = replace(row, ours=ours, note="")
+    for one, result in _trained(job, asked):
+        trained[one.key] = result
+        rows[one.key] = replace(rows[one.key], ours=result.scores[job.part], note="")
+        name, augmented, split = one.key
+        pair = name.removeprefix("A_").removeprefix("D_")
+        places = [(f"{letter}_{pair}", augmented, split) for letter in ("A", "D")]
+        orbits = [trained[place] for place in places if place in trained]
+        if len(orbits) == len(places):
+            both = (f"both {pair}", augmented, split)
+            rows[both] = replace(rows[both], ours=_averaged(job, pair, split, orbits), note="")
         lines = _lines(
             job,
             "Paper 2: four composites through the Attention U-Net",
@@ -241,18 +258,42 @@ def _job(
     )
 
 
-def _row(
-    job: _Job, name: str, composite: str, split: str, fields: Mapping[str, Any]
-) -> TrainingResult:
-    """Train one row, or find it trained."""
-    job.say(f"row {name}")
-    return train(
-        _config(job, composite, split, fields)
-        | {"name": name, "out": str(job.out / "rows" / name)},
-        samples=_samples(job, composite),
-        client=job.client,
-        report=job.report,
-    )
+@dataclass(frozen=True)
+class _Asked:
+    """A row that is to be trained."""
+
+    key: Any
+    """Its place in the table."""
+    name: str
+    """Its folder's name."""
+    composite: str
+    split: str
+    fields: Mapping[str, Any]
+    """What its training has of its own."""
+
+
+def _trained(job: _Job, asked: Sequence[_Asked]) -> Iterator[tuple[_Asked, TrainingResult]]:
+    """Train rows, or find them trained: one after the other, or side by side on a cluster."""
+    if job.client is None:
+        for one in asked:
+            job.say(f"row {one.name}")
+            samples = _samples(job, one.composite)
+            yield one, train(_row_config(job, one), samples=samples, report=job.report)
+        return
+    trainings = []
+    for one in asked:
+        job.say(f"samples of row {one.name}")
+        config, samples = _row_config(job, one), _samples(job, one.composite)
+        parts = prepare_samples(config, samples, client=job.client).stored_parts()
+        trainings.append(Training(config, samples, parts))
+    for number, result in run_trainings(trainings, client=job.client):
+        job.say(f"row {asked[number].name} is trained")
+        yield asked[number], result
+
+
+def _row_config(job: _Job, one: _Asked) -> TrainingConfig:
+    own = {"name": one.name, "out": str(job.out / "rows" / one.name)}
+    return read_config(_config(job, one.composite, one.split, one.fields) | own)
 
 
 def _samples(job: _Job, composite: str) -> Path:
@@ -313,18 +354,14 @@ def _paper2_plan(job: _Job) -> dict[tuple[str, bool, str], Row]:
 
 
 def _averaged(
-    job: _Job,
-    pair: str,
-    augmented: bool,
-    split: str,
-    made: Mapping[tuple[str, bool, str], TrainingResult],
+    job: _Job, pair: str, split: str, made: Sequence[TrainingResult]
 ) -> Mapping[str, Any]:
     """Scores of both orbits' probabilities, averaged."""
     orbits = []
-    for letter in ("A", "D"):
+    for letter, result in zip(("A", "D"), made, strict=True):
         store = open_samples(_samples(job, f"{letter}_{pair}"))
         _deal_out(store, job, split)
-        orbits.append(open_trained(made[f"{letter}_{pair}", augmented, split].manifest, store))
+        orbits.append(open_trained(result.manifest, store))
     part = "held_out" if job.held_out else "test"
     return average_scores(orbits, split, [part]).record()
 

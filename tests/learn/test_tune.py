@@ -38,7 +38,7 @@ def test_every_cell_is_a_row_best_first_and_nothing_is_trained_twice(
         rows = list(csv.DictReader(file))
     assert [float(row["learning_rate"]) for row in rows] == [0.02, 1e-6]
     assert "validation part of the split *blocks*" in tuned.markdown.read_text()
-    monkeypatch.setattr("sarmap.learn.tune.settle", None)
+    monkeypatch.setattr("sarmap.learn.trainings.settle", None)
     again = tune({**CONFIG, "out": str(tmp_path)}, scenes=[make_scene()])
     assert again.rows == tuned.rows
 

@@ -85,7 +85,7 @@ def test_a_killed_run_leaves_the_rows_it_has_and_says_which_are_missing(
     def killed(config, **rest):
         if len(done) == 2:
             raise KeyboardInterrupt
-        done.append(config["name"])
+        done.append(config.name)
         return train(config, **rest)
 
     monkeypatch.setattr(module, "train", killed)
@@ -94,6 +94,27 @@ def test_a_killed_run_leaves_the_rows_it_has_and_says_which_are_missing(
     assert [row["composite"] for row in rows] == list(module.PAPER1)
     assert [bool(row["accuracy_ours"]) for row in rows] == [True, True] + [False] * 7
     assert {row["note"] for row in rows[2:]} == {"not trained yet: run the command again"}
+
+
+def test_rows_train_side_by_side_on_the_workers_of_a_cluster(small, event, tmp_path):
+    words = ["reproduce", "paper2", "--small", "--events", event.path, "--filters", 1]
+    words += ["--batch", 8, "--split", "random", "--split", "blocks"]
+    assert run(*words, "--out", tmp_path / "here") == 0
+    assert run(*words, "--out", tmp_path / "workers", "--cluster", "local:2") == 0
+    tables = [rows_of(tmp_path / where / "paper2.csv") for where in ("here", "workers")]
+    for here, there in zip(*tables, strict=True):
+        for name in ("composite", "augmentation", "split", "samples"):
+            assert here[name] == there[name]
+        assert there["f1_ours"]
+    names = sorted(path.name for path in (tmp_path / "here" / "rows").iterdir())
+    assert len(names) == 16
+    for name in names:
+        losses = [
+            float(rows_of(tmp_path / where / "rows" / name / "curves.csv")[-1]["val_loss"])
+            for where in ("here", "workers")
+        ]
+        # other threads sum in another order
+        assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
 def test_options_that_do_not_go_together_are_refused(tmp_path, capsys):

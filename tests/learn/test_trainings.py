@@ -1,0 +1,103 @@
+"""Several trainings at once: on workers as in this process, one on each, and nothing is lost."""
+
+import os
+
+import pytest
+from distributed import Client, LocalCluster
+
+from sarmap.errors import RequestError
+from sarmap.learn.config import read_config
+from sarmap.learn.train import prepare_samples
+from sarmap.learn.trainings import Training, run_trainings
+
+CONFIG = {
+    "network": "cnn",
+    "composite": ["vv_pre", "vv_post_1", "slope"],
+    "tile": 9,
+    "arguments": {"size": 8, "filters": [4], "dense": 8},
+    "batch": 16,
+    "learning_rate": 0.02,
+    "events": [{"name": "made-up", "simulated": "nowhere"}],
+    "samples": {"block": 64, "negative_stride": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Two workers of more threads than their share of the cores, as `--cluster local:2` starts."""
+    with (
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=3,
+            host="127.0.0.1",
+            dashboard_address=None,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def trainings(make_scene, tmp_path):
+    at = tmp_path / "samples.zarr"
+    dealt = prepare_samples(read_config({**CONFIG, "name": "all"}), at, scenes=[make_scene()])
+
+    def make(seeds, **fields) -> list[Training]:
+        configs = [
+            read_config(
+                CONFIG
+                | {"epochs": 2, "name": f"seed-{seed}", "seed": seed}
+                | {"out": str(tmp_path / f"seed-{seed}")}
+                | fields
+            )
+            for seed in seeds
+        ]
+        return [Training(config, at, dealt.stored_parts()) for config in configs]
+
+    return make
+
+
+def losses(result) -> list[float]:
+    return [one["val_loss"] for one in result.history]
+
+
+def test_workers_train_what_this_process_trains(trainings, client, tmp_path):
+    asked = trainings([1, 2, 3])
+    there = dict(run_trainings(asked, client=client))
+    assert sorted(there) == [0, 1, 2]
+    assert len({tuple(losses(result)) for result in there.values()}) == 3
+    elsewhere = trainings([2], out=str(tmp_path / "here"))
+    (here,) = dict(run_trainings(elsewhere)).values()
+    # other threads sum in another order
+    assert losses(there[1]) == pytest.approx(losses(here), rel=1e-3)
+
+
+def test_a_worker_has_one_training_at_a_time_on_its_share_of_the_cores(trainings, client):
+    running = run_trainings(trainings([4, 5, 6, 7, 8]), client=client)
+    done = {next(running)[0]}
+    assert sum(map(len, client.processing().values())) <= 2
+    assert {*done, *(number for number, _ in running)} == {0, 1, 2, 3, 4}
+
+    def threads() -> int:
+        import tensorflow as tf
+
+        return tf.config.threading.get_intra_op_parallelism_threads()
+
+    share = max(len(os.sched_getaffinity(0)) // 2, 1)
+    assert set(client.run(threads).values()) == {share}
+
+
+def test_what_cannot_be_trained_is_said_in_a_sentence(trainings, client):
+    assert len(list(run_trainings(trainings([9]), client=client))) == 1
+    with pytest.raises(RequestError, match="holds another training"):
+        list(run_trainings(trainings([9], epochs=1), client=client))
+
+
+def test_a_folder_that_only_the_workers_see_is_refused(trainings, client, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    client.run(os.chdir, str(tmp_path))
+    asked = trainings([1], out="mine")
+    with pytest.raises(RequestError, match="share with this process"):
+        list(run_trainings(asked, client=client))
+    assert (tmp_path / "mine" / "seed-1.npz").is_file()
