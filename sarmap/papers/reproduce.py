@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from sarmap.errors import RequestError
-from sarmap.learn.config import TrainingConfig, read_config
 from sarmap.learn.fitting import Report
 from sarmap.learn.outputs import TrainingResult
-from sarmap.learn.store import open_samples
-from sarmap.learn.train import prepare_samples, train
-from sarmap.learn.trainings import Training, run_trainings
-from sarmap.learn.tune import tune
-from sarmap.papers.averaging import average_scores, open_trained
 from sarmap.papers.effort import (
     FULL1,
     FULL2,
@@ -27,8 +21,9 @@ from sarmap.papers.effort import (
     Effort,
 )
 from sarmap.papers.figures import PAPER1, Figure, paper2_figure
-from sarmap.papers.places import Say, has_optical, own_event, sources
+from sarmap.papers.places import Say, has_optical, own_event
 from sarmap.papers.report import Row, write_report
+from sarmap.papers.rows import Asked, Job, average_orbits, search_grid, train_rows
 from sarmap.simulate.fingerprint import simulator_hash
 from sarmap.simulate.record import SimulatedEvent, open_event
 
@@ -36,7 +31,6 @@ __all__ = ["Reproduction", "reproduce_paper1", "reproduce_paper2"]
 
 SEED = 21
 """Of the simulated event; no shipped weights have seen it."""
-_HELD_OUT = "event real inventory"
 _NOT_YET = "not trained yet: run the command again"
 
 
@@ -51,27 +45,6 @@ class Reproduction:
     """In the paper's order."""
     files: Mapping[str, Path]
     """'md', 'csv' and 'png'."""
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What all rows of one reproduction share."""
-
-    out: Path
-    effort: Effort
-    seed: int
-    events: tuple[SimulatedEvent, ...]
-    held_out: SimulatedEvent | None
-    inventory: str | None
-    splits: tuple[str, ...]
-    client: Any
-    say: Say
-    report: Report | None
-
-    @property
-    def part(self) -> str:
-        """Part whose scores a row shows."""
-        return _HELD_OUT if self.held_out else "test"
 
 
 def reproduce_paper1(
@@ -127,12 +100,12 @@ def reproduce_paper1(
         for split in job.splits
     }
     asked = [
-        _Asked((composite, split), f"{composite}-{split}", composite, split, {"network": "cnn"})
+        Asked((composite, split), f"{composite}-{split}", composite, split, {"network": "cnn"})
         for (composite, split), row in rows.items()
         if row.note != without
     ]
     files: Mapping[str, Path] = {}
-    for one, result in _trained(job, asked):
+    for one, result in train_rows(job, asked):
         rows[one.key] = replace(rows[one.key], ours=result.scores[job.part], note="")
         lines = _lines(job, "Paper 1: nine composites through the CNN", "paper1", started, {})
         metrics = ("accuracy", "precision", "recall")
@@ -173,10 +146,10 @@ def reproduce_paper2(
     started = time.time()
     effort = {"full": FULL2, "reduced": REDUCED2, "small": SMALL2}[setting]
     job = _job(out, effort, seed, events, inventory, splits, client, say, report, optical=False)
-    best = dict(settings) if settings else _search(job)
+    best = dict(settings) if settings else search_grid(job)
     rows = _paper2_plan(job)
     asked = [
-        _Asked(
+        Asked(
             (name, augmented, split),
             f"{name}-{'augmented' if augmented else 'plain'}-{split}",
             name,
@@ -188,7 +161,7 @@ def reproduce_paper2(
     ]
     trained: dict[Any, TrainingResult] = {}
     files: Mapping[str, Path] = {}
-    for one, result in _trained(job, asked):
+    for one, result in train_rows(job, asked):
         trained[one.key] = result
         rows[one.key] = replace(rows[one.key], ours=result.scores[job.part], note="")
         name, augmented, split = one.key
@@ -197,7 +170,7 @@ def reproduce_paper2(
         orbits = [trained[place] for place in places if place in trained]
         if len(orbits) == len(places):
             both = (f"both {pair}", augmented, split)
-            rows[both] = replace(rows[both], ours=_averaged(job, pair, split, orbits), note="")
+            rows[both] = replace(rows[both], ours=average_orbits(job, pair, split, orbits), note="")
         lines = _lines(
             job,
             "Paper 2: four composites through the Attention U-Net",
@@ -227,7 +200,7 @@ def _job(
     report: Report | None,
     *,
     optical: bool,
-) -> _Job:
+) -> Job:
     folder = Path(out).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     unknown = [one for one in splits if one not in ("random", "blocks")]
@@ -244,7 +217,7 @@ def _job(
         held = make(seed, real)
         given = given or (make(seed + 1, None), make(seed + 2, None))
         splits = ("events",)
-    return _Job(
+    return Job(
         folder,
         effort,
         seed,
@@ -258,87 +231,7 @@ def _job(
     )
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A row that is to be trained."""
-
-    key: Any
-    """Its place in the table."""
-    name: str
-    """Its folder's name."""
-    composite: str
-    split: str
-    fields: Mapping[str, Any]
-    """What its training has of its own."""
-
-
-def _trained(job: _Job, asked: Sequence[_Asked]) -> Iterator[tuple[_Asked, TrainingResult]]:
-    """Train rows, or find them trained: one after the other, or side by side on a cluster."""
-    if job.client is None:
-        for one in asked:
-            job.say(f"row {one.name}")
-            samples = _samples(job, one.composite)
-            yield one, train(_row_config(job, one), samples=samples, report=job.report)
-        return
-    trainings = []
-    for one in asked:
-        job.say(f"samples of row {one.name}")
-        config, samples = _row_config(job, one), _samples(job, one.composite)
-        parts = prepare_samples(config, samples, client=job.client).stored_parts()
-        trainings.append(Training(config, samples, parts))
-    for number, result in run_trainings(trainings, client=job.client):
-        job.say(f"row {asked[number].name} is trained")
-        yield asked[number], result
-
-
-def _row_config(job: _Job, one: _Asked) -> TrainingConfig:
-    own = {"name": one.name, "out": str(job.out / "rows" / one.name)}
-    return read_config(_config(job, one.composite, one.split, one.fields) | own)
-
-
-def _samples(job: _Job, composite: str) -> Path:
-    """Samples are a composite's, whatever is trained on them."""
-    return job.out / "samples" / f"{composite}.zarr"
-
-
-def _config(job: _Job, composite: str, split: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    orbit = "descending" if composite.startswith("D_") else "ascending"
-    return {
-        "composite": composite,
-        "seed": job.seed,
-        **job.effort.training,
-        **fields,
-        "samples": {**job.effort.samples, "split": split},
-        "events": sources(
-            job.events,
-            orbit,
-            land_cover=fields["network"] == "cnn",
-            held_out=job.held_out,
-            inventory=job.inventory,
-        ),
-    }
-
-
-def _search(job: _Job) -> dict[str, int]:
-    """The best setting of the grid on A_BAA_S with augmentation."""
-    job.say(f"grid on A_BAA_S: {dict(job.effort.grid)}")
-    fields = {
-        "network": "attention-unet",
-        "augment": True,
-        "epochs": job.effort.grid_epochs,
-        "grid": dict(job.effort.grid),
-    }
-    result = tune(
-        _config(job, "A_BAA_S", job.splits[0], fields)
-        | {"name": "grid", "out": str(job.out / "grid")},
-        samples=_samples(job, "A_BAA_S"),
-        client=job.client,
-        progress=lambda done, total: job.say(f"{done} of {total} settings"),
-    )
-    return dict(result.best)
-
-
-def _paper2_plan(job: _Job) -> dict[tuple[str, bool, str], Row]:
+def _paper2_plan(job: Job) -> dict[tuple[str, bool, str], Row]:
     """Rows by composite, augmentation and split, in the order they are made; none is made yet."""
     names = ("D_BA_S", "A_BA_S", "D_BAA_S", "A_BAA_S", "both BA_S", "both BAA_S")
     rows = {}
@@ -353,28 +246,7 @@ def _paper2_plan(job: _Job) -> dict[tuple[str, bool, str], Row]:
     return rows
 
 
-def _averaged(
-    job: _Job, pair: str, split: str, made: Sequence[TrainingResult]
-) -> Mapping[str, Any]:
-    """Scores of both orbits' probabilities, averaged."""
-    orbits = []
-    for letter, result in zip(("A", "D"), made, strict=True):
-        store = open_samples(_samples(job, f"{letter}_{pair}"))
-        _deal_out(store, job, split)
-        orbits.append(open_trained(result.manifest, store))
-    part = "held_out" if job.held_out else "test"
-    return average_scores(orbits, split, [part]).record()
-
-
-def _deal_out(store: Any, job: _Job, split: str) -> None:
-    """The parts as the training dealt them out; another split may have been dealt out since."""
-    from sarmap.learn.config import SampleSettings
-
-    of = SampleSettings.model_validate({**job.effort.samples, "split": split})
-    store.parts(split, seed=job.seed, test=of.test, validation=of.validation, block=of.block)
-
-
-def _command(job: _Job, name: str, given: Mapping[str, int]) -> str:
+def _command(job: Job, name: str, given: Mapping[str, int]) -> str:
     """The command that makes a table; events that were given are its own affair."""
     words = ["sarmap reproduce", name, *_setting_words(job.effort)]
     words.append(f"--seed {job.seed}")
@@ -394,7 +266,7 @@ def _setting_words(effort: Effort) -> list[str]:
 
 
 def _lines(
-    job: _Job, title: str, name: str, started: float, given: Mapping[str, int], *more: str
+    job: Job, title: str, name: str, started: float, given: Mapping[str, int], *more: str
 ) -> list[str]:
     """What a table is."""
     seeds = ", ".join(f"{e.seed} ({e.shape[0]} x {e.shape[1]} px)" for e in job.events)

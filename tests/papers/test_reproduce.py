@@ -7,6 +7,7 @@ import pytest
 
 from sarmap.cli import main
 from sarmap.papers import reproduce as module
+from sarmap.papers import rows as of_rows
 from sarmap.papers.effort import SMALL1, SMALL2
 
 
@@ -80,7 +81,7 @@ def test_a_killed_run_leaves_the_rows_it_has_and_says_which_are_missing(
     small, event, tmp_path, monkeypatch
 ):
     words = ["reproduce", "paper1", "--small", "--events", event.path, "--out", tmp_path]
-    train, done = module.train, []
+    train, done = of_rows.train, []
 
     def killed(config, **rest):
         if len(done) == 2:
@@ -88,7 +89,7 @@ def test_a_killed_run_leaves_the_rows_it_has_and_says_which_are_missing(
         done.append(config.name)
         return train(config, **rest)
 
-    monkeypatch.setattr(module, "train", killed)
+    monkeypatch.setattr(of_rows, "train", killed)
     assert run(*words) != 0
     rows = rows_of(tmp_path / "paper1.csv")
     assert [row["composite"] for row in rows] == list(module.PAPER1)

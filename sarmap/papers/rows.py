@@ -1,0 +1,146 @@
+"""Rows of a paper's table: their samples, trainings and scores, and the grid before them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sarmap.learn.config import SampleSettings, TrainingConfig, read_config
+from sarmap.learn.fitting import Report
+from sarmap.learn.outputs import TrainingResult
+from sarmap.learn.store import open_samples
+from sarmap.learn.train import prepare_samples, train
+from sarmap.learn.trainings import Training, run_trainings
+from sarmap.learn.tune import tune
+from sarmap.papers.averaging import average_scores, open_trained
+from sarmap.papers.effort import Effort
+from sarmap.papers.places import Say, sources
+from sarmap.simulate.record import SimulatedEvent
+
+__all__ = ["Asked", "Job", "average_orbits", "search_grid", "train_rows"]
+
+_HELD_OUT = "event real inventory"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all rows of one reproduction share."""
+
+    out: Path
+    effort: Effort
+    seed: int
+    events: tuple[SimulatedEvent, ...]
+    held_out: SimulatedEvent | None
+    inventory: str | None
+    splits: tuple[str, ...]
+    client: Any
+    say: Say
+    report: Report | None
+
+    @property
+    def part(self) -> str:
+        """Part whose scores a row shows."""
+        return _HELD_OUT if self.held_out else "test"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A row that is to be trained."""
+
+    key: Any
+    """Its place in the table."""
+    name: str
+    """Its folder's name."""
+    composite: str
+    """Of `sarmap.compose.composites`."""
+    split: str
+    """'random', 'blocks' or 'events'."""
+    fields: Mapping[str, Any]
+    """What its training has of its own."""
+
+
+def train_rows(job: Job, asked: Sequence[Asked]) -> Iterator[tuple[Asked, TrainingResult]]:
+    """Train rows, or find them trained: one after the other, or side by side on a cluster."""
+    if job.client is None:
+        for one in asked:
+            job.say(f"row {one.name}")
+            samples = _samples(job, one.composite)
+            yield one, train(_row_config(job, one), samples=samples, report=job.report)
+        return
+    trainings = []
+    for one in asked:
+        job.say(f"samples of row {one.name}")
+        config, samples = _row_config(job, one), _samples(job, one.composite)
+        parts = prepare_samples(config, samples, client=job.client).stored_parts()
+        trainings.append(Training(config, samples, parts))
+    for number, result in run_trainings(trainings, client=job.client):
+        job.say(f"row {asked[number].name} is trained")
+        yield asked[number], result
+
+
+def _row_config(job: Job, one: Asked) -> TrainingConfig:
+    own = {"name": one.name, "out": str(job.out / "rows" / one.name)}
+    return read_config(_config(job, one.composite, one.split, one.fields) | own)
+
+
+def _samples(job: Job, composite: str) -> Path:
+    """Samples are a composite's, whatever is trained on them."""
+    return job.out / "samples" / f"{composite}.zarr"
+
+
+def _config(job: Job, composite: str, split: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    orbit = "descending" if composite.startswith("D_") else "ascending"
+    return {
+        "composite": composite,
+        "seed": job.seed,
+        **job.effort.training,
+        **fields,
+        "samples": {**job.effort.samples, "split": split},
+        "events": sources(
+            job.events,
+            orbit,
+            land_cover=fields["network"] == "cnn",
+            held_out=job.held_out,
+            inventory=job.inventory,
+        ),
+    }
+
+
+def search_grid(job: Job) -> dict[str, int]:
+    """The best setting of the grid on A_BAA_S with augmentation."""
+    job.say(f"grid on A_BAA_S: {dict(job.effort.grid)}")
+    fields = {
+        "network": "attention-unet",
+        "augment": True,
+        "epochs": job.effort.grid_epochs,
+        "grid": dict(job.effort.grid),
+    }
+    result = tune(
+        _config(job, "A_BAA_S", job.splits[0], fields)
+        | {"name": "grid", "out": str(job.out / "grid")},
+        samples=_samples(job, "A_BAA_S"),
+        client=job.client,
+        progress=lambda done, total: job.say(f"{done} of {total} settings"),
+    )
+    return dict(result.best)
+
+
+def average_orbits(
+    job: Job, pair: str, split: str, made: Sequence[TrainingResult]
+) -> Mapping[str, Any]:
+    """Scores of both orbits' probabilities, averaged."""
+    orbits = []
+    for letter, result in zip(("A", "D"), made, strict=True):
+        store = open_samples(_samples(job, f"{letter}_{pair}"))
+        _deal_out(store, job, split)
+        orbits.append(open_trained(result.manifest, store))
+    part = "held_out" if job.held_out else "test"
+    return average_scores(orbits, split, [part]).record()
+
+
+def _deal_out(store: Any, job: Job, split: str) -> None:
+    """The parts as the training dealt them out; another split may have been dealt out since."""
+    of = SampleSettings.model_validate({**job.effort.samples, "split": split})
+    store.parts(split, seed=job.seed, test=of.test, validation=of.validation, block=of.block)
