@@ -14,6 +14,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -151,11 +152,12 @@ def _epoch(model: Any, training: Source, validation: Source, recipe: Recipe, sta
     started = time.perf_counter()
     epoch = len(state.history)
     steps = math.ceil(len(training) / recipe.batch)
-    fed = _tensors(model, lambda: epoch_batches(training, recipe, epoch), steps)
-    ran = model.fit(fed, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0)
+    with _tensors(model, lambda: epoch_batches(training, recipe, epoch), steps) as fed:
+        ran = model.fit(fed, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0)
     loss = float(ran.history["loss"][0])
-    judging = _tensors(model, lambda: _in_order(validation), math.ceil(len(validation) / _JUDGED))
-    judged = float(model.evaluate(judging, verbose=0))
+    judgements = math.ceil(len(validation) / _JUDGED)
+    with _tensors(model, lambda: _in_order(validation), judgements) as judging:
+        judged = float(model.evaluate(judging, verbose=0))
     if not (math.isfinite(loss) and math.isfinite(judged)):
         raise SarmapError(
             f"Training diverged in epoch {epoch + 1} (loss {loss}, validation {judged}): use a "
@@ -215,20 +217,25 @@ def _in_order(source: Source) -> Iterator[Batch]:
         yield source.read(np.arange(start, min(start + _JUDGED, len(source))))
 
 
-def _tensors(model: Any, batches: Callable[[], Iterator[Batch]], count: int) -> Any:
+@contextmanager
+def _tensors(model: Any, batches: Callable[[], Iterator[Batch]], count: int) -> Iterator[Any]:
     """A `tf.data` pipeline over batches: the next ones are read while one is trained on."""
     import tensorflow as tf
 
     shape = model.input_shape[1:]
     answers = len(model.output_shape) - 2
+    held = [batches]
     fed = tf.data.Dataset.from_generator(
-        batches,
+        lambda: held[0](),
         output_signature=(
             tf.TensorSpec((None, *shape), tf.float32),
             tf.TensorSpec((None, *shape[:answers]), tf.uint8),
         ),
     )
-    return fed.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+    try:
+        yield fed.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+    finally:
+        held.clear()  # TensorFlow keeps the generator, and with it the samples, for good
 
 
 # --- checkpoints ---------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """The training loop: it survives a kill, remembers what it was, and says when it fails."""
 
 import csv
+import gc
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +138,12 @@ def test_an_epoch_visits_every_sample_once_in_its_own_order():
     assert (orders[0] != orders[2]).any()
     sizes = [len(images) for images, _ in epoch_batches(source, plain, 0)]
     assert sizes == [8, 8, 8, 8, 8, 4]
+
+
+def test_samples_are_let_go_after_a_training():
+    training, validation = data(), data(20)
+    fit(network(), training, validation, RECIPE, dice_loss())
+    left = weakref.ref(training), weakref.ref(validation)
+    del training, validation
+    gc.collect()
+    assert [one() for one in left] == [None, None]
