@@ -22,6 +22,7 @@ from sarmap.types import Kind, Scaling
 
 __all__ = [
     "Manifest",
+    "as_stored",
     "digest",
     "read_arrays",
     "read_manifest",
@@ -139,7 +140,7 @@ def digest(path: Path) -> str:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Arrays of an ``.npz`` by name, as stored (float16).
+    """Arrays of an ``.npz`` by name, as stored (see `as_stored`).
 
     Raises
     ------
@@ -165,21 +166,43 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def write_arrays(arrays: Mapping[str, NDArray[Any]], path: Path) -> str:
-    """Store arrays as float16 and return the file's SHA-256; the same arrays give the same bytes.
+    """Store arrays (see `as_stored`) and return the file's SHA-256; the same give the same bytes.
 
     Raises
     ------
     WeightsError
-        Where a value does not fit float16: training has diverged.
+        Where a value is no number: training has diverged.
     """
-    with np.errstate(over="ignore"):
-        halves = {name: np.asarray(array, np.float16) for name, array in arrays.items()}
-    for name, array in halves.items():
-        if not np.isfinite(array).all():
-            raise WeightsError(f"Array {name} does not fit float16: train again.")
-    stored: dict[str, Any] = {name: halves[name] for name in sorted(halves)}
+    kept = as_stored(arrays)
+    stored: dict[str, Any] = {name: kept[name] for name in sorted(kept)}
     np.savez_compressed(path, **stored)
     return digest(path)
+
+
+def as_stored(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Arrays as float16; those with a value beyond its 65,504 as float32.
+
+    Only a normalisation's running variance grows so large, which is a few numbers.
+
+    Raises
+    ------
+    WeightsError
+        Where a value is no finite number: training has diverged.
+
+    Examples
+    --------
+    >>> kept = as_stored({"kernel": np.ones(2), "variance": np.float32([70000])})
+    >>> [array.dtype.name for array in kept.values()]
+    ['float16', 'float32']
+    """
+    kept: dict[str, NDArray[Any]] = {}
+    with np.errstate(over="ignore"):
+        for name, array in arrays.items():
+            half = np.asarray(array, np.float16)
+            kept[name] = half if np.isfinite(half).all() else np.asarray(array, np.float32)
+            if not np.isfinite(kept[name]).all():
+                raise WeightsError(f"Array {name} holds a value that is no number: train again.")
+    return kept
 
 
 def _cause(error: Exception) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import sarmap
+from sarmap.detect.manifest import as_stored
 from sarmap.detect.protocol import FixedStatistics
 from sarmap.errors import RequestError
 from sarmap.learn.config import TrainingConfig
@@ -84,7 +85,7 @@ def settle(
     )
     arrays = get_arrays(model)
     plain = build_network(config.network, len(store.bands), config.network_arguments)
-    set_arrays(plain, {name: array.astype(np.float16) for name, array in arrays.items()})
+    set_arrays(plain, as_stored(arrays))
     scored = score_parts(answers_of(plain), store, codes, config.samples.split, tiles)
     scored = [*before, *scored]
     fields = _fields(config, store, statistics) | {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.errors import RequestError
+from sarmap.errors import RequestError, SarmapError
 from sarmap.learn.config import TrainingConfig
 from sarmap.learn.fitting import Report
 from sarmap.learn.outputs import TrainingResult, prepare_folder
@@ -27,7 +27,9 @@ from sarmap.learn.store import open_samples
 __all__ = ["Training", "run_trainings"]
 
 _ALONE = threading.Lock()
-"""Seeds and precision are Keras's own globals: one training per process at a time."""
+"""Precision is Keras's own global: one training per process at a time."""
+
+Failed = Callable[[int, SarmapError], None]
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ def run_trainings(
     client: Any = None,
     overwrite: bool = False,
     report: Report | None = None,
+    failed: Failed | None = None,
 ) -> Iterator[tuple[int, TrainingResult]]:
     """Train all of them; gives the number of each in the sequence, and its result, once it is done.
 
@@ -62,17 +65,28 @@ def run_trainings(
         Replace other trainings in the output folders.
     report
         Called after each epoch; epochs on workers are not reported.
+    failed
+        Called with the number and the error of a training that diverged, which is passed over.
+        None: its error is raised.
 
     Raises
     ------
     RequestError
-        One of them cannot be trained, or its folder is not seen from here.
+        One of them cannot be trained as it is asked for, or its folder is not seen from here.
+    SarmapError
+        One diverged, and nobody is to be told.
     """
-    if client is None:
-        for number, training in enumerate(trainings):
-            yield number, _train_one(training, overwrite, report)
-        return
-    for number in _on_workers(client, trainings, overwrite):
+    ended = (
+        _here(trainings, overwrite, report)
+        if client is None
+        else _on_workers(client, trainings, overwrite)
+    )
+    for number, error in ended:
+        if error is not None:
+            if failed is None or isinstance(error, RequestError):
+                raise error
+            failed(number, error)
+            continue
         result = prepare_folder(trainings[number].config)
         if result is None:
             raise RequestError(
@@ -82,8 +96,27 @@ def run_trainings(
         yield number, result
 
 
-def _on_workers(client: Any, trainings: Sequence[Training], overwrite: bool) -> Iterator[int]:
-    """Numbers of the trainings as workers finish them.
+def _here(
+    trainings: Sequence[Training], overwrite: bool, report: Report | None
+) -> Iterator[tuple[int, SarmapError | None]]:
+    """Numbers of the trainings as this process ends them, and their errors."""
+    for number, training in enumerate(trainings):
+        yield number, _catching(_train_one, training, overwrite, report)
+
+
+def _catching(train: Callable[..., None], *given: Any) -> SarmapError | None:
+    """The error of a training; None where it went well."""
+    try:
+        train(*given)
+    except SarmapError as error:
+        return error
+    return None
+
+
+def _on_workers(
+    client: Any, trainings: Sequence[Training], overwrite: bool
+) -> Iterator[tuple[int, SarmapError | None]]:
+    """Numbers of the trainings as workers end them, and their errors.
 
     As many are under way as there are workers: a worker with several threads would take several,
     and keep them from an idle one.
@@ -104,14 +137,14 @@ def _on_workers(client: Any, trainings: Sequence[Training], overwrite: bool) -> 
 
     submit_more()
     for future in running:
-        future.result()  # raises what the worker raised
+        error = _catching(future.result)
         number = numbers.pop(future)
         submit_more()
-        yield number
+        yield number, error
 
 
 def _train_on_worker(training: Training, overwrite: bool, beside: Mapping[str, int]) -> None:
-    """Train, or find it trained; the result stays in the folder."""
+    """Train on this worker's share of the cores."""
     from distributed import get_worker
 
     host = _host(get_worker().address)
@@ -149,11 +182,8 @@ def _keep_to_share(workers: int) -> None:
         pass
 
 
-def _train_one(training: Training, overwrite: bool, report: Report | None) -> TrainingResult:
+def _train_one(training: Training, overwrite: bool, report: Report | None) -> None:
+    """Train, or find it trained; the result stays in the folder."""
     with _ALONE:
-        finished = prepare_folder(training.config, overwrite=overwrite)
-        if finished is not None:
-            return finished
-        return settle(
-            training.config, open_samples(training.samples), training.parts, report=report
-        )
+        if prepare_folder(training.config, overwrite=overwrite) is None:
+            settle(training.config, open_samples(training.samples), training.parts, report=report)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sarmap.errors import RequestError
+from sarmap.errors import RequestError, SarmapError
 from sarmap.learn.config import TrainingConfig, read_config
 from sarmap.learn.outputs import TrainingResult
 from sarmap.learn.scene import Scene
@@ -33,6 +33,8 @@ CLASSIFIER_GRID: Mapping[str, tuple[Any, ...]] = {
     "batch": (16, 64),
 }
 """Nava et al. 2021 tune the learning rate per composite; their values are not given."""
+
+_COLUMNS = ("f1", "iou", "precision", "recall", "val_loss", "epochs", "seconds", "note")
 
 Progress = Callable[[int, int], None]
 
@@ -82,7 +84,9 @@ def tune(
     Raises
     ------
     RequestError
-        The grid names no setting of a training, or a cell cannot be trained.
+        The grid names no setting of a training, or a cell cannot be trained as it is asked for.
+    SarmapError
+        Every cell diverged.
     """
     config = read_config(config)
     grid = config.grid or (CLASSIFIER_GRID if config.network == "cnn" else PAPER_GRID)
@@ -95,15 +99,23 @@ def tune(
     store = prepare_samples(config, at, scenes=scenes, client=client, overwrite=overwrite)
     parts = store.stored_parts()
     trainings = [Training(cell, at, parts) for cell in cells]
+    settings = [{name: getattr(cell, name) for name in grid} for cell in cells]
     done: dict[int, dict[str, Any]] = {}
-    for number, result in run_trainings(trainings, client=client, overwrite=overwrite):
-        done[number] = {name: getattr(cells[number], name) for name in grid} | _row(result)
+
+    def add(number: int, row: Mapping[str, Any]) -> None:
+        done[number] = {**settings[number], **row}
         if progress:
             progress(len(done), len(cells))
-    rows = sorted(
-        (done[number] for number in range(len(cells))),
-        key=lambda row: (-(row["f1"] or 0.0), row["val_loss"]),
-    )
+
+    def diverged(number: int, error: SarmapError) -> None:
+        add(number, dict.fromkeys(_COLUMNS) | {"note": str(error)})
+
+    runs = run_trainings(trainings, client=client, overwrite=overwrite, failed=diverged)
+    for number, result in runs:
+        add(number, _row(result))
+    rows = sorted((done[number] for number in range(len(cells))), key=_rank)
+    if rows[0]["note"]:
+        raise SarmapError(f"No setting of the grid could be trained. The first: {rows[0]['note']}")
     table, text = folder / "tune.csv", folder / "tune.md"
     table.write_text(_csv(rows), encoding="utf-8")
     text.write_text(_markdown(rows, config), encoding="utf-8")
@@ -125,8 +137,13 @@ def _cell(config: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig:
     return read_config(fields)
 
 
+def _rank(row: Mapping[str, Any]) -> tuple[bool, float, float]:
+    """Best F1 first, then the lower loss; what diverged last."""
+    return bool(row["note"]), -(row["f1"] or 0.0), row["val_loss"] or 0.0
+
+
 def _row(result: TrainingResult) -> dict[str, Any]:
-    """What a finished cell's row shows of it."""
+    """What a finished cell's row shows of it: `_COLUMNS`."""
     scores = result.scores["validation"]
     return {
         "f1": scores["f1"],
@@ -136,6 +153,7 @@ def _row(result: TrainingResult) -> dict[str, Any]:
         "val_loss": round(min(one["val_loss"] for one in result.history), 5),
         "epochs": len(result.history),
         "seconds": round(sum(one["seconds"] for one in result.history), 1),
+        "note": "",
     }
 
 

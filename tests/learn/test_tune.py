@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from sarmap.errors import RequestError
+from sarmap.errors import RequestError, SarmapError
 from sarmap.learn.tune import PAPER_GRID, tune
 
 CONFIG = {
@@ -71,6 +71,21 @@ def test_cells_run_as_tasks_on_a_dask_client(make_scene, tmp_path):
     ):
         result = tune({**CONFIG, "out": str(tmp_path)}, scenes=[make_scene()], client=client)
     assert len(result.rows) == 2
+
+
+def test_a_cell_that_diverges_is_said_and_the_others_are_trained(make_scene, tmp_path):
+    wild = {"learning_rate": [1e38, 0.02]}
+    result = tune({**CONFIG, "out": str(tmp_path), "grid": wild}, scenes=[make_scene()])
+    assert result.best == {"learning_rate": 0.02}
+    assert [row["f1"] is None for row in result.rows] == [False, True]
+    assert "diverged in epoch 1" in result.rows[1]["note"]
+    assert "diverged in epoch 1" in result.markdown.read_text()
+
+
+def test_a_grid_of_nothing_but_diverging_cells_is_refused(make_scene, tmp_path):
+    wild = {"learning_rate": [1e38]}
+    with pytest.raises(SarmapError, match="No setting of the grid could be trained"):
+        tune({**CONFIG, "out": str(tmp_path), "grid": wild}, scenes=[make_scene()])
 
 
 @pytest.mark.parametrize("name", ["colour", "out"])
