@@ -33,6 +33,12 @@ class Figure:
     iou: float | None = None
     """Percent."""
 
+    @property
+    def known(self) -> bool:
+        """Whether any figure of the row is at hand."""
+        figures = (self.accuracy, self.precision, self.recall, self.f1, self.iou)
+        return any(value is not None for value in figures)
+
 
 _TABLE1 = "Nava et al. 2021, table of results"
 _TABLES2 = "Nava et al. 2022, Tables 4 and 5"

@@ -24,6 +24,7 @@ def test_what_is_not_at_hand_is_none():
         if getattr(figure, name) is not None
     }
     best = ("A_BAA_S", True)
+    assert {row for row, figure in PAPER2.items() if figure.known} == {row for row, _ in given}
     assert given == {
         (best, "recall"),
         (best, "f1"),
