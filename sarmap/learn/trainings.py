@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.errors import RequestError, SarmapError
+from sarmap.errors import RequestError, SarmapError, WeightsError
 from sarmap.learn.config import TrainingConfig
-from sarmap.learn.fitting import Report
 from sarmap.learn.outputs import TrainingResult, prepare_folder
 from sarmap.learn.settle import check_backend, settle
 from sarmap.learn.store import open_samples
@@ -49,7 +48,6 @@ def run_trainings(
     *,
     client: Any = None,
     overwrite: bool = False,
-    report: Report | None = None,
     failed: Failed | None = None,
 ) -> Iterator[tuple[int, TrainingResult]]:
     """Train all of them; gives the number of each in the sequence, and its result, once it is done.
@@ -63,8 +61,6 @@ def run_trainings(
         of their machine. None: this process, in the order given.
     overwrite
         Replace other trainings in the output folders.
-    report
-        Called after each epoch; epochs on workers are not reported.
     failed
         Called with the number and the error of a training that diverged, which is passed over.
         None: its error is raised.
@@ -73,17 +69,17 @@ def run_trainings(
     ------
     RequestError
         One of them cannot be trained as it is asked for, or its folder is not seen from here.
+    OutputError
+        A folder cannot be written.
     SarmapError
         One diverged, and nobody is to be told.
     """
     ended = (
-        _here(trainings, overwrite, report)
-        if client is None
-        else _on_workers(client, trainings, overwrite)
+        _here(trainings, overwrite) if client is None else _on_workers(client, trainings, overwrite)
     )
     for number, error in ended:
         if error is not None:
-            if failed is None or isinstance(error, RequestError):
+            if failed is None or not _diverged(error):
                 raise error
             failed(number, error)
             continue
@@ -96,12 +92,17 @@ def run_trainings(
         yield number, result
 
 
+def _diverged(error: SarmapError) -> bool:
+    """Whether a training came to no numbers, and not to a wrong request or a full disk."""
+    return type(error) is SarmapError or isinstance(error, WeightsError)
+
+
 def _here(
-    trainings: Sequence[Training], overwrite: bool, report: Report | None
+    trainings: Sequence[Training], overwrite: bool
 ) -> Iterator[tuple[int, SarmapError | None]]:
     """Numbers of the trainings as this process ends them, and their errors."""
     for number, training in enumerate(trainings):
-        yield number, _catching(_train_one, training, overwrite, report)
+        yield number, _catching(_train_one, training, overwrite)
 
 
 def _catching(train: Callable[..., None], *given: Any) -> SarmapError | None:
@@ -149,7 +150,7 @@ def _train_on_worker(training: Training, overwrite: bool, beside: Mapping[str, i
 
     host = _host(get_worker().address)
     _keep_to_share(beside.get(host, 1))
-    _train_one(training, overwrite, None)
+    _train_one(training, overwrite)
 
 
 def _workers_by_host(client: Any) -> dict[str, int]:
@@ -182,8 +183,8 @@ def _keep_to_share(workers: int) -> None:
         pass
 
 
-def _train_one(training: Training, overwrite: bool, report: Report | None) -> None:
+def _train_one(training: Training, overwrite: bool) -> None:
     """Train, or find it trained; the result stays in the folder."""
     with _ALONE:
         if prepare_folder(training.config, overwrite=overwrite) is None:
-            settle(training.config, open_samples(training.samples), training.parts, report=report)
+            settle(training.config, open_samples(training.samples), training.parts)

@@ -6,7 +6,7 @@ import pytest
 from dask.system import cpu_count
 from distributed import Client, LocalCluster
 
-from sarmap.errors import RequestError
+from sarmap.errors import OutputError, RequestError
 from sarmap.learn.config import read_config
 from sarmap.learn.train import prepare_samples
 from sarmap.learn.trainings import Training, run_trainings
@@ -92,6 +92,15 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(trainings, client):
     assert len(list(run_trainings(trainings([9]), client=client))) == 1
     with pytest.raises(RequestError, match="holds another training"):
         list(run_trainings(trainings([9], epochs=1), client=client))
+
+
+def test_a_folder_that_cannot_be_written_is_no_divergence(trainings, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    asked = trainings([1], out=str(tmp_path / "file"))
+    told = []
+    with pytest.raises(OutputError, match="cannot be written"):
+        list(run_trainings(asked, failed=lambda *said: told.append(said)))
+    assert not told
 
 
 def test_a_folder_that_only_the_workers_see_is_refused(trainings, client, tmp_path, monkeypatch):
