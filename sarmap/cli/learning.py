@@ -17,7 +17,7 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     from sarmap.learn.outputs import TrainingResult
 
-__all__ = ["epoch_lines", "sample_lines", "train", "tune"]
+__all__ = ["epoch_lines", "sample_lines", "say_epoch", "train", "tune"]
 
 
 @click.command(
@@ -132,7 +132,13 @@ def tune(config: str, as_json: bool, overwrite: bool, **flags: Any) -> None:
     given = {name: value for name, value in flags.items() if value is not None}
     with opened_client(given) as client:
         settled = read_config(read_request_file(config) | given)
-        result = run(settled, client=client, overwrite=overwrite, progress=_cell_lines())
+        result = run(
+            settled,
+            client=client,
+            overwrite=overwrite,
+            progress=_cell_lines(),
+            report=say_epoch,
+        )
     if as_json:
         echo_json({"best": dict(result.best), "rows": [dict(row) for row in result.rows]})
     else:
@@ -159,24 +165,32 @@ def sample_lines() -> Callable[[int, int], None]:
 def epoch_lines(epochs: int) -> Callable[[Mapping[str, float]], None]:
     """Says, on standard error, one line per epoch: losses, seconds, and what is left at most.
 
-    `epochs` is the most there will be; 0 where that is not one number.
+    `epochs` is the most there will be.
     """
     started = time.perf_counter()
     first: list[float] = []
 
     def say(epoch: Mapping[str, float]) -> None:
-        if not first or epoch["epoch"] <= first[0]:  # another training has begun
-            first[:] = [epoch["epoch"] - 1]
+        if not first:
+            first.append(epoch["epoch"] - 1)
         done = epoch["epoch"] - first[0]
         left = (time.perf_counter() - started) / done * (epochs - epoch["epoch"])
         print(
-            f"epoch {epoch['epoch']:.0f}{f'/{epochs}' if epochs else ''}: loss "
-            f"{epoch['loss']:.4f}, validation {epoch['val_loss']:.4f}, {epoch['seconds']:.1f} s"
-            + (f", at most {left / 60:.1f} min left" if epochs else ""),
+            f"epoch {epoch['epoch']:.0f}/{epochs}: {_losses(epoch)}, at most {left / 60:.1f} min "
+            "left",
             file=sys.stderr,
         )
 
     return say
+
+
+def say_epoch(name: str, epoch: Mapping[str, float]) -> None:
+    """Says, on standard error, a line for an epoch of one of several trainings."""
+    print(f"{name}, epoch {epoch['epoch']:.0f}: {_losses(epoch)}", file=sys.stderr)
+
+
+def _losses(epoch: Mapping[str, float]) -> str:
+    return f"loss {epoch['loss']:.4f}, validation {epoch['val_loss']:.4f}, {epoch['seconds']:.1f} s"
 
 
 def _overwrite(text: str, *, last: bool) -> None:

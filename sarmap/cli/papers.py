@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sarmap.cli.learning import epoch_lines
+from sarmap.cli.learning import say_epoch
 from sarmap.cli.options import cluster_options, json_option, opened_client
 from sarmap.cli.printing import echo_json
 from sarmap.errors import RequestError
@@ -57,20 +57,20 @@ def reproduce(paper: str, as_json: bool, **flags: Any) -> None:
             "splits": flags["splits"] or ("random",),
             "client": client,
             "say": lambda line: print(line, file=sys.stderr),
+            "report": say_epoch,
         }
         out = flags["out"] or paper
         if paper == "paper1":
             for name in ("inventory", "filters", "batch"):
                 if flags[name] is not None:
                     raise RequestError(f"--{name} belongs to paper2.")
-            made = reproduce_paper1(out, **common, report=epoch_lines(0))
+            made = reproduce_paper1(out, **common)
         else:
             made = reproduce_paper2(
                 out,
                 **common,
                 inventory=flags["inventory"],
                 settings=_settings(flags["filters"], flags["batch"]),
-                report=epoch_lines(0),
             )
     if as_json:
         rows = [{**row.label, "split": row.split, "ours": row.ours} for row in made.rows]

@@ -24,7 +24,7 @@ from typing import Any
 from sarmap.errors import ClusterError
 from sarmap.export.blocks import Family
 from sarmap.export.ledger import Block, Counts, Ledger, failed
-from sarmap.export.workers import watched
+from sarmap.export.workers import killed_worker, watched
 
 __all__ = ["WAVE", "do_missing", "kept_blocks"]
 
@@ -301,9 +301,4 @@ def _run_on_cluster(client: Any, arrays: Sequence[Any], counted: set[Any], tick:
 
 def _lost(future: Any) -> bool:
     """True for a task that ended with its worker, not through an error of its own."""
-    from distributed.comm.core import CommClosedError
-    from distributed.scheduler import KilledWorker
-
-    if future.status in ("cancelled", "lost"):
-        return True
-    return isinstance(future.exception(), KilledWorker | CommClosedError)
+    return future.status in ("cancelled", "lost") or killed_worker(future)

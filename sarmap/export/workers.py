@@ -14,7 +14,7 @@ from typing import Any
 
 from sarmap.errors import ClusterError
 
-__all__ = ["NO_WORKER", "watched"]
+__all__ = ["NO_WORKER", "killed_worker", "watched"]
 
 NO_WORKER = 300.0
 """Seconds without a single worker after which a run ends; `sarmap.cluster.no_worker` in Dask's
@@ -46,6 +46,14 @@ def watched(client: Any, waiting: Mapping[Any, Any]) -> Iterator[None]:
             f"The Dask cluster had no worker for {watch.patience:g} s: start some, or read their "
             "logs for why they ended."
         )
+
+
+def killed_worker(future: Any) -> bool:
+    """Whether a task failed because its workers ended under it."""
+    from distributed.comm.core import CommClosedError
+    from distributed.scheduler import KilledWorker
+
+    return isinstance(future.exception(), KilledWorker | CommClosedError)
 
 
 class _Watch(threading.Thread):

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import itertools
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.errors import RequestError, SarmapError, WeightsError
+from sarmap.errors import ClusterError, RequestError, SarmapError, WeightsError
+from sarmap.export.workers import killed_worker, watched
 from sarmap.learn.config import TrainingConfig
+from sarmap.learn.fitting import Report
 from sarmap.learn.outputs import TrainingResult, prepare_folder
 from sarmap.learn.settle import check_backend, settle
 from sarmap.learn.store import open_samples
@@ -29,6 +34,7 @@ _ALONE = threading.Lock()
 """Precision is Keras's own global: one training per process at a time."""
 
 Failed = Callable[[int, SarmapError], None]
+Told = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,11 @@ class Training:
     parts: NDArray[np.uint8]
     """Part of each sample, as `SampleStore.parts` deals them out."""
 
+    @property
+    def label(self) -> str:
+        """Name of its folder, which only it has."""
+        return Path(self.config.out).name
+
 
 def run_trainings(
     trainings: Sequence[Training],
@@ -49,6 +60,7 @@ def run_trainings(
     client: Any = None,
     overwrite: bool = False,
     failed: Failed | None = None,
+    report: Told | None = None,
 ) -> Iterator[tuple[int, TrainingResult]]:
     """Train all of them; gives the number of each in the sequence, and its result, once it is done.
 
@@ -62,8 +74,11 @@ def run_trainings(
     overwrite
         Replace other trainings in the output folders.
     failed
-        Called with the number and the error of a training that diverged, which is passed over.
-        None: its error is raised.
+        Called with the number and the error of a training that diverged or killed its workers,
+        which is passed over. None: its error is raised.
+    report
+        Called with the number of a training and its losses after each of its epochs, from another
+        thread where workers train.
 
     Raises
     ------
@@ -71,38 +86,46 @@ def run_trainings(
         One of them cannot be trained as it is asked for, or its folder is not seen from here.
     OutputError
         A folder cannot be written.
+    ClusterError
+        The cluster is gone, or has no worker any more.
     SarmapError
-        One diverged, and nobody is to be told.
+        One diverged or killed its workers, and nobody is to be told.
     """
     ended = (
-        _here(trainings, overwrite) if client is None else _on_workers(client, trainings, overwrite)
+        _here(trainings, overwrite, report)
+        if client is None
+        else _on_workers(client, trainings, overwrite, report)
     )
     for number, error in ended:
         if error is not None:
-            if failed is None or not _diverged(error):
+            if failed is None or not _its_own(error):
                 raise error
             failed(number, error)
             continue
         result = prepare_folder(trainings[number].config)
         if result is None:
             raise RequestError(
-                f"What a worker trained is not in {Path(trainings[number].config.out).name} here: "
-                "give an output folder that all workers share with this process."
+                f"What a worker trained is not in {trainings[number].label} here: give an output "
+                "folder that all workers share with this process."
             )
         yield number, result
 
 
-def _diverged(error: SarmapError) -> bool:
-    """Whether a training came to no numbers, and not to a wrong request or a full disk."""
-    return type(error) is SarmapError or isinstance(error, WeightsError)
+def _its_own(error: SarmapError) -> bool:
+    """Whether a training came to no numbers or no end; no wrong request, no full disk."""
+    return type(error) is SarmapError or isinstance(error, WeightsError | ClusterError)
 
 
 def _here(
-    trainings: Sequence[Training], overwrite: bool
+    trainings: Sequence[Training], overwrite: bool, report: Told | None
 ) -> Iterator[tuple[int, SarmapError | None]]:
     """Numbers of the trainings as this process ends them, and their errors."""
     for number, training in enumerate(trainings):
-        yield number, _catching(_train_one, training, overwrite)
+        yield number, _catching(_train_one, training, overwrite, _epochs_of(number, report))
+
+
+def _epochs_of(number: int, report: Told | None) -> Report | None:
+    return None if report is None else lambda epoch: report(number, epoch)
 
 
 def _catching(train: Callable[..., None], *given: Any) -> SarmapError | None:
@@ -114,8 +137,11 @@ def _catching(train: Callable[..., None], *given: Any) -> SarmapError | None:
     return None
 
 
+# --- on workers ----------------------------------------------------------------------------------
+
+
 def _on_workers(
-    client: Any, trainings: Sequence[Training], overwrite: bool
+    client: Any, trainings: Sequence[Training], overwrite: bool, report: Told | None
 ) -> Iterator[tuple[int, SarmapError | None]]:
     """Numbers of the trainings as workers end them, and their errors.
 
@@ -125,32 +151,82 @@ def _on_workers(
     from distributed import as_completed
 
     waiting = iter(enumerate(trainings))
-    numbers: dict[Any, int] = {}
+    numbers: dict[str, int] = {}
+    futures: dict[str, Any] = {}
     running = as_completed()
 
     def submit_more() -> None:
         beside = _workers_by_host(client)
         free = max(sum(beside.values()), 1) - len(numbers)
         for number, training in itertools.islice(waiting, max(free, 0)):
-            future = client.submit(_train_on_worker, training, overwrite, beside, pure=False)
-            numbers[future] = number
+            future = client.submit(
+                _train_on_worker, training, overwrite, beside, topic, number, pure=False
+            )
+            numbers[future.key], futures[future.key] = number, future
             running.add(future)
 
-    submit_more()
-    for future in running:
-        error = _catching(future.result)
-        number = numbers.pop(future)
+    with watched(client, futures), _heard(client, report) as topic:
         submit_more()
-        yield number, error
+        for future in running:
+            if future.status in ("cancelled", "lost"):
+                break
+            del futures[future.key]
+            number = numbers.pop(future.key)
+            error = _error_of(future, trainings[number])
+            submit_more()
+            yield number, error
+    if futures:
+        raise ClusterError(
+            "The Dask cluster has let go of its tasks: its scheduler ended, or was started again. "
+            "What was learnt is kept, and the same command goes on from there."
+        )
 
 
-def _train_on_worker(training: Training, overwrite: bool, beside: Mapping[str, int]) -> None:
-    """Train on this worker's share of the cores."""
+def _error_of(future: Any, training: Training) -> SarmapError | None:
+    """Why a training ended as it did; None where it went well."""
+    if future.status == "error" and killed_worker(future):
+        return ClusterError(
+            f"Training {training.label} ended its workers again and again: give the workers more "
+            "memory, or a smaller batch. What it learnt is kept, and the same command goes on from "
+            "there."
+        )
+    return _catching(future.result)
+
+
+@contextmanager
+def _heard(client: Any, report: Told | None) -> Iterator[str | None]:
+    """A topic on which workers tell of their epochs; None where nobody is to be told."""
+    if report is None:
+        yield None
+        return
+    topic = f"sarmap-epochs-{uuid.uuid4().hex}"
+    client.subscribe_topic(topic, lambda event: report(*event[1]))
+    try:
+        yield topic
+    finally:
+        if client.status == "running":
+            client.unsubscribe_topic(topic)
+
+
+def _train_on_worker(
+    training: Training,
+    overwrite: bool,
+    beside: Mapping[str, int],
+    topic: str | None,
+    number: int,
+) -> None:
+    """Train on this worker's share of the cores; epochs are told of on a topic."""
     from distributed import get_worker
 
-    host = _host(get_worker().address)
-    _keep_to_share(beside.get(host, 1))
-    _train_one(training, overwrite)
+    worker = get_worker()
+    _keep_to_share(beside.get(_host(worker.address), 1))
+
+    report = None if topic is None else partial(_tell, worker, topic, number)
+    _train_one(training, overwrite, report)
+
+
+def _tell(worker: Any, topic: str, number: int, epoch: dict[str, float]) -> None:
+    worker.log_event(topic, (number, epoch))
 
 
 def _workers_by_host(client: Any) -> dict[str, int]:
@@ -183,8 +259,9 @@ def _keep_to_share(workers: int) -> None:
         pass
 
 
-def _train_one(training: Training, overwrite: bool) -> None:
+def _train_one(training: Training, overwrite: bool, report: Report | None) -> None:
     """Train, or find it trained; the result stays in the folder."""
     with _ALONE:
         if prepare_folder(training.config, overwrite=overwrite) is None:
-            settle(training.config, open_samples(training.samples), training.parts)
+            samples = open_samples(training.samples)
+            settle(training.config, samples, training.parts, report=report)

@@ -37,6 +37,7 @@ CLASSIFIER_GRID: Mapping[str, tuple[Any, ...]] = {
 _COLUMNS = ("f1", "iou", "precision", "recall", "val_loss", "epochs", "seconds", "note")
 
 Progress = Callable[[int, int], None]
+CellReport = Callable[[str, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def tune(
     client: Any = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    report: CellReport | None = None,
 ) -> TuningResult:
     """Train every combination of a grid and table the results, best first by validation F1.
 
@@ -76,6 +78,9 @@ def tune(
         folder. None: one after the other in this process.
     progress
         Called with cells done and in all.
+    report
+        Called with a cell's name and its losses after each of its epochs, from another thread
+        where workers train.
 
     Returns
     -------
@@ -85,8 +90,10 @@ def tune(
     ------
     RequestError
         The grid names no setting of a training, or a cell cannot be trained as it is asked for.
+    ClusterError
+        The cluster is gone, or has no worker any more.
     SarmapError
-        Every cell diverged.
+        Every cell diverged or killed its workers.
     """
     config = read_config(config)
     grid = config.grid or (CLASSIFIER_GRID if config.network == "cnn" else PAPER_GRID)
@@ -107,10 +114,16 @@ def tune(
         if progress:
             progress(len(done), len(cells))
 
-    def diverged(number: int, error: SarmapError) -> None:
+    def pass_over(number: int, error: SarmapError) -> None:
         add(number, dict.fromkeys(_COLUMNS) | {"note": str(error)})
 
-    runs = run_trainings(trainings, client=client, overwrite=overwrite, failed=diverged)
+    runs = run_trainings(
+        trainings,
+        client=client,
+        overwrite=overwrite,
+        failed=pass_over,
+        report=report and (lambda number, epoch: report(trainings[number].label, epoch)),
+    )
     for number, result in runs:
         add(number, _row(result))
     rows = sorted((done[number] for number in range(len(cells))), key=_rank)
@@ -138,7 +151,7 @@ def _cell(config: TrainingConfig, values: Mapping[str, Any]) -> TrainingConfig:
 
 
 def _rank(row: Mapping[str, Any]) -> tuple[bool, float, float]:
-    """Best F1 first, then the lower loss; what diverged last."""
+    """Best F1 first, then the lower loss; what could not be trained last."""
     return bool(row["note"]), -(row["f1"] or 0.0), row["val_loss"] or 0.0
 
 

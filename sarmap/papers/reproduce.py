@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sarmap.errors import RequestError
-from sarmap.learn.fitting import Report
+from sarmap.errors import RequestError, SarmapError
 from sarmap.learn.outputs import TrainingResult
 from sarmap.papers.effort import (
     FULL1,
@@ -23,7 +22,14 @@ from sarmap.papers.effort import (
 from sarmap.papers.figures import PAPER1, Figure, paper2_figure
 from sarmap.papers.places import Say, has_optical, own_event
 from sarmap.papers.report import Row, write_report
-from sarmap.papers.rows import Asked, Job, average_orbits, search_grid, train_rows
+from sarmap.papers.rows import (
+    Asked,
+    Job,
+    RowReport,
+    average_orbits,
+    search_grid,
+    train_rows,
+)
 from sarmap.simulate.fingerprint import simulator_hash
 from sarmap.simulate.record import SimulatedEvent, open_event
 
@@ -56,7 +62,7 @@ def reproduce_paper1(
     splits: Sequence[str] = ("random",),
     client: Any = None,
     say: Say = print,
-    report: Report | None = None,
+    report: RowReport | None = None,
 ) -> Reproduction:
     """Paper 1's table: nine composites through the CNN; accuracy, precision, recall.
 
@@ -76,12 +82,14 @@ def reproduce_paper1(
         Dask client to read on, and whose workers train the rows side by side (they must see the
         folder); None: this process, row after row.
     say, report
-        Told what is being done, and every epoch of a row that this process trains.
+        Told what is being done, and name and losses of every epoch of a row.
 
     Raises
     ------
     RequestError
         An event cannot be used.
+    SarmapError
+        Rows diverged or killed their workers; the table holds the others, and why.
     """
     started = time.time()
     effort = {"full": FULL1, "reduced": REDUCED1, "small": SMALL1}[setting]
@@ -104,13 +112,17 @@ def reproduce_paper1(
         for (composite, split), row in rows.items()
         if row.note != without
     ]
-    files: Mapping[str, Path] = {}
-    for one, result in train_rows(job, asked):
-        rows[one.key] = replace(rows[one.key], ours=result.scores[job.part], note="")
-        lines = _lines(job, "Paper 1: nine composites through the CNN", "paper1", started, {})
-        metrics = ("accuracy", "precision", "recall")
-        files = write_report(job.out, "paper1", list(rows.values()), metrics, lines)
-    return Reproduction(list(rows.values()), files)
+    table = _Table(
+        job,
+        "paper1",
+        "Paper 1: nine composites through the CNN",
+        ("accuracy", "precision", "recall"),
+        rows,
+        started=started,
+    )
+    for _ in table.fill(asked):
+        table.write()
+    return table.finished()
 
 
 def reproduce_paper2(
@@ -124,7 +136,7 @@ def reproduce_paper2(
     settings: Mapping[str, int] | None = None,
     client: Any = None,
     say: Say = print,
-    report: Report | None = None,
+    report: RowReport | None = None,
 ) -> Reproduction:
     """Paper 2's tables: four composites with and without augmentation, and both orbits averaged.
 
@@ -161,11 +173,20 @@ def reproduce_paper2(
     ]
     # hours on a small machine: what can be compared comes first
     asked.sort(key=lambda one: not rows[one.key].paper.known)
+    chosen = "(given)" if settings else "the best of the grid on A_BAA_S (grid/tune.md)"
+    table = _Table(
+        job,
+        "paper2",
+        "Paper 2: four composites through the Attention U-Net",
+        ("precision", "recall", "f1", "iou"),
+        rows,
+        started=started,
+        given=settings or {},
+        more=f"Setting of every row: {_spelled(best)}, {chosen}.",
+    )
     trained: dict[Any, TrainingResult] = {}
-    files: Mapping[str, Path] = {}
-    for one, result in train_rows(job, asked):
+    for one, result in table.fill(asked):
         trained[one.key] = result
-        rows[one.key] = replace(rows[one.key], ours=result.scores[job.part], note="")
         name, augmented, split = one.key
         pair = name.removeprefix("A_").removeprefix("D_")
         places = [(f"{letter}_{pair}", augmented, split) for letter in ("A", "D")]
@@ -173,18 +194,52 @@ def reproduce_paper2(
         if len(orbits) == len(places):
             both = (f"both {pair}", augmented, split)
             rows[both] = replace(rows[both], ours=average_orbits(job, pair, split, orbits), note="")
-        lines = _lines(
-            job,
-            "Paper 2: four composites through the Attention U-Net",
-            "paper2",
-            started,
-            settings or {},
-            f"Setting of every row: {', '.join(f'{k} {v}' for k, v in best.items())}"
-            + (" (given)." if settings else ", the best of the grid on A_BAA_S (grid/tune.md)."),
-        )
-        metrics = ("precision", "recall", "f1", "iou")
-        files = write_report(job.out, "paper2", list(rows.values()), metrics, lines)
-    return Reproduction(list(rows.values()), files)
+        table.write()
+    return table.finished()
+
+
+@dataclass
+class _Table:
+    """Rows as they are trained, and what is written of them after each."""
+
+    job: Job
+    name: str
+    title: str
+    metrics: Sequence[str]
+    rows: dict[Any, Row]
+    started: float
+    given: Mapping[str, int] = field(default_factory=dict)
+    more: str = ""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    def fill(self, asked: Sequence[Asked]) -> Iterator[tuple[Asked, TrainingResult]]:
+        """Train the rows that are asked for; those that cannot be are noted."""
+        for one, result in train_rows(self.job, asked, self._note):
+            ours = result.scores[self.job.part]
+            self.rows[one.key] = replace(self.rows[one.key], ours=ours, note="")
+            yield one, result
+
+    def _note(self, one: Asked, error: SarmapError) -> None:
+        self.failures.append(f"{one.name}: {error}")
+        self.rows[one.key] = replace(self.rows[one.key], note=str(error))
+        self.write()
+
+    def write(self) -> None:
+        """The report, with what there is."""
+        more = [self.more] if self.more else []
+        lines = _lines(self.job, self.title, self.name, self.started, self.given, *more)
+        rows = list(self.rows.values())
+        self.files = write_report(self.job.out, self.name, rows, self.metrics, lines)
+
+    def finished(self) -> Reproduction:
+        """The table, if it could be filled."""
+        if self.failures:
+            raise SarmapError(
+                f"{len(self.failures)} of the rows could not be trained; {self.name}.md holds the "
+                f"others, and the same command tries again. The first, {self.failures[0]}"
+            )
+        return Reproduction(list(self.rows.values()), self.files)
 
 
 # --- rows ----------------------------------------------------------------------------------------
@@ -199,7 +254,7 @@ def _job(
     splits: Sequence[str],
     client: Any,
     say: Say,
-    report: Report | None,
+    report: RowReport | None,
     *,
     optical: bool,
 ) -> Job:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sarmap.errors import SarmapError
 from sarmap.learn.config import SampleSettings, TrainingConfig, read_config
-from sarmap.learn.fitting import Report
-from sarmap.learn.outputs import TrainingResult
+from sarmap.learn.outputs import TrainingResult, prepare_folder
 from sarmap.learn.store import open_samples
-from sarmap.learn.train import prepare_samples, train
+from sarmap.learn.train import prepare_samples
 from sarmap.learn.trainings import Training, run_trainings
 from sarmap.learn.tune import tune
 from sarmap.papers.averaging import average_scores, open_trained
@@ -19,7 +19,10 @@ from sarmap.papers.effort import Effort
 from sarmap.papers.places import Say, sources
 from sarmap.simulate.record import SimulatedEvent
 
-__all__ = ["Asked", "Job", "average_orbits", "search_grid", "train_rows"]
+__all__ = ["Asked", "Job", "RowReport", "average_orbits", "search_grid", "train_rows"]
+
+RowReport = Callable[[str, Mapping[str, float]], None]
+"""Called with the name of a training and its losses after each epoch."""
 
 _HELD_OUT = "event real inventory"
 
@@ -37,7 +40,7 @@ class Job:
     splits: tuple[str, ...]
     client: Any
     say: Say
-    report: Report | None
+    report: RowReport | None
 
     @property
     def part(self) -> str:
@@ -61,23 +64,45 @@ class Asked:
     """What its training has of its own."""
 
 
-def train_rows(job: Job, asked: Sequence[Asked]) -> Iterator[tuple[Asked, TrainingResult]]:
-    """Train rows, or find them trained: one after the other, or side by side on a cluster."""
-    if job.client is None:
-        for one in asked:
-            job.say(f"row {one.name}")
-            samples = _samples(job, one.composite)
-            yield one, train(_row_config(job, one), samples=samples, report=job.report)
-        return
-    trainings = []
+def train_rows(
+    job: Job, asked: Sequence[Asked], failed: Callable[[Asked, SarmapError], None]
+) -> Iterator[tuple[Asked, TrainingResult]]:
+    """Train rows, one after the other or side by side on a cluster; finished ones come first.
+
+    `failed` is called with a row that cannot be trained, and why; the others are trained.
+    """
+    missing = []
     for one in asked:
+        finished = prepare_folder(_row_config(job, one))
+        if finished is None:
+            missing.append(one)
+        else:
+            yield one, finished
+    together = [missing] if job.client else [[one] for one in missing]
+    for rows in together:
+        yield from _train_together(job, rows, failed)
+
+
+def _train_together(
+    job: Job, rows: Sequence[Asked], failed: Callable[[Asked, SarmapError], None]
+) -> Iterator[tuple[Asked, TrainingResult]]:
+    """Samples of some rows, then their trainings."""
+    trainings = []
+    for one in rows:
         job.say(f"samples of row {one.name}")
         config, samples = _row_config(job, one), _samples(job, one.composite)
         parts = prepare_samples(config, samples, client=job.client).stored_parts()
         trainings.append(Training(config, samples, parts))
-    for number, result in run_trainings(trainings, client=job.client):
-        job.say(f"row {asked[number].name} is trained")
-        yield asked[number], result
+    report = job.report
+    trained = run_trainings(
+        trainings,
+        client=job.client,
+        failed=lambda number, error: failed(rows[number], error),
+        report=report and (lambda number, epoch: report(rows[number].name, epoch)),
+    )
+    for number, result in trained:
+        job.say(f"row {rows[number].name} is trained")
+        yield rows[number], result
 
 
 def _row_config(job: Job, one: Asked) -> TrainingConfig:
@@ -123,6 +148,7 @@ def search_grid(job: Job) -> dict[str, int]:
         samples=_samples(job, "A_BAA_S"),
         client=job.client,
         progress=lambda done, total: job.say(f"{done} of {total} settings"),
+        report=job.report,
     )
     return dict(result.best)
 

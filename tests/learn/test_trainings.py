@@ -1,12 +1,15 @@
 """Several trainings at once: on workers as in this process, one on each, and nothing is lost."""
 
 import os
+import threading
+from dataclasses import replace
 
+import dask
 import pytest
 from dask.system import cpu_count
 from distributed import Client, LocalCluster
 
-from sarmap.errors import OutputError, RequestError
+from sarmap.errors import ClusterError, OutputError, RequestError
 from sarmap.learn.config import read_config
 from sarmap.learn.train import prepare_samples
 from sarmap.learn.trainings import Training, run_trainings
@@ -71,6 +74,71 @@ def test_workers_train_what_this_process_trains(trainings, client, tmp_path):
     (here,) = dict(run_trainings(elsewhere)).values()
     # other threads sum in another order
     assert losses(there[1]) == pytest.approx(losses(here), rel=1e-3)
+
+
+def test_epochs_are_told_of_wherever_they_are_trained(trainings, client):
+    here, there = [], []
+    for told, seed, where in ((here, 10, None), (there, 11, client)):
+        asked = trainings([seed, seed + 10])
+        done = run_trainings(asked, client=where, report=lambda *said: told.append(said))  # noqa: B023
+        for number, result in done:
+            mine = [epoch for of, epoch in told if of == number]
+            assert mine == list(result.history)
+        assert sorted((number, epoch["epoch"]) for number, epoch in told) == [
+            (0, 1),
+            (0, 2),
+            (1, 1),
+            (1, 2),
+        ]
+
+
+def test_a_training_that_ends_its_workers_is_said_and_the_others_are_trained(trainings):
+    class Deadly:
+        def __eq__(self, _: object) -> bool:
+            import os
+
+            os._exit(1)
+
+        __hash__ = None
+
+    asked = trainings([12, 13, 14])
+    asked[1] = replace(asked[1], parts=Deadly())
+    told = []
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+        ) as cluster,
+        Client(cluster) as own,
+    ):
+        done = dict(run_trainings(asked, client=own, failed=lambda *said: told.append(said)))
+        with pytest.raises(ClusterError, match="seed-13 ended its workers"):
+            list(run_trainings(asked[1:2], client=own))
+    assert sorted(done) == [0, 2]
+    ((number, error),) = told
+    assert number == 1
+    assert "Training seed-13 ended its workers again and again: give the workers more" in str(error)
+
+
+def test_a_cluster_that_goes_is_said(trainings):
+    learning = threading.Event()
+    endless = trainings([15], epochs=10_000, patience=10_000)
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+        ) as cluster,
+        Client(cluster) as own,
+    ):
+
+        def close() -> None:
+            learning.wait(120)
+            cluster.close()
+
+        closing = threading.Thread(target=close)
+        closing.start()
+        with pytest.raises(ClusterError, match=r"let go of its tasks.*the same command goes on"):
+            list(run_trainings(endless, client=own, report=lambda *_: learning.set()))
+        closing.join()
 
 
 def test_a_worker_has_one_training_at_a_time_on_its_share_of_the_cores(trainings, client):

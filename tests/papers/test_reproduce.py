@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from sarmap.cli import main
+from sarmap.errors import SarmapError
+from sarmap.learn import trainings
 from sarmap.papers import reproduce as module
-from sarmap.papers import rows as of_rows
 from sarmap.papers.effort import SMALL1, SMALL2
 
 
@@ -44,7 +45,7 @@ def test_paper_1_has_all_nine_rows_with_the_papers_figures(small, event, tmp_pat
     assert "SIMULATED event" in text
     assert "its scores mean nothing" in text
     assert (tmp_path / "paper1.png").read_bytes()[:4] == b"\x89PNG"
-    monkeypatch.setattr("sarmap.learn.train.settle", None)
+    monkeypatch.setattr("sarmap.learn.trainings.settle", None)
     assert run(*words) == 0
     assert rows_of(tmp_path / "paper1.csv") == rows
 
@@ -81,20 +82,45 @@ def test_a_killed_run_leaves_the_rows_it_has_and_says_which_are_missing(
     small, event, tmp_path, monkeypatch
 ):
     words = ["reproduce", "paper1", "--small", "--events", event.path, "--out", tmp_path]
-    train, done = of_rows.train, []
+    settle, done = trainings.settle, []
 
-    def killed(config, **rest):
+    def killed(config, *given, **rest):
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(config.name)
-        return train(config, **rest)
+        return settle(config, *given, **rest)
 
-    monkeypatch.setattr(of_rows, "train", killed)
+    monkeypatch.setattr(trainings, "settle", killed)
     assert run(*words) != 0
     rows = rows_of(tmp_path / "paper1.csv")
     assert [row["composite"] for row in rows] == list(module.PAPER1)
     assert [bool(row["accuracy_ours"]) for row in rows] == [True, True] + [False] * 7
     assert {row["note"] for row in rows[2:]} == {"not trained yet: run the command again"}
+
+
+def test_a_row_that_diverges_is_said_and_the_others_are_trained(
+    small, event, tmp_path, monkeypatch, capsys
+):
+    words = ["reproduce", "paper1", "--small", "--events", event.path, "--out", tmp_path]
+    settle = trainings.settle
+
+    def wild(config, *given, **rest):
+        if config.name == "HHH-random":
+            raise SarmapError("Training diverged in epoch 1.")
+        return settle(config, *given, **rest)
+
+    monkeypatch.setattr(trainings, "settle", wild)
+    assert run(*words) == 1
+    said = capsys.readouterr().err
+    assert "RGB-random, epoch 1: loss" in said
+    assert "1 of the rows could not be trained" in said.splitlines()[-1]
+    assert "HHH-random: Training diverged" in said.splitlines()[-1]
+    rows = {row["composite"]: row for row in rows_of(tmp_path / "paper1.csv")}
+    assert rows["HHH"]["note"] == "Training diverged in epoch 1."
+    assert [name for name, row in rows.items() if not row["accuracy_ours"]] == ["HHH"]
+    monkeypatch.setattr(trainings, "settle", settle)
+    assert run(*words) == 0
+    assert all(row["accuracy_ours"] for row in rows_of(tmp_path / "paper1.csv"))
 
 
 def test_rows_train_side_by_side_on_the_workers_of_a_cluster(small, event, tmp_path):
