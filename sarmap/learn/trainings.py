@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -165,16 +164,20 @@ def _on_workers(
             numbers[future.key], futures[future.key] = number, future
             running.add(future)
 
-    with watched(client, futures), _heard(client, report) as topic:
-        submit_more()
-        for future in running:
-            if future.status in ("cancelled", "lost"):
-                break
-            del futures[future.key]
-            number = numbers.pop(future.key)
-            error = _error_of(future, trainings[number])
+    try:
+        with watched(client, futures), _heard(client, report) as topic:
             submit_more()
-            yield number, error
+            for future in running:
+                if future.status in ("cancelled", "lost"):
+                    break
+                del futures[future.key]
+                number = numbers.pop(future.key)
+                error = _error_of(future, trainings[number])
+                submit_more()
+                yield number, error
+    finally:
+        if futures and client.status == "running":
+            client.cancel(list(futures.values()))
     if futures:
         raise ClusterError(
             "The Dask cluster has let go of its tasks: its scheduler ended, or was started again. "
@@ -215,18 +218,24 @@ def _train_on_worker(
     topic: str | None,
     number: int,
 ) -> None:
-    """Train on this worker's share of the cores; epochs are told of on a topic."""
+    """Train on this worker's share of the cores, for as long as somebody waits for it.
+
+    Epochs are told of on a topic.
+    """
     from distributed import get_worker
 
     worker = get_worker()
+    key = worker.get_current_task()
     _keep_to_share(beside.get(_host(worker.address), 1))
 
-    report = None if topic is None else partial(_tell, worker, topic, number)
-    _train_one(training, overwrite, report)
+    def after_epoch(epoch: dict[str, float]) -> None:
+        task = worker.state.tasks.get(key)
+        if task is None or task.state == "cancelled":
+            raise ClusterError("Nobody waits for this training any more.")
+        if topic is not None:
+            worker.log_event(topic, (number, epoch))
 
-
-def _tell(worker: Any, topic: str, number: int, epoch: dict[str, float]) -> None:
-    worker.log_event(topic, (number, epoch))
+    _train_one(training, overwrite, after_epoch)
 
 
 def _workers_by_host(client: Any) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import os
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import dask
 import pytest
@@ -118,6 +119,16 @@ def test_a_training_that_ends_its_workers_is_said_and_the_others_are_trained(tra
     ((number, error),) = told
     assert number == 1
     assert "Training seed-13 ended its workers again and again: give the workers more" in str(error)
+
+
+def test_a_training_that_nobody_waits_for_ends_and_leaves_its_worker_to_others(trainings, client):
+    (quick,) = trainings([20])
+    (endless,) = trainings([21], epochs=10_000, patience=10_000)
+    running = run_trainings([endless, quick], client=client)
+    assert next(running)[0] == 1
+    running.close()
+    assert len(list(run_trainings(trainings([22, 23]), client=client))) == 2
+    assert (Path(endless.config.out) / "training" / "checkpoint.npz").is_file()
 
 
 def test_a_cluster_that_goes_is_said(trainings):
