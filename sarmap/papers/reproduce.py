@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sarmap.errors import RequestError, SarmapError
+from sarmap.errors import RequestError
 from sarmap.learn.outputs import TrainingResult
 from sarmap.papers.effort import (
     FULL1,
@@ -21,16 +20,9 @@ from sarmap.papers.effort import (
 )
 from sarmap.papers.figures import PAPER1, Figure, paper2_figure
 from sarmap.papers.places import Say, has_optical, own_event
-from sarmap.papers.report import Row, write_report
-from sarmap.papers.rows import (
-    Asked,
-    Job,
-    RowReport,
-    average_orbits,
-    search_grid,
-    train_rows,
-)
-from sarmap.simulate.fingerprint import simulator_hash
+from sarmap.papers.report import Row
+from sarmap.papers.rows import Asked, Job, RowReport, average_orbits, search_grid
+from sarmap.papers.table import Table, spelled
 from sarmap.simulate.record import SimulatedEvent, open_event
 
 __all__ = ["Reproduction", "reproduce_paper1", "reproduce_paper2"]
@@ -91,7 +83,6 @@ def reproduce_paper1(
     SarmapError
         Rows diverged or killed their workers; the table holds the others, and why.
     """
-    started = time.time()
     effort = {"full": FULL1, "reduced": REDUCED1, "small": SMALL1}[setting]
     job = _job(out, effort, seed, events, None, splits, client, say, report, optical=True)
     optical = all(has_optical(event) for event in job.events)
@@ -112,17 +103,16 @@ def reproduce_paper1(
         for (composite, split), row in rows.items()
         if row.note != without
     ]
-    table = _Table(
+    table = Table(
         job,
         "paper1",
         "Paper 1: nine composites through the CNN",
         ("accuracy", "precision", "recall"),
         rows,
-        started=started,
     )
     for _ in table.fill(asked):
         table.write()
-    return table.finished()
+    return Reproduction(list(rows.values()), table.files)
 
 
 def reproduce_paper2(
@@ -155,7 +145,6 @@ def reproduce_paper2(
     RequestError
         An event or the inventory cannot be used.
     """
-    started = time.time()
     effort = {"full": FULL2, "reduced": REDUCED2, "small": SMALL2}[setting]
     job = _job(out, effort, seed, events, inventory, splits, client, say, report, optical=False)
     best = dict(settings) if settings else search_grid(job)
@@ -174,15 +163,14 @@ def reproduce_paper2(
     # hours on a small machine: what can be compared comes first
     asked.sort(key=lambda one: not rows[one.key].paper.known)
     chosen = "(given)" if settings else "the best of the grid on A_BAA_S (grid/tune.md)"
-    table = _Table(
+    table = Table(
         job,
         "paper2",
         "Paper 2: four composites through the Attention U-Net",
         ("precision", "recall", "f1", "iou"),
         rows,
-        started=started,
         given=settings or {},
-        more=f"Setting of every row: {_spelled(best)}, {chosen}.",
+        more=f"Setting of every row: {spelled(best)}, {chosen}.",
     )
     trained: dict[Any, TrainingResult] = {}
     for one, result in table.fill(asked):
@@ -195,51 +183,7 @@ def reproduce_paper2(
             both = (f"both {pair}", augmented, split)
             rows[both] = replace(rows[both], ours=average_orbits(job, pair, split, orbits), note="")
         table.write()
-    return table.finished()
-
-
-@dataclass
-class _Table:
-    """Rows as they are trained, and what is written of them after each."""
-
-    job: Job
-    name: str
-    title: str
-    metrics: Sequence[str]
-    rows: dict[Any, Row]
-    started: float
-    given: Mapping[str, int] = field(default_factory=dict)
-    more: str = ""
-    files: Mapping[str, Path] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
-
-    def fill(self, asked: Sequence[Asked]) -> Iterator[tuple[Asked, TrainingResult]]:
-        """Train the rows that are asked for; those that cannot be are noted."""
-        for one, result in train_rows(self.job, asked, self._note):
-            ours = result.scores[self.job.part]
-            self.rows[one.key] = replace(self.rows[one.key], ours=ours, note="")
-            yield one, result
-
-    def _note(self, one: Asked, error: SarmapError) -> None:
-        self.failures.append(f"{one.name}: {error}")
-        self.rows[one.key] = replace(self.rows[one.key], note=str(error))
-        self.write()
-
-    def write(self) -> None:
-        """The report, with what there is."""
-        more = [self.more] if self.more else []
-        lines = _lines(self.job, self.title, self.name, self.started, self.given, *more)
-        rows = list(self.rows.values())
-        self.files = write_report(self.job.out, self.name, rows, self.metrics, lines)
-
-    def finished(self) -> Reproduction:
-        """The table, if it could be filled."""
-        if self.failures:
-            raise SarmapError(
-                f"{len(self.failures)} of the rows could not be trained; {self.name}.md holds the "
-                f"others, and the same command tries again. The first, {self.failures[0]}"
-            )
-        return Reproduction(list(self.rows.values()), self.files)
+    return Reproduction(list(rows.values()), table.files)
 
 
 # --- rows ----------------------------------------------------------------------------------------
@@ -301,59 +245,3 @@ def _paper2_plan(job: Job) -> dict[tuple[str, bool, str], Row]:
                 figure: Figure = paper2_figure(name, augmented)
                 rows[name, augmented, split] = Row(label, split, None, figure, _NOT_YET)
     return rows
-
-
-def _command(job: Job, name: str, given: Mapping[str, int]) -> str:
-    """The command that makes a table; events that were given are its own affair."""
-    words = ["sarmap reproduce", name, *_setting_words(job.effort)]
-    words.append(f"--seed {job.seed}")
-    if job.inventory:
-        words.append(f"--inventory {Path(job.inventory).name}")
-    else:
-        words += [f"--split {split}" for split in job.splits]
-    return " ".join([*words, *(f"--{key} {value}" for key, value in given.items())])
-
-
-def _spelled(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in settings.items())
-
-
-def _setting_words(effort: Effort) -> list[str]:
-    return [] if effort.name == "full" else [f"--setting {effort.name}"]
-
-
-def _lines(
-    job: Job, title: str, name: str, started: float, given: Mapping[str, int], *more: str
-) -> list[str]:
-    """What a table is."""
-    seeds = ", ".join(f"{e.seed} ({e.shape[0]} x {e.shape[1]} px)" for e in job.events)
-    held = (
-        f" Held out and scored: the polygons of {Path(str(job.inventory)).name}, real, on radar "
-        f"that is simulated around them."
-        if job.inventory
-        else ""
-    )
-    meaning = (
-        "This is the small setting: it shows that the command works, and its scores mean nothing."
-        if job.effort.name == "small"
-        else "Scores in percent; in brackets 95 % block-bootstrap intervals."
-    )
-    if job.effort.name == "reduced":
-        meaning += (
-            f" Reduced setting: {_spelled(job.effort.training)}; "
-            f"samples {_spelled(job.effort.samples)}"
-            + (f"; grid {_spelled(job.effort.grid)}" if job.effort.grid else "")
-            + ". The papers trained longer, and paper 2 with 32 first-layer filters."
-        )
-    return [
-        title,
-        f"**Ours is a SIMULATED event**: simulator {simulator_hash()}, seed {seeds}; the papers' "
-        "is the 2018 Hokkaido Eastern Iburi earthquake. Figures are comparable in kind only."
-        + held,
-        "'random' is the papers' split, in which neighbours of training samples test; 'blocks' "
-        "holds out whole squares, 'events' whole events.",
-        meaning,
-        *more,
-        f"Made by `{_command(job, name, given)}` in {(time.time() - started) / 60:.1f} minutes "
-        "(rows that were there are not counted).",
-    ]
