@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from sarmap.errors import ClusterError
 
-__all__ = ["NO_WORKER", "killed_worker", "watched"]
+__all__ = ["NO_WORKER", "cluster_gone", "compute_on", "killed_worker", "watched"]
 
 NO_WORKER = 300.0
 """Seconds without a single worker after which a run ends; `sarmap.cluster.no_worker` in Dask's
@@ -54,6 +54,46 @@ def killed_worker(future: Any) -> bool:
     from distributed.scheduler import KilledWorker
 
     return isinstance(future.exception(), KilledWorker | CommClosedError)
+
+
+def cluster_gone(kept: str) -> ClusterError:
+    """What to say where a cluster has cancelled what it was asked for; `kept` is a sentence."""
+    return ClusterError(
+        "The Dask cluster has let go of its tasks: its scheduler ended, or was started again. "
+        f"{kept}"
+    )
+
+
+def compute_on(client: Any, arrays: Sequence[Any], what: str, kept: str) -> list[Any]:
+    """Values of lazy arrays, computed together on a cluster; others are given back as they are.
+
+    Args:
+        client: a Dask client.
+        arrays: lazy arrays.
+        what: what they are, for the sentence where the cluster does not make them.
+        kept: a sentence of what is kept then.
+
+    Raises:
+        ClusterError: there was no worker for too long, the cluster is gone, or its workers ended
+            under the task again and again.
+            Whatever a task raises is raised as it is.
+    """
+    from distributed import CancelledError, Future, wait
+
+    made = client.compute(list(arrays))
+    futures = {one.key: one for one in made if isinstance(one, Future)}
+    with watched(client, futures), suppress(CancelledError):
+        wait(list(futures.values()))
+    for future in futures.values():
+        if future.status in ("cancelled", "lost"):
+            raise cluster_gone(kept)
+        if future.status == "error" and killed_worker(future):
+            raise ClusterError(
+                f"{what} ended the workers that made them again and again: give the workers more "
+                f"memory, or fewer threads. {kept}"
+            )
+    values: list[Any] = client.gather(made)
+    return values
 
 
 class _Watch(threading.Thread):

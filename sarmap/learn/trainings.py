@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import ClusterError, RequestError, SarmapError, WeightsError
-from sarmap.export.workers import killed_worker, watched
+from sarmap.export.workers import cluster_gone, killed_worker, watched
 from sarmap.learn.config import TrainingConfig
 from sarmap.learn.fitting import Report
 from sarmap.learn.outputs import TrainingResult, prepare_folder
@@ -179,10 +179,7 @@ def _on_workers(
         if futures and client.status == "running":
             client.cancel(list(futures.values()))
     if futures:
-        raise ClusterError(
-            "The Dask cluster has let go of its tasks: its scheduler ended, or was started again. "
-            "What was learnt is kept, and the same command goes on from there."
-        )
+        raise cluster_gone("What was learnt is kept, and the same command goes on from there.")
 
 
 def _error_of(future: Any, training: Training) -> SarmapError | None:

@@ -8,9 +8,8 @@ it stopped.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
+from sarmap.export.workers import compute_on
 from sarmap.learn.cutting import cut_clips, cut_tiles
 from sarmap.learn.index import ClipRule, PatchRule, find_clips, find_patches
 from sarmap.learn.layout import Rule, Window, create_store, fingerprint_of, plan_windows
@@ -77,6 +77,8 @@ def write_samples(
     ------
     RequestError
         Bands or scalings differ, no sample is left, or `out` holds something else.
+    ClusterError
+        The cluster is gone, has no worker any more, or windows ended its workers.
     """
     _check_scenes(scenes)
     minmax = normalisation == "tile-minmax"
@@ -90,8 +92,7 @@ def write_samples(
     windows, places = plan_windows(indices, edge, window)
     if group is None:
         group = create_store(out, scenes, rule, minmax, edge, places, len(windows), fingerprint)
-    with _scheduler(client):
-        _fill(group, scenes, rule, minmax, windows, places, progress)
+    _fill(group, scenes, rule, minmax, windows, places, client, progress)
     return _finish(group, out)
 
 
@@ -140,18 +141,6 @@ def _reusable(out: str | Path, fingerprint: str, overwrite: bool) -> Any:
     return None
 
 
-@contextlib.contextmanager
-def _scheduler(client: Any) -> Iterator[None]:
-    import dask
-
-    if client is not None:
-        with client.as_current():
-            yield
-    else:  # more threads than cores, since reads wait
-        with dask.config.set(scheduler="threads", num_workers=_READ_THREADS):
-            yield
-
-
 def _fill(
     group: Any,
     scenes: Sequence[Scene],
@@ -159,11 +148,10 @@ def _fill(
     minmax: bool,
     windows: Sequence[Window],
     places: Mapping[str, NDArray[Any]],
+    client: Any,
     progress: Progress | None,
 ) -> None:
     """Read, cut, store and tick off the windows that are not done yet, a few at a time."""
-    from dask.base import compute
-
     done = group["done"][:].astype(bool)
     if len(done) != len(windows):
         raise RequestError("The unfinished samples are of another version: remove them.")
@@ -171,7 +159,7 @@ def _fill(
     for start in range(0, len(waiting), _AT_ONCE):
         numbers = waiting[start : start + _AT_ONCE]
         lazy = [_read(scenes[windows[n].scene].composite, windows[n]) for n in numbers]
-        for number, (values, codes) in zip(numbers, compute(*lazy), strict=True):
+        for number, (values, codes) in zip(numbers, _values(lazy, client), strict=True):
             one = windows[number]
             _store(group, scenes[one.scene], one, rule, minmax, places, values, codes)
             group["unread"][number] = int((np.asarray(codes) == Observation.READ_FAILED).sum())
@@ -186,6 +174,25 @@ def _read(composite: xr.DataArray, window: Window) -> tuple[Any, Any]:
     if "observation" not in part.coords:
         return part.data, np.zeros(part.shape[1:], np.uint8)
     return part.data, part["observation"].transpose("y", "x").data
+
+
+def _values(lazy: Sequence[tuple[Any, Any]], client: Any) -> Sequence[tuple[Any, Any]]:
+    """The windows' pixels and codes, read together."""
+    if client is None:
+        from dask.base import compute
+
+        # more threads than cores, since reads wait
+        read: Sequence[tuple[Any, Any]] = compute(
+            *lazy, scheduler="threads", num_workers=_READ_THREADS
+        )
+        return read
+    values = compute_on(
+        client,
+        [part for pair in lazy for part in pair],
+        "Windows of the composite",
+        "What was cut is kept, and the same command goes on from there.",
+    )
+    return list(zip(values[::2], values[1::2], strict=True))
 
 
 def _store(

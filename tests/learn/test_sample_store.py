@@ -1,18 +1,23 @@
 """Samples in a Zarr: what the papers ask for, lazily, and whole again after a kill."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
+import dask
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
+from distributed import Client, LocalCluster
 
 from sarmap.assess.covers import LandCover
-from sarmap.errors import RequestError
+from sarmap.errors import ClusterError, RequestError
 from sarmap.learn.index import ClipRule, PatchRule
 from sarmap.learn.splits import PARTS
 from sarmap.learn.store import open_samples
@@ -245,3 +250,48 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     for name in one:
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
     assert json.loads((out / "zarr.json").read_text())["attributes"]["sarmap:samples"] == "complete"
+
+
+def test_windows_that_end_their_workers_are_said_and_what_was_cut_is_kept(
+    make_scene, make_composite, tmp_path
+):
+    """The third row of chunks ends every process that computes it, but this one."""
+    here, rows = os.getpid(), make_composite(chunk=64)
+
+    def deadly(block, block_info=None):
+        import os
+
+        if block_info[0]["chunk-location"][1] == 2 and os.getpid() != here:
+            os._exit(1)
+        return block
+
+    scene = make_scene()
+    lazy = rows.copy(data=rows.data.map_blocks(deadly, dtype=rows.dtype, meta=rows.data._meta))
+    out = tmp_path / "samples.zarr"
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(
+            n_workers=1, threads_per_worker=2, host="127.0.0.1", dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+        pytest.raises(ClusterError, match=r"Windows of the composite ended .* same command goes"),
+    ):
+        write_samples([replace(scene, composite=lazy)], out, RULE, window=64, client=client)
+    done = zarr.open_group(out)["done"][:]
+    assert 0 < done.sum() < done.size
+    write_samples([replace(scene, composite=lazy)], out, RULE, window=64)
+    whole = tmp_path / "whole.zarr"
+    write_samples([scene], whole, RULE, window=64)
+    for name, values in read_all(out).items():
+        np.testing.assert_array_equal(values, read_all(whole)[name], err_msg=name)
+
+
+def test_a_cluster_without_workers_is_not_waited_for_without_end(make_scene, tmp_path):
+    """Of a cluster that the client did not start: of its own it asks for workers."""
+    with (
+        dask.config.set({"sarmap.cluster.no_worker": 1}),
+        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as cluster,
+        Client(cluster.scheduler_address) as client,
+        pytest.raises(ClusterError, match="had no worker for 1 s"),
+    ):
+        write_samples([make_scene()], tmp_path / "s.zarr", RULE, client=client)
