@@ -91,9 +91,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = FAILED
     except Exception as error:
         _raise_if_debug(words)
-        _say(f"unexpected {type(error).__name__}; run `sarmap --debug ...` to see where.")
+        _say(_unexpected(error))
         code = FAILED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _unexpected(error: Exception) -> str:
+    """A sentence for an error that none was made for; its own words may hold a secret."""
+    name = type(error).__name__
+    if type(error).__module__.partition(".")[0] == "distributed":
+        return (
+            f"the Dask cluster failed ({name}): read the logs of its scheduler and workers, and "
+            "start the command again; what was finished is kept."
+        )
+    return f"unexpected {name}; run `sarmap --debug ...` to see where."
 
 
 class _Stop:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed.comm.core import CommClosedError
 
-COMMANDS = ["demo", "simulate", "serve", "search", "plan", "map", "assess"]
+from sarmap.cli import main
+from sarmap.cli.entry import group
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", sorted(group.commands))
 def test_help_ends_with_an_example(sarmap_cli: Callable[..., Any], command: str) -> None:
     answer = sarmap_cli(command, "--help")
     assert answer.code == 0
-    assert f"Example: sarmap {command} " in answer.out
+    assert re.search(rf"\n  Examples?: sarmap {command} ", answer.out)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,32 @@ def test_a_mistake_is_one_sentence(
     assert sentence in answer.err
     assert answer.err.count("\n") == 1
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ZeroDivisionError("https://host/a.tif?sig=SECRET"), "unexpected ZeroDivisionError; run"),
+        (CommClosedError("https://host/a.tif?sig=SECRET"), "the Dask cluster failed (CommClosed"),
+    ],
+)
+def test_an_error_that_nobody_expected_is_a_sentence_without_its_words(
+    sarmap_cli: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    sentence: str,
+) -> None:
+    def raising(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("sarmap.request_file.read_request_file", raising)
+    answer = sarmap_cli("train", "anything.yaml")
+    assert answer.code == 1
+    assert answer.err.count("\n") == 1
+    assert sentence in answer.err
+    assert "SECRET" not in answer.err
+    with pytest.raises(type(error)):
+        main(["--debug", "train", "anything.yaml"])
 
 
 def test_without_a_command_the_commands_are_listed_line_by_line(
