@@ -93,6 +93,8 @@ class Effort:
     """Recipe of paper 2's U-Net."""
     recipe: Recipe
     """Recipe of the one for both orbits, which goes on from that."""
+    turned: Recipe
+    """Recipe of its second training, in which landslides get brighter, too."""
     cnn: Recipe
     """Recipe of the CNNs."""
     patches: int
@@ -105,6 +107,7 @@ FULL = Effort(
     "python tools/first_weights.py --work FOLDER",
     Recipe(epochs=12, batch=16, patience=4, seed=1, schedule="constant"),
     Recipe(epochs=10, batch=16, patience=10, seed=1),
+    Recipe(epochs=6, batch=16, learning_rate=0.0005, patience=6, seed=1),
     Recipe(epochs=8, batch=64, patience=3, seed=1, schedule="constant"),
     patches=100_000,
     clips=2500,
@@ -113,6 +116,7 @@ QUICK = Effort(
     "python tools/first_weights.py --work FOLDER --quick",
     Recipe(epochs=6, batch=16, patience=5, seed=1, schedule="constant"),
     Recipe(epochs=3, batch=16, learning_rate=0.0007, patience=5, seed=1),
+    Recipe(epochs=2, batch=16, learning_rate=0.0005, patience=5, seed=1),
     Recipe(epochs=5, batch=64, patience=5, seed=1, schedule="constant"),
     patches=640,
     clips=1500,
@@ -145,6 +149,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "sarmap" / "detect" / "data")
     parser.add_argument("--keep", action="store_true", help="reuse the events in --work")
     parser.add_argument("--only", nargs="*", choices=(PAPER, *RECIPES, *CLASSIFIERS))
+    parser.add_argument(
+        "--turned",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="train recipes a second time, with landslides that get brighter in so many patches",
+    )
+    parser.add_argument(
+        "--from", dest="first", type=Path, help="manifest of a first training, to go on from"
+    )
     parser.add_argument("--quick", action="store_true", help="a tenth of the training, as a trial")
     return parser.parse_args()
 
@@ -182,62 +196,87 @@ def _make_paper(effort: Effort, events: Any, how: argparse.Namespace) -> None:
 
 
 def _make_recipe(name: str, effort: Effort, events: Any, how: argparse.Namespace) -> None:
-    """More passes, VH and dB, for either orbit, going on from paper 2's recipe."""
+    """More passes, VH and dB, for either orbit, going on from paper 2's recipe.
+
+    Simulated landslides hardly ever brighten, real ones do: with `--turned` a second training
+    follows, in which some do.
+    """
     bands = RECIPES[name]
     learnt = [
         events(seed, orbit) for seed in (TRAINING if effort is FULL else (11,)) for orbit in ORBITS
     ]
+    judging = [events(VALIDATION, orbit) for orbit in ORBITS]
     statistics = nets.band_statistics(learnt, bands, "db")
 
-    def patches(event: Event) -> Any:
-        return nets.cut(event, bands, "db", statistics, empty=RECIPE_EMPTY)
+    def train(recipe: Recipe, turned: float, start: Path, work: Path) -> Any:
+        training, validation = (
+            [nets.cut_turned(e, turned, bands, "db", statistics, empty=RECIPE_EMPTY) for e in of]
+            for of in (learnt, judging)
+        )
+        fitted = nets.train(
+            nets.thin(join(training), effort.patches),
+            nets.thin(join(validation), 320),
+            recipe,
+            arguments=UNET,
+            bands=bands,
+            start=start,
+            loss=RECIPE_LOSS,
+            keep_in=work,
+        )
+        network = nets.detector(
+            fitted.arrays,
+            work,
+            bands=bands,
+            scaling="db",
+            normalisation=statistics,
+            arguments=UNET,
+        )
+        return fitted, network
 
-    training = nets.thin(join([patches(event) for event in learnt]), effort.patches)
-    validation = nets.thin(join([patches(events(VALIDATION, orbit)) for orbit in ORBITS]), 320)
-    start = how.out / f"{PAPER}.json"
     work = how.work / "training" / name
-    fitted = nets.train(
-        training,
-        validation,
-        effort.recipe,
-        arguments=UNET,
-        bands=bands,
-        start=start,
-        loss=RECIPE_LOSS,
-        keep_in=work,
-    )
+    start, recipe, from_name = how.out / f"{PAPER}.json", effort.recipe, PAPER
+    if how.turned:
+        if how.first is None:
+            train(recipe, 0.0, start, work)
+        start = how.first or work / "weights" / "trial.json"
+        recipe, work, from_name = effort.turned, work / "turned", f"{name}, first training"
     began = nets.read_manifest(start)
-    network = nets.detector(
-        fitted.arrays,
-        work,
-        bands=bands,
-        scaling="db",
-        normalisation=statistics,
-        arguments=UNET,
-    )
+    fitted, network = train(recipe, how.turned, start, work)
     arrays, shift = _shifted(fitted, network, events)
-    roles = {"training": learnt, "validation": [events(VALIDATION, orbit) for orbit in ORBITS]}
     fields = _segmenter(name, bands, None) | {
         "scaling": "db",
         "normalisation": statistics,
         "otherwise": OTHERWISE[name],
         "training": _record(
-            effort, effort.recipe, fitted, roles, loss=RECIPE_LOSS, empty=RECIPE_EMPTY
+            effort,
+            recipe,
+            fitted,
+            {"training": learnt, "validation": judging},
+            loss=RECIPE_LOSS,
+            empty=RECIPE_EMPTY,
+            turned=how.turned,
         )
         | {
-            "fine_tuned_from": {"name": PAPER, "sha256": began.sha256, "simulated": True},
+            "fine_tuned_from": {"name": from_name, "sha256": began.sha256, "simulated": True},
             "shift_of_the_answer": {
                 "logits": shift,
                 "fitted_on": f"seed {VALIDATION}, either orbit and both",
             },
         },
-        "card": (
-            f"{SAYS[name]} Goes on from {PAPER}; trained on SIMULATED events only: it has seen no "
-            f"real landslide. Read {name}.md."
-        ),
+        "card": f"{SAYS[name]} {_steps(how.turned)}; trained on SIMULATED events only: it has seen "
+        f"no real landslide. Read {name}.md.",
     }
     seen = [events(seed, orbit) for seed in (HELD_OUT, *UNTOUCHED) for orbit in ORBITS]
     store(arrays, how.out, fields, seen)
+
+
+def _steps(turned: float) -> str:
+    if not turned:
+        return f"Goes on from {PAPER}"
+    return (
+        f"Goes on from {PAPER} in two trainings, in the second of which the landslides of "
+        f"{100 * turned:.0f} % of the patches got brighter"
+    )
 
 
 def _shifted(fitted: Any, network: Any, events: Any) -> tuple[dict[str, Any], float]:
@@ -289,14 +328,18 @@ def _record(
     *,
     loss: str = "dice",
     empty: float = 1.0,
+    turned: float = 0.0,
 ) -> dict[str, Any]:
+    settings = {"share of patches without a landslide": empty}
+    if turned:
+        settings["share of patches with landslides that get brighter"] = turned
     return training_record(
         roles,
         recipe,
         fitted.history,
         fitted.samples,
         loss=loss,
-        sample_settings={"share of patches without a landslide": empty},
+        sample_settings=settings,
         command=effort.command,
     )
 

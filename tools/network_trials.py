@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from simulated_events import Event
+from simulated_events import Event, turned
 
 import sarmap
 from sarmap.detect.manifest import Manifest, read_arrays, read_manifest, save_weights
@@ -32,6 +32,7 @@ __all__ = [
     "band_statistics",
     "best_threshold",
     "cut",
+    "cut_turned",
     "detector",
     "f1_of",
     "fused",
@@ -94,6 +95,16 @@ def cut(
     tiles = np.ascontiguousarray(images, np.float32)
     normalise_tiles(tiles, as_statistics(normalisation))
     return Patches(tiles, np.array(masks, np.uint8))
+
+
+def cut_turned(event: Event, share: float, *how: Any, empty: float) -> Patches:
+    """The event's tiles as `cut` gives them, a share of them of the event turned round."""
+    if share == 0:
+        return cut(event, *how, empty=empty)
+    plain, other = (cut(one, *how, empty=empty) for one in (event, turned(event)))
+    draw = np.random.default_rng([event.seed, 9])
+    chosen = draw.random(len(plain.labels)) < share
+    return Patches(np.where(chosen[:, None, None, None], other.images, plain.images), plain.labels)
 
 
 def map_of(detector: Any, event: Event, *, overlap: int = 0) -> NDArray[np.float32]:
@@ -238,6 +249,8 @@ def started_from(old: Manifest, folder: Path, bands: tuple[str, ...]) -> dict[st
     normalisation behind it takes up other scales within a few steps.
     """
     arrays = dict(read_arrays(folder / old.weights))
+    if tuple(old.bands) == bands:
+        return arrays
     kernel = np.asarray(arrays["down0a/kernel"], np.float32)
     passes = sum(band.startswith("vv_pre") for band in bands)
 
