@@ -106,7 +106,7 @@ def test_a_training_that_ends_its_workers_is_said_and_the_others_are_trained(tra
     asked[1] = replace(asked[1], parts=Deadly())
     told = []
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         LocalCluster(
             n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
         ) as cluster,
