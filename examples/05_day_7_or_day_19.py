@@ -245,8 +245,8 @@ measured = pd.read_csv(results / "one-or-two-passes.csv")
 measured.round(3)
 
 # %% [markdown]
-# How much of that is the second look? The paper's network, trained on one look (`A_BA_S`) and on two
-# (`A_BAA_S`) of a part of that SIMULATED event and scored on the rest, all else equal:
+# How much of that is the second look? The paper's network, trained on one look (`A_BA_S`) and on
+# two (`A_BAA_S`) of a part of that SIMULATED event and scored on the rest, all else equal:
 
 # %%
 rows = pd.read_csv(results / "paper2.csv", na_values=["not available"])
