@@ -162,7 +162,7 @@ def write(
                 for name in metrics
                 for value in (row[name], *row["intervals"][name])
             ]
-            table.writerow((row["detector"], row["landslides"], *numbers))
+            table.writerow((row["detector"].replace("`", ""), row["landslides"], *numbers))
 
 
 def _interval(row: dict[str, Any], name: str) -> str:

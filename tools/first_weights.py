@@ -160,7 +160,10 @@ def _arguments() -> argparse.Namespace:
         "--from", dest="first", type=Path, help="manifest of a first training, to go on from"
     )
     parser.add_argument("--quick", action="store_true", help="a tenth of the training, as a trial")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.first and not (given.turned and len(given.only or ()) == 1):
+        parser.error("--from goes with --turned and one --only")
+    return given
 
 
 def _make_paper(effort: Effort, events: Any, how: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,6 +84,7 @@ def reproduce_paper1(
     SarmapError
         Rows diverged or killed their workers; the table holds the others, and why.
     """
+    started = time.time()
     effort = {"full": FULL1, "reduced": REDUCED1, "small": SMALL1}[setting]
     job = _job(out, effort, seed, events, None, splits, client, say, report, optical=True)
     optical = all(has_optical(event) for event in job.events)
@@ -109,6 +111,7 @@ def reproduce_paper1(
         "Paper 1: nine composites through the CNN",
         ("accuracy", "precision", "recall"),
         rows,
+        started,
     )
     for _ in table.fill(asked):
         table.write()
@@ -145,6 +148,7 @@ def reproduce_paper2(
     RequestError
         An event or the inventory cannot be used.
     """
+    started = time.time()
     effort = {"full": FULL2, "reduced": REDUCED2, "small": SMALL2}[setting]
     job = _job(out, effort, seed, events, inventory, splits, client, say, report, optical=False)
     best = dict(settings) if settings else search_grid(job)
@@ -169,6 +173,7 @@ def reproduce_paper2(
         "Paper 2: four composites through the Attention U-Net",
         ("precision", "recall", "f1", "iou"),
         rows,
+        started,
         given=settings or {},
         more=f"Setting of every row: {spelled(best)}, {chosen}.",
     )

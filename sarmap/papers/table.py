@@ -29,6 +29,8 @@ class Table:
     """Which scores it shows."""
     rows: dict[Any, Row]
     """By their keys, in the paper's order."""
+    started: float
+    """When the command was: events and the grid come before the first row."""
     given: Mapping[str, int] = field(default_factory=dict)
     """Settings that were given, and not searched."""
     more: str = ""
@@ -36,7 +38,6 @@ class Table:
     files: Mapping[str, Path] = field(default_factory=dict)
     """'md', 'csv' and 'png', once written."""
     failures: list[str] = field(default_factory=list)
-    started: float = field(default_factory=time.time)
     trained: float = 0.0
     """Seconds of all rows' epochs, whenever they were trained."""
 

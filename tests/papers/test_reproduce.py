@@ -1,6 +1,8 @@
 """The papers' tables in a small setting: every row, the papers' figures beside, nothing twice."""
 
 import csv
+import re
+import time
 from dataclasses import replace
 
 import pytest
@@ -50,7 +52,9 @@ def test_paper_1_has_all_nine_rows_with_the_papers_figures(small, event, tmp_pat
     assert rows_of(tmp_path / "paper1.csv") == rows
 
 
-def test_paper_2_has_four_composites_both_ways_and_both_orbits_averaged(small, event, tmp_path):
+def test_paper_2_has_four_composites_both_ways_and_both_orbits_averaged(
+    small, event, tmp_path, monkeypatch
+):
     words = ["reproduce", "paper2", "--small", "--events", event.path, "--out", tmp_path]
     assert run(*words) == 0
     rows = rows_of(tmp_path / "paper2.csv")
@@ -76,6 +80,17 @@ def test_paper_2_has_four_composites_both_ways_and_both_orbits_averaged(small, e
         in (tmp_path / "paper2.md").read_text()
     )
     assert "best of the grid" in (tmp_path / "paper2.md").read_text()
+    now, spent = time.time, []
+
+    def long_search(job):
+        spent.append(3600)
+        return {"filters": 1, "batch": 8}
+
+    monkeypatch.setattr(module, "search_grid", long_search)
+    monkeypatch.setattr(time, "time", lambda: now() + sum(spent))
+    assert run(*words) == 0
+    made = re.search(r"in (\d+)\.\d minutes", (tmp_path / "paper2.md").read_text())
+    assert int(made[1]) >= 60
 
 
 def test_a_killed_run_leaves_the_rows_it_has_and_says_which_are_missing(
