@@ -33,6 +33,7 @@ from sarmap.acquire.reach import Reach
 from sarmap.acquire.remote import Opening, Range, RemoteFile
 from sarmap.acquire.signing import Signer, discreet
 from sarmap.acquire.web import ReadError
+from sarmap.gdal import gdal
 
 __all__ = ["GDAL_OPTIONS", "Box", "Handle", "lease", "renew"]
 
@@ -65,8 +66,6 @@ GDAL_OPTIONS: dict[str, str | int] = {
     "VSI_CACHE": "TRUE",
     "VSI_CACHE_SIZE": 8_000_000,
     "GDAL_NUM_THREADS": 1,
-    # Else 5 % of the machine's memory, for each process: more than a worker may have.
-    "GDAL_CACHEMAX": 128,
 }
 """GDAL configuration of every open and read; Dask gives the concurrency."""
 
@@ -251,7 +250,7 @@ def lease(
     """
     pool, reach = _pool, reach or Reach()
     key = f"{href}|{reach}" if _on_web(href) else _key(href)
-    with rasterio.Env(**GDAL_OPTIONS):
+    with gdal(**GDAL_OPTIONS):
         handle = pool.take(key)
         remote = handle.remote if handle else None
         if handle is None and _on_web(href):

@@ -20,6 +20,7 @@ from sarmap.assess.tally import Sink
 from sarmap.errors import OutputError, RequestError
 from sarmap.export.georeference import coordinate_attrs, spatial_ref_attrs
 from sarmap.export.provenance import Provenance
+from sarmap.gdal import gdal
 
 __all__ = ["COLOURS", "MEANINGS", "outcome_image", "write_outcome_zarr", "writing_outcomes"]
 
@@ -74,7 +75,7 @@ def writing_outcomes(file: Path, grid: Any, made: Provenance) -> Iterator[Sink]:
         "bigtiff": "if_safer",
     }
     try:
-        with rasterio.Env(GDAL_CACHEMAX=256), rasterio.open(plain, "w", **profile) as image:
+        with gdal(), rasterio.open(plain, "w", **profile) as image:
 
             def sink(top: int, outcome: NDArray[np.uint8]) -> None:
                 image.write(outcome, 1, window=Window(0, top, columns, outcome.shape[0]))
@@ -94,7 +95,6 @@ def writing_outcomes(file: Path, grid: Any, made: Provenance) -> Iterator[Sink]:
 
 
 def _lay_out(plain: Path, file: Path) -> None:
-    import rasterio
     import rasterio.shutil
 
     options: dict[str, Any] = {
@@ -104,7 +104,7 @@ def _lay_out(plain: Path, file: Path) -> None:
         "overview_resampling": "NEAREST",
         "bigtiff": "if_safer",
     }
-    with rasterio.Env(GDAL_CACHEMAX=256):
+    with gdal():
         rasterio.shutil.copy(plain, file, driver="COG", **options)
 
 

@@ -17,6 +17,7 @@ from sarmap.errors import OutputError, RequestError
 from sarmap.export.encoding import FILL, PROBABILITY_STEP, SLOPE_STEP
 from sarmap.export.files import check_file, replacing
 from sarmap.export.reading import MapReader, Strip, open_reader
+from sarmap.gdal import gdal
 from sarmap.types import Observation
 
 if TYPE_CHECKING:
@@ -153,8 +154,7 @@ def _write_strips(reader: MapReader, file: Path, variable: str) -> None:
         "compress": "lzw",
         "bigtiff": "if_safer",
     }
-    # GDAL would otherwise cache a twentieth of the machine's memory.
-    with rasterio.Env(GDAL_CACHEMAX=256), rasterio.open(file, "w", **profile) as image:
+    with gdal(), rasterio.open(file, "w", **profile) as image:
         for strip in reader.strips(max(reader.strip_rows(width) // _TILE, 1) * _TILE):
             rows = _layer(strip, variable)
             image.write(rows, 1, window=Window(0, strip.top, width, rows.shape[0]))
@@ -199,5 +199,5 @@ def _lay_out(plain: Path, file: Path, band: _Band) -> None:
         "bigtiff": "if_safer",
         "num_threads": "all_cpus",
     }
-    with rasterio.Env(GDAL_CACHEMAX=256):
+    with gdal():
         rasterio.shutil.copy(plain, file, driver="COG", **options)
