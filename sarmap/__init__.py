@@ -9,7 +9,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from sarmap.version import __version__
 
 if TYPE_CHECKING:
     from sarmap.acquire.cube import open_cube as open_cube
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from sarmap.plot.maps import plot_probability as plot_probability
     from sarmap.progress import progress_bar as progress_bar
     from sarmap.regions.forecast import plan_scan as plan_scan
-    from sarmap.regions.mosaic import Scan as Scan
-    from sarmap.regions.mosaic import open_scan as open_scan
+    from sarmap.regions.opened import Scan as Scan
+    from sarmap.regions.opened import open_scan as open_scan
     from sarmap.regions.request import ScanRequest as ScanRequest
     from sarmap.regions.scanning import scan as scan
     from sarmap.regions.status import scan_status as scan_status
@@ -84,7 +84,7 @@ _HOME = {
     "changed_polygons": "sarmap.assess.comparison",
     "compare_maps": "sarmap.assess.comparison",
     "read_control": "sarmap.assess.control",
-    "Scan": "sarmap.regions.mosaic",
+    "Scan": "sarmap.regions.opened",
     "ScanRequest": "sarmap.regions.request",
     "demo_event": "sarmap.simulate.kept",
     "explore": "sarmap.plot.explore",
@@ -95,7 +95,7 @@ _HOME = {
     "map_landslides": "sarmap.pipeline",
     "open_cube": "sarmap.acquire.cube",
     "open_map": "sarmap.export.store",
-    "open_scan": "sarmap.regions.mosaic",
+    "open_scan": "sarmap.regions.opened",
     "open_terrain": "sarmap.acquire.terrain",
     "plan": "sarmap.planning",
     "progress_bar": "sarmap.progress",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import sarmap
+from sarmap.version import __version__
 
 if TYPE_CHECKING:
     from sarmap.assembly import Prepared
@@ -28,7 +28,7 @@ def identity_of(prepared: Prepared) -> dict[str, Any]:
     spec, passes = prepared.spec, prepared.passes
     engine = str(getattr(prepared.detector, "engine", "own"))
     return {
-        "sarmap": sarmap.__version__,
+        "sarmap": __version__,
         "detector": {k: v for k, v in spec.attributes.items() if k != "engine_reason"},
         "catalogue": [prepared.catalog.name, prepared.catalog.radar_collection],
         "event": [instant.isoformat() for instant in passes[0].event],

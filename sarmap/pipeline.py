@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import sarmap
 from sarmap.assembly import Assembly, Prepared, assemble, prepare
 from sarmap.continuing import identity_of
 from sarmap.errors import (
@@ -26,6 +25,7 @@ from sarmap.errors import (
 from sarmap.planning import READ_THREADS, Machine, make_plan, refuse_too_large
 from sarmap.progress import Progress
 from sarmap.types import MapRequest, MapResult, Plan
+from sarmap.version import __version__
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -327,7 +327,7 @@ def provenance(prepared: Prepared, made: Plan, assembly: Assembly) -> dict[str, 
     ]
     start, end = prepared.passes[0].event
     return {
-        "sarmap:version": sarmap.__version__,
+        "sarmap:version": __version__,
         "sarmap:created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "sarmap:request": json.dumps(describe_request(prepared)),
         "sarmap:event": json.dumps([start.isoformat(), end.isoformat()]),

@@ -28,6 +28,7 @@ from sarmap.acquire.patience import Deadline, Patience, retry_after
 from sarmap.acquire.reach import WEB, AddressRefused, Reach
 from sarmap.acquire.signing import discreet
 from sarmap.acquire.tally import count
+from sarmap.version import __version__
 
 __all__ = [
     "HOPS",
@@ -327,6 +328,4 @@ def _proxied(place: str, scheme: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _agent() -> dict[str, str]:
-    import sarmap
-
-    return {"User-Agent": f"sarmap/{sarmap.__version__}"}
+    return {"User-Agent": f"sarmap/{__version__}"}

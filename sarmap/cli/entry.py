@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 import click
 
-import sarmap
 from sarmap.cli.assessing import assess, compare
 from sarmap.cli.events import demo, serve, simulate
 from sarmap.cli.learning import train, tune
@@ -22,6 +21,7 @@ from sarmap.cli.papers import reproduce
 from sarmap.cli.regions import scan, status
 from sarmap.cli.reporting import report
 from sarmap.errors import SarmapError
+from sarmap.version import __version__
 
 __all__ = ["group", "main"]
 
@@ -33,7 +33,7 @@ FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with: sarmap demo",
 )
-@click.version_option(sarmap.__version__, prog_name="sarmap")
+@click.version_option(__version__, prog_name="sarmap")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def group(context: click.Context, debug: bool) -> None:

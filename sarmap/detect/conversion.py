@@ -21,10 +21,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sarmap import __version__
 from sarmap.cache import cache_folder
 from sarmap.detect.manifest import Manifest, read_arrays, read_manifest
 from sarmap.errors import SarmapError, WeightsError
+from sarmap.version import __version__
 
 __all__ = ["build_model", "forbid_telemetry", "openvino_ir"]
 

@@ -28,6 +28,7 @@ from sarmap.export.location import sweep
 from sarmap.export.provenance import public_attributes, read_provenance
 from sarmap.export.retrying import patiently
 from sarmap.types import Observation
+from sarmap.version import __version__
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,7 +56,7 @@ def create(
     described = {
         "Conventions": "CF-1.11",
         "title": f"{simulated}landslide probability",
-        "sarmap:version": _version(),
+        "sarmap:version": __version__,
         **attributes,
         STATUS: "writing",
         SESSIONS: 1,
@@ -163,9 +164,3 @@ def _consolidate(store: Any) -> Any:
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         warnings.filterwarnings("ignore", message="Object at .sarmap")  # the ledger, no array
         return zarr.consolidate_metadata(store, zarr_format=3)
-
-
-def _version() -> str:
-    import sarmap
-
-    return sarmap.__version__

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import sarmap
 from sarmap.detect.manifest import as_stored
 from sarmap.detect.protocol import FixedStatistics
 from sarmap.errors import RequestError
@@ -26,6 +25,7 @@ from sarmap.learn.scoring import PartScore, answers_of, score_parts
 from sarmap.learn.sources import Stored, band_means
 from sarmap.learn.splits import PARTS
 from sarmap.learn.store import SampleStore
+from sarmap.version import __version__
 
 __all__ = ["check_backend", "normalisation_of", "settle"]
 
@@ -206,7 +206,7 @@ def _training_record(
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "precision": precision,
         "versions": {
-            "sarmap": sarmap.__version__,
+            "sarmap": __version__,
             "python": platform.python_version(),
             **_library_versions(),
         },

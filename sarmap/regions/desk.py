@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pystac
 
@@ -24,11 +24,9 @@ from sarmap.errors import RequestError, SarmapError
 from sarmap.regions.makers import Maker, decisions_of
 from sarmap.regions.place import Zone, sides
 from sarmap.regions.stored import restored_takes
+from sarmap.regions.survey import Survey
 from sarmap.regions.tracks import Decision, Decisions, decide
 from sarmap.types import Passes
-
-if TYPE_CHECKING:
-    from sarmap.regions.design import Survey
 
 __all__ = ["Desk"]
 

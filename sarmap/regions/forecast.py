@@ -19,13 +19,14 @@ from sarmap.errors import RequestError, SarmapError
 from sarmap.export.layout import count_blocks
 from sarmap.planning import make_plan, read_bytes_of
 from sarmap.progress import megapixels
-from sarmap.regions.design import Design, Work, design, survey
+from sarmap.regions.design import Design, design
 from sarmap.regions.folder import Folder
 from sarmap.regions.identity import check_same, identity
 from sarmap.regions.ledger import State, read_units
 from sarmap.regions.makers import made_by, told
 from sarmap.regions.request import ScanRequest
 from sarmap.regions.status import Rate, measured_rate
+from sarmap.regions.survey import Work, survey
 from sarmap.regions.tracks import Decision
 from sarmap.regions.unit_map import prepared_unit
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import shapely
 
-import sarmap
 from sarmap.acquire.instants import parse_event
 from sarmap.errors import RequestError
-from sarmap.regions.design import Survey
+from sarmap.regions.survey import Survey
+from sarmap.version import __version__
 
 __all__ = ["check_same", "identity"]
 
@@ -33,7 +33,7 @@ def identity(known: Survey) -> dict[str, Any]:
     outline_hash = hashlib.sha256(shapely.to_wkb(shapely.normalize(known.region.geometry)))
     composite = request.composite
     return {
-        "version": sarmap.__version__,
+        "version": __version__,
         "event": [start.isoformat(), end.isoformat()],
         "bbox": [round(value, 6) for value in known.region.bbox],
         "area_sha256": outline_hash.hexdigest(),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from sarmap.export.polygons import polygonise
-from sarmap.regions.mosaic import Scan, ZoneMap
+from sarmap.regions.mosaic import Mosaic, ZoneMap
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -27,7 +27,7 @@ _SHARED = 1e-7
 """Degrees (1 cm) of common cut from which two halves are one landslide."""
 
 
-def landslides(scan: Scan, *, threshold: float, min_area: float) -> GeoDataFrame:
+def landslides(scan: Mosaic, *, threshold: float, min_area: float) -> GeoDataFrame:
     """All landslides of a scan, each once.
 
     Args:
@@ -60,7 +60,7 @@ def landslides(scan: Scan, *, threshold: float, min_area: float) -> GeoDataFrame
     return whole
 
 
-def _told(frame: GeoDataFrame, zone: ZoneMap, scan: Scan) -> GeoDataFrame:
+def _told(frame: GeoDataFrame, zone: ZoneMap, scan: Mosaic) -> GeoDataFrame:
     """The frame with zone, unit and the orbit that each polygon was read from."""
     inside = shapely.point_on_surface(frame.geometry.to_numpy())
     corner = zone.grid.affine
@@ -86,7 +86,7 @@ def _told(frame: GeoDataFrame, zone: ZoneMap, scan: Scan) -> GeoDataFrame:
 
 
 def _orbits(
-    zone: ZoneMap, at: NDArray[np.intp], takes: Sequence[str], scan: Scan
+    zone: ZoneMap, at: NDArray[np.intp], takes: Sequence[str], scan: Mosaic
 ) -> tuple[list[str], list[str]]:
     """Relative orbits and directions that the pixels `at` (row, column) were read from."""
     known = [scan.record["takes"][key] for key in takes]

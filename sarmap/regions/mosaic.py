@@ -10,7 +10,6 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,9 +36,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-    from sarmap.report.writing import Report
-
-__all__ = ["Canvas", "Placed", "Scan", "ZoneMap", "open_scan", "read_scan"]
+__all__ = ["Canvas", "Mosaic", "Placed", "ZoneMap", "read_mosaic", "read_scan"]
 
 BLOCK = 1024
 """Edge of a block of a zone's lazy map, pixels."""
@@ -224,8 +221,8 @@ def _described(name: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Scan:
-    """A scan, finished or under way, opened for reading."""
+class Mosaic:
+    """All that a scan has mapped so far, opened for reading."""
 
     path: str
     """Folder or URL."""
@@ -260,54 +257,14 @@ class Scan:
         found = Folder(self.path).read_many(names)
         return {names[key]: dict(np.load(io.BytesIO(value))) for key, value in found.items()}
 
-    def overview(self, size: int = 1200) -> xr.Dataset:
-        """The whole scan across its zones in longitude and latitude, at low resolution.
 
-        Args:
-            size: pixels along its longer edge.
-
-        Returns:
-            Dataset (latitude, longitude), float32 of `probability`, the greatest under each pixel,
-            NaN where nothing was seen; `landslide`, the share of what was seen that reaches the
-            scan's threshold; and `observed`, the share that was seen, NaN where nothing is mapped.
-            Longitudes run past 180 where the scan lies across the antimeridian.
-        """
-        from sarmap.regions.picture import overview_of
-
-        return overview_of(self, size)
-
-    def write_report(self, out: str | Path, **options: Any) -> Report:
-        """All that is mapped as a page that opens offline, what is not yet as *no data*.
-
-        A scan in several UTM zones gets a page for each, in a folder of its own, and a first page.
-
-        Args:
-            out: folder; of a scan in one zone also a file ending in ``.html``.
-            options: as of `sarmap.write_report`.
-
-        Raises:
-            RequestError: nothing is mapped yet, an argument is wrong, or `out` is taken.
-            OutputError: the pages cannot be written, or the store does not answer.
-        """
-        from sarmap.regions.pages import write_scan_report
-
-        return write_scan_report(self, out, **options)
-
-    def plot(self, **options: Any) -> Any:
-        """The scan at a glance; see `sarmap.regions.picture.plot_scan`."""
-        from sarmap.regions.picture import plot_scan
-
-        return plot_scan(self, **options)
-
-
-def open_scan(path: str | Path) -> Scan:
-    """Open a scan, finished or not, from its folder or URL.
+def read_mosaic(folder: Folder) -> Mosaic:
+    """All that a scan has mapped so far.
 
     Raises:
         RequestError: no scan is there.
         OutputError: the store does not answer.
     """
-    folder = Folder(path)
     record = read_scan(folder)
     _group.cache_clear()  # a unit may have been made anew
     states = read_units(folder)
@@ -318,7 +275,7 @@ def open_scan(path: str | Path) -> Scan:
         if mapped:
             become = {key: states.get(key, State()) for key in own}
             zones[name] = _zone(folder, record, name, zone["epsg"], own, mapped, become)
-    return Scan(folder.out, record, states, zones)
+    return Mosaic(folder.out, record, states, zones)
 
 
 def read_scan(folder: Folder) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from sarmap.export.polygons import pixel_area, write_frame
 from sarmap.export.provenance import Provenance
 from sarmap.regions.ledger import State
 from sarmap.regions.merging import landslides
-from sarmap.regions.mosaic import Scan, ZoneMap
+from sarmap.regions.mosaic import Mosaic, ZoneMap
 from sarmap.regions.picture import draw_overview
 from sarmap.report.downloads import Download
 from sarmap.report.facts import attribution_words, event_words
@@ -38,7 +38,7 @@ _RADAR = "_db"
 
 
 def write_scan_report(
-    scan: Scan,
+    scan: Mosaic,
     out: str | Path,
     *,
     threshold: float | None = None,
@@ -81,7 +81,7 @@ def write_scan_report(
     return _write_zones(scan, place, asked)
 
 
-def _write_zones(scan: Scan, place: Path, asked: dict[str, Any]) -> Report:
+def _write_zones(scan: Mosaic, place: Path, asked: dict[str, Any]) -> Report:
     """A page for each zone in a folder of its own, and the first page."""
     started = time.perf_counter()
     heading = asked.pop("title", None) or f"Landslides of {event_words(_provenance(scan))}"
@@ -114,12 +114,12 @@ def _write_zones(scan: Scan, place: Path, asked: dict[str, Any]) -> Report:
     )
 
 
-def _provenance(scan: Scan) -> Provenance:
+def _provenance(scan: Mosaic) -> Provenance:
     """How the scan was made: event, owners and SIMULATED are the same in all its zones."""
     return next(iter(scan.zones.values())).reader().provenance
 
 
-def _source(scan: Scan, zone: ZoneMap) -> Source:
+def _source(scan: Mosaic, zone: ZoneMap) -> Source:
     """A zone as the page of a map reads one."""
     alone = replace(
         scan,
@@ -141,7 +141,7 @@ def _source(scan: Scan, zone: ZoneMap) -> Source:
     )
 
 
-def _unfinished(scan: Scan) -> tuple[str, ...]:
+def _unfinished(scan: Mosaic) -> tuple[str, ...]:
     """That some of the region is not mapped, where that is so."""
     counts = _counted(scan)
     left = {status: counts[status] for status in _WORDS if counts[status]}
@@ -157,13 +157,13 @@ def _unfinished(scan: Scan) -> tuple[str, ...]:
 _WORDS = {"waiting": "still to come", "running": "at work", "failed": "failed"}
 
 
-def _counted(scan: Scan) -> Counter[str]:
+def _counted(scan: Mosaic) -> Counter[str]:
     """Units of the whole region by what became of them."""
     return Counter(scan.states.get(name, State()).status for name in scan.record["units"])
 
 
 def _touching(
-    scan: Scan, districts: str | Path | None, exposure: Sequence[str | Path]
+    scan: Mosaic, districts: str | Path | None, exposure: Sequence[str | Path]
 ) -> dict[str, dict[str, Any]]:
     """Of each zone the vector files that have something in it."""
     wanted = [("--districts", districts)] if districts is not None else []
@@ -190,7 +190,7 @@ def _touching(
     return held
 
 
-def _merged(scan: Scan, frame: GeoDataFrame, folder: Path) -> list[Download]:
+def _merged(scan: Mosaic, frame: GeoDataFrame, folder: Path) -> list[Download]:
     """The landslides of all zones as files, one that crosses zones once."""
     folder.mkdir(parents=True, exist_ok=True)
     note = "landslides of all zones in degrees, each once"
@@ -207,7 +207,7 @@ def _merged(scan: Scan, frame: GeoDataFrame, folder: Path) -> list[Download]:
 
 
 def _start(
-    scan: Scan,
+    scan: Mosaic,
     made: Mapping[str, Report],
     frame: GeoDataFrame,
     heading: str,
@@ -233,7 +233,7 @@ def _start(
     )
 
 
-def _seen_km2(zone: ZoneMap, scan: Scan) -> float:
+def _seen_km2(zone: ZoneMap, scan: Mosaic) -> float:
     observed = str(Observation.OBSERVED.meaning)
     pixels = sum(scan.states[unit.name].observation.get(observed, 0) for unit in zone.placed)
     return pixels * pixel_area(zone.grid) / 1e6

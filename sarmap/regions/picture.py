@@ -17,7 +17,8 @@ from sarmap.export.encoding import unpack_probability
 from sarmap.export.panels import extent_of_degrees, north_arrow, scale_bar, shout
 from sarmap.regions.ledger import State
 from sarmap.regions.makers import decisions_of, made_by, mapped_only
-from sarmap.regions.mosaic import Scan
+from sarmap.regions.mosaic import Mosaic
+from sarmap.regions.unit_map import PICTURE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,7 +36,7 @@ _COLOURS = {
 """Status -> fill, edge and word."""
 
 
-def overview_of(scan: Scan, size: int) -> xr.Dataset:
+def overview_of(scan: Mosaic, size: int = PICTURE) -> xr.Dataset:
     """See `Scan.overview`."""
     import xarray as xr
 
@@ -87,14 +88,14 @@ def _shares(small: Mapping[str, NDArray[Any]], edge: int) -> dict[str, NDArray[n
     }
 
 
-def _frame(scan: Scan) -> tuple[float, float, float, float]:
+def _frame(scan: Mosaic) -> tuple[float, float, float, float]:
     """West, south, east and north of the picture; east beyond 180 across the antimeridian."""
     west, south, east, north = scan.record["bbox"]
     return west, south, east + 360 if east < west else east, north
 
 
 def _lay(
-    scan: Scan,
+    scan: Mosaic,
     name: str,
     small: Mapping[str, NDArray[np.float32]],
     longitude: NDArray[np.float64],
@@ -158,7 +159,7 @@ def _peaks(
     np.fmax.at(picture, (row[inside], column[inside]), values[rows, columns][inside])
 
 
-def draw_overview(scan: Scan, file: Path) -> None:
+def draw_overview(scan: Mosaic, file: Path) -> None:
     """Draw a scan into a PNG: share of landslide, units by status, the epicentre.
 
     Args:
@@ -172,7 +173,7 @@ def draw_overview(scan: Scan, file: Path) -> None:
     figure.savefig(file, dpi=130, bbox_inches="tight")  # a tall map leaves its title no room
 
 
-def plot_scan(scan: Scan, *, ax: Any = None, cmap: str = "YlOrRd", colorbar: bool = True) -> Any:
+def plot_scan(scan: Mosaic, *, ax: Any = None, cmap: str = "YlOrRd", colorbar: bool = True) -> Any:
     """A scan, finished or not: share of landslide, units by status, the epicentre.
 
     Args:
@@ -188,7 +189,7 @@ def plot_scan(scan: Scan, *, ax: Any = None, cmap: str = "YlOrRd", colorbar: boo
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(figsize=_size(scan), layout="constrained")
-    made = scan.overview()
+    made = overview_of(scan)
     west, south, east, north = frame = _frame(scan)
     ax.set_facecolor("#f5f5f5")
     extent = (west, east, south, north)
@@ -205,7 +206,7 @@ def plot_scan(scan: Scan, *, ax: Any = None, cmap: str = "YlOrRd", colorbar: boo
     return ax
 
 
-def _size(scan: Scan) -> tuple[float, float]:
+def _size(scan: Mosaic) -> tuple[float, float]:
     """Inches of a figure for a scan."""
     west, south, east, north = _frame(scan)
     tall = (north - south) / (east - west) * _stretch(south, north)
@@ -242,7 +243,7 @@ def _draw_epicentre(ax: Any, place: tuple[float, float], west: float) -> None:
     )
 
 
-def _furnish(ax: Any, scan: Scan, frame: tuple[float, float, float, float], counted: str) -> None:
+def _furnish(ax: Any, scan: Mosaic, frame: tuple[float, float, float, float], counted: str) -> None:
     """Limits, degrees, legend, title, owners, and SIMULATED where it is."""
     west, south, east, north = frame
     ax.set(xlim=(west, east), ylim=(south, north), aspect=_stretch(south, north))
@@ -261,7 +262,7 @@ def _furnish(ax: Any, scan: Scan, frame: tuple[float, float, float, float], coun
     ax.set_title(f"{simulated}Landslide scan, event {start} UTC\n{counted}", fontsize=11)
 
 
-def _draw_units(axes: Any, scan: Scan, west: float) -> str:
+def _draw_units(axes: Any, scan: Mosaic, west: float) -> str:
     """Outlines of the units in their status's colours; returns how many there are of each."""
     from matplotlib.patches import Polygon
 
@@ -285,7 +286,7 @@ def _draw_units(axes: Any, scan: Scan, west: float) -> str:
     return f"{len(scan.record['units'])} units: {', '.join(words)}{_detectors(scan)}"
 
 
-def _detectors(scan: Scan) -> str:
+def _detectors(scan: Mosaic) -> str:
     """A line on who mapped how many units, where it is not the detector asked for alone."""
     mapped = mapped_only(decisions_of(scan.record), scan.states)
     if not any(one.why for one in mapped.values()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sarmap.regions.collection import Collection
 from sarmap.regions.folder import Folder
 from sarmap.regions.merging import landslides
-from sarmap.regions.mosaic import open_scan
+from sarmap.regions.mosaic import read_mosaic
 from sarmap.regions.picture import draw_overview
 from sarmap.regions.request import ScanRequest
 
@@ -30,7 +30,7 @@ def write_products(folder: Folder, request: ScanRequest) -> dict[str, str]:
     """
     from sarmap.export.polygons import write_frame
 
-    scan = open_scan(folder.out)
+    scan = read_mosaic(folder)
     wanted = [name for name in FILES if name in request.products]
     if {"geopackage", "geoparquet"} & set(wanted):
         frame = landslides(scan, threshold=request.threshold, min_area=request.min_area)

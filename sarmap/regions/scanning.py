@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import sarmap
 from sarmap.errors import ClusterError, Interrupted, OutputError, SarmapError
 from sarmap.export.layout import count_blocks
+from sarmap.export.store import open_map
 from sarmap.regions.collection import Collection
 from sarmap.regions.control import control_of
-from sarmap.regions.design import Design, Work, design, survey
+from sarmap.regions.design import Design, design
 from sarmap.regions.folder import Folder
 from sarmap.regions.identity import check_same, identity
 from sarmap.regions.ledger import State, Status, Units, now, read_units
 from sarmap.regions.makers import decisions_of, mapped_only, told
 from sarmap.regions.request import ScanRequest
 from sarmap.regions.stored import decision_record, take_record
+from sarmap.regions.survey import Work, survey
 from sarmap.regions.unit_map import Mapped, map_name, map_unit, reduced, reduction_for, reopened
+from sarmap.version import __version__
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -157,7 +159,7 @@ def _record(laid: Design, wanted: Mapping[str, Any]) -> dict[str, Any]:
     known = laid.survey
     request = known.request
     return {
-        "sarmap:version": sarmap.__version__,
+        "sarmap:version": __version__,
         "identity": wanted,
         "order": request.order,
         "epicentre": request.epicentre,
@@ -306,7 +308,7 @@ def _stay_unread(units: Units, name: str, before: State, sentence: str) -> None:
 def _stands(path: str) -> bool:
     """True where a finished map is."""
     try:
-        return sarmap.open_map(path) is not None
+        return open_map(path) is not None
     except SarmapError:
         return False
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from sarmap.assembly import Margins, Prepared
 from sarmap.choosing import instead
-from sarmap.regions.design import Design, Survey, Work
+from sarmap.regions.design import Design
 from sarmap.regions.folder import Folder
 from sarmap.regions.lattice import Unit, context
 from sarmap.regions.place import on_globe, outline
+from sarmap.regions.survey import Survey, Work
 from sarmap.regions.tracks import narrowed
 from sarmap.types import MapRequest, MapResult
 

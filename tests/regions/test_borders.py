@@ -22,8 +22,9 @@ import sarmap
 from sarmap.acquire.dem import CELL, Dem, find_dem
 from sarmap.assembly import assemble
 from sarmap.regions import tracks
-from sarmap.regions.design import design, survey
+from sarmap.regions.design import design
 from sarmap.regions.folder import Folder
+from sarmap.regions.survey import survey
 from sarmap.regions.unit_map import prepared_unit
 
 

@@ -20,8 +20,9 @@ from sarmap.detect.manifest import read_manifest, write_manifest
 from sarmap.detect.weights import DATA
 from sarmap.errors import CatalogError, RequestError
 from sarmap.regions import desk
-from sarmap.regions.design import design, survey
+from sarmap.regions.design import design
 from sarmap.regions.identity import check_same, identity
+from sarmap.regions.survey import survey
 
 Make = Callable[..., sarmap.ScanRequest]
 SIMPLER = "log-ratio"

@@ -19,7 +19,7 @@ import sarmap
 from sarmap.cli.entry import main
 from sarmap.errors import RequestError
 from sarmap.regions.merging import landslides
-from sarmap.regions.mosaic import Scan
+from sarmap.regions.opened import Scan
 
 
 def text_of(page: Path) -> str:

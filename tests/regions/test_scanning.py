@@ -391,7 +391,7 @@ def test_a_unit_that_looks_at_unread_ground_beyond_its_border_is_done_again_too(
 ) -> None:
     """All its own pixels are there, but its answers are not those of an undisturbed scan."""
     from sarmap.acquire.reader import SceneReader
-    from sarmap.regions.design import survey
+    from sarmap.regions.survey import survey
 
     request = scan_request(unit=128)
     units = {
