@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 __all__ = ["CACHE_BYTES", "gdal"]
 
-CACHE_BYTES = 128 * 2**20
+CACHE_BYTES = 64 * 2**20
 """Most bytes of GDAL's block cache while this package reads or writes: by itself it takes a
 twentieth of the machine's memory, in each process, which may be more than a worker has."""
 
@@ -64,7 +64,7 @@ def gdal(**options: str | int) -> Iterator[None]:
     >>> from rasterio.env import get_gdal_config
     >>> before = get_gdal_config("GDAL_CACHEMAX")
     >>> with gdal(GDAL_NUM_THREADS=1):
-    ...     get_gdal_config("GDAL_CACHEMAX") == min(before, 128 * 2**20)
+    ...     get_gdal_config("GDAL_CACHEMAX") == min(before, 64 * 2**20)
     True
     >>> get_gdal_config("GDAL_CACHEMAX") == before
     True

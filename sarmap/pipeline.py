@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from distributed import Client
 
+    from sarmap.export.keeping import Products
+
 __all__ = ["map_landslides"]
 
 
@@ -63,12 +65,13 @@ def map_landslides(
     """
     from sarmap.acquire.tally import Meter
     from sarmap.export.filling import store_map, tidy
-    from sarmap.export.store import check_writable, count_observations, open_map
+    from sarmap.export.store import annotate, check_writable, count_observations, open_map
 
     started = time.perf_counter()
     out = _out(request)
     targets = _targets(request, out)
     check_writable(out, overwrite=request.overwrite, resume=request.resume)
+    products = _products(request, out, targets)
     prepared = prepared or prepare(request, warm=client is None)
     _check_products(prepared)
     assembly = _with_radar(request, assemble(prepared))
@@ -93,13 +96,14 @@ def map_landslides(
             identity=identity_of(prepared),
             spoilt=assembly.spoilt,
         )
-        lacking = _lacking(targets, stored.computed)
+        lacking = products.lacking(changed=bool(stored.computed))
         if overview is not None and "quicklook" in lacking:
             overview.load()  # where an earlier run has finished the map, it is read again
+    annotate(out, {"sarmap:request": json.dumps(describe_request(prepared))})
     control = _control(request, prepared, out) if request.control else None
-    finished = open_map(out)
-    files = _write_products(request, out, targets, lacking, overview)
+    files = products.write(lacking, overview=overview)
     tidy(out)
+    finished = open_map(out)
     observation = count_observations(finished)
     partly_read = _partly_read(finished)
     result = MapResult(
@@ -150,35 +154,22 @@ def _targets(request: MapRequest, out: str) -> dict[str, str]:
     return files
 
 
-def _lacking(targets: Mapping[str, str], computed: int) -> set[str]:
-    """Products to be made: all of a map that has changed, else those that are not there yet."""
-    from sarmap.export.delivery import stands
+def _products(request: MapRequest, out: str, targets: Mapping[str, str]) -> Products:
+    """What goes beside the map; refuses to replace what was edited there."""
+    from sarmap.export.keeping import Products
 
-    lacking = {name for name, file in targets.items() if computed or not stands(file)}
-    return lacking | ({"item"} & set(targets) if lacking else set())  # the item names the others
-
-
-def _write_products(
-    request: MapRequest,
-    out: str,
-    targets: Mapping[str, str],
-    lacking: set[str],
-    overview: xr.DataArray | None,
-) -> dict[str, str]:
-    """Make the products that are lacking; returns all of them."""
-    from sarmap.export.products import write_products
-
-    standing = {name: file for name, file in targets.items() if name not in lacking}
-    made = write_products(
+    products = Products.of(
         out,
-        {name: file for name, file in targets.items() if name in lacking},
+        targets,
         threshold=request.threshold,
         min_area=request.min_area,
-        overwrite=request.overwrite or request.resume,
-        overview=overview,
-        standing=standing,
+        cog_dtype=request.cog_dtype,
     )
-    return {name: (standing | made)[name] for name in targets}
+    if targets:
+        products.refuse_edited(
+            overwrite=request.overwrite, changed=None if request.resume else True
+        )
+    return products
 
 
 @contextlib.contextmanager

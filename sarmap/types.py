@@ -208,6 +208,9 @@ class MapRequest(BaseModel):
         default=0.5, gt=0, lt=1, description="probability that makes a landslide"
     )
     min_area: float = Field(default=0.0, ge=0, description="smallest polygon kept, square metres")
+    cog_dtype: Literal["uint8", "float32"] = Field(
+        default="uint8", description="how the COG holds probability: in steps of 0.004, or as it is"
+    )
     chunk: int | None = Field(default=None, ge=1, description="block edge in pixels; None: planned")
     engine: str = Field(default="auto", description="auto, openvino, tensorflow or keras")
     precision: str = Field(default="auto", description="auto, f32 or bf16")

@@ -19,6 +19,7 @@ from sarmap.cli.learning import train, tune
 from sarmap.cli.maps import map_, plan, search
 from sarmap.cli.papers import reproduce
 from sarmap.cli.regions import scan, status
+from sarmap.cli.remaking import polygons
 from sarmap.cli.reporting import report
 from sarmap.errors import SarmapError
 from sarmap.version import __version__
@@ -51,6 +52,7 @@ for command in (
     search,
     plan,
     map_,
+    polygons,
     scan,
     status,
     train,

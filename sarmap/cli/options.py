@@ -88,6 +88,11 @@ _MAP = [
     click.option("--threshold", type=float, help="Probability that makes a landslide."),
     click.option("--min-area", type=float, help="Smallest polygon kept, square metres."),
     click.option(
+        "--cog-dtype",
+        type=click.Choice(["uint8", "float32"]),
+        help="The COG's probabilities: uint8 steps of 0.004 (the default), or as they are.",
+    ),
+    click.option(
         "--products",
         help="Beside the store: cog,geopackage,geoparquet,points,quicklook,item; or all, which "
         "keeps the radar, too.",

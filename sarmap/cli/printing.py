@@ -115,7 +115,7 @@ def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> N
     already = "  (was finished already: no block was left to be done)"
     click.echo(f"map       {result.path}{already if result.computed == 0 else ''}")
     for name, file in result.files.items():
-        click.echo(f"{name:9} {file}")
+        click.echo(f"{name:9} {file}{_cog_note(result) if name == 'cog' else ''}")
     for name, text in (extra or {}).items():
         click.echo(f"{name:9} {text}")
     made = result.dataset.attrs
@@ -132,6 +132,14 @@ def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> N
         f"{megapixels(result.pixels)} in {result.seconds:.1f} s; the paper: about "
         f"{PAPER_SECONDS} s on six cores for 9.0 Mpx."
     )
+
+
+def _cog_note(result: MapResult) -> str:
+    """That a COG of bytes is no probability until it is scaled, for who reads it as one."""
+    made = json.loads(result.dataset.attrs.get("sarmap:products", "{}")).get("cog", {})
+    if made.get("cog_dtype") == "float32":
+        return ""
+    return "  (uint8: probability = value x 0.004, 255 = not seen; --cog-dtype float32 writes it)"
 
 
 def print_comparison(found: Comparison) -> None:

@@ -56,6 +56,7 @@ def write_cog(
     out: str | Path,
     *,
     variable: str = "probability",
+    dtype: str = "uint8",
     overwrite: bool = False,
 ) -> str:
     """Write one layer as a cloud-optimised GeoTIFF with overviews.
@@ -70,6 +71,9 @@ def write_cog(
         ``probability`` (uint8, scale 0.004, nodata 255), ``slope`` (uint8, scale 0.4 degrees,
         nodata 255), ``disagreement`` of fused orbits (as probability) or ``observation`` (uint8
         codes).
+    dtype
+        ``uint8``: as stored, values to be multiplied by the scale; ``float32``: the values
+        themselves, NaN where there is none, four times the size (not for ``observation``).
     overwrite
         Replace an existing file.
 
@@ -105,6 +109,11 @@ def write_cog(
     file = Path(out).expanduser()
     if file.suffix.lower() not in (".tif", ".tiff"):
         raise RequestError(f"{file.name} must end in .tif or .tiff.")
+    if dtype not in ("uint8", "float32") or (dtype, variable) == ("float32", "observation"):
+        raise RequestError(
+            f"dtype={dtype!r} is not how {variable} is written: uint8, or float32 for what is no "
+            "code."
+        )
     check_file(file, overwrite=overwrite)
     optional = () if variable in ("probability", "observation") else (variable,)
     reader = open_reader(source, *optional)
@@ -116,7 +125,7 @@ def write_cog(
     with replacing(file, overwrite=overwrite) as fresh:
         plain = fresh.with_name(f"plain-{fresh.name}")
         try:
-            _write_strips(reader, plain, variable)
+            _write_strips(reader, plain, variable, dtype)
             _lay_out(plain, fresh, _BANDS[variable])
         except _rasterio_error() as error:
             raise OutputError(
@@ -133,7 +142,7 @@ def _rasterio_error() -> type[Exception]:
     return error
 
 
-def _write_strips(reader: MapReader, file: Path, variable: str) -> None:
+def _write_strips(reader: MapReader, file: Path, variable: str, dtype: str) -> None:
     """The layer as an ordinary tiled GeoTIFF, a strip at a time."""
     import rasterio
     from rasterio.windows import Window
@@ -141,13 +150,13 @@ def _write_strips(reader: MapReader, file: Path, variable: str) -> None:
     band, (height, width) = _BANDS[variable], reader.shape
     profile = {
         "driver": "GTiff",
-        "dtype": "uint8",
+        "dtype": dtype,
         "count": 1,
         "height": height,
         "width": width,
         "crs": None if reader.grid.crs is None else reader.grid.crs.to_wkt(),
         "transform": reader.grid.transform,
-        "nodata": band.nodata,
+        "nodata": band.nodata if dtype == "uint8" else float("nan"),
         "tiled": True,
         "blockxsize": _TILE,
         "blockysize": _TILE,
@@ -156,16 +165,21 @@ def _write_strips(reader: MapReader, file: Path, variable: str) -> None:
     }
     with gdal(), rasterio.open(file, "w", **profile) as image:
         for strip in reader.strips(max(reader.strip_rows(width) // _TILE, 1) * _TILE):
-            rows = _layer(strip, variable)
+            rows = _layer(strip, variable, dtype)
             image.write(rows, 1, window=Window(0, strip.top, width, rows.shape[0]))
-        image.scales, image.offsets = (band.scale,), (0.0,)
+        image.scales, image.offsets = (band.scale if dtype == "uint8" else 1.0,), (0.0,)
         image.units, image.descriptions = (band.unit,), (band.description,)
         image.update_tags(**_tags(reader))
 
 
-def _layer(strip: Strip, variable: str) -> NDArray[np.uint8]:
+def _layer(strip: Strip, variable: str, dtype: str) -> NDArray[Any]:
     layer: NDArray[np.uint8] = getattr(strip, variable)
-    return layer
+    if dtype == "uint8":
+        return layer
+    band = _BANDS[variable]
+    values = layer.astype(np.float32) * np.float32(band.scale)
+    values[layer == band.nodata] = np.nan
+    return values
 
 
 def _tags(reader: MapReader) -> dict[str, str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sarmap.export.ledger import write_bytes
+from sarmap.export.ledger import get_bytes, write_bytes
 from sarmap.export.location import is_url, object_store, store_at
 from sarmap.export.retrying import patiently
 
-__all__ = ["deliver", "stands"]
+__all__ = ["deliver", "fetched", "stands"]
 
 
 def stands(file: str) -> bool:
@@ -53,6 +53,18 @@ def deliver(local: Path, url: str) -> None:
         obstore.put(bucket, name, local)
 
     patiently(put, name)
+
+
+def fetched(url: str) -> bytes:
+    """The bytes of a file at a URL.
+
+    Raises
+    ------
+    OutputError
+        The store does not answer.
+    """
+    folder, name = _split(url)
+    return patiently(lambda: get_bytes(store_at(folder, read_only=True), name), name) or b""
 
 
 def _split(url: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from sarmap.export.blocks import layer_families
 from sarmap.export.georeference import geobox_of
 from sarmap.export.identity import IDENTITY, check_identity, make_identity
 from sarmap.export.layout import CHUNK, plan_layout
-from sarmap.export.ledger import BLOCKS, PARTLY, PIXELS, STATUS, Ledger, read_attributes
+from sarmap.export.ledger import BLOCKS, STATUS, Ledger, is_whole, read_attributes
 from sarmap.export.location import storage_errors, store_at, writing_to
 from sarmap.export.pieces import load_pieces, piece_family
 from sarmap.export.provenance import public_attributes
@@ -75,7 +75,7 @@ def store_map(
     with writing_to(out, overwrite=overwrite, continues=how) as store:
         ledger = Ledger(store)
         begun = read_attributes(store)
-        if begun is not None and _is_whole(begun):
+        if begun is not None and is_whole(begun):
             if alongside is not None:
                 load_pieces(alongside, store)
             return Stored(str(out), 0)
@@ -103,7 +103,7 @@ def tidy(out: str | Path) -> None:
     store = store_at(out)
     with suppress(*storage_errors()):
         begun = read_attributes(store)
-        if begun is not None and _is_whole(begun):
+        if begun is not None and is_whole(begun):
             Ledger(store).remove()
 
 
@@ -123,12 +123,6 @@ def _continues(store: Any, wanted: Mapping[str, Any], shown: str, *, replace: bo
             return False
         raise
     return True
-
-
-def _is_whole(attributes: Mapping[str, Any]) -> bool:
-    """True for a finished map without unread pixels."""
-    unread = json.loads(attributes.get(PIXELS, "{}")).get("read_failed", 0)
-    return bool(attributes.get(STATUS) == "complete" and not unread + attributes.get(PARTLY, 0))
 
 
 def _check_layers(dataset: xr.Dataset) -> None:

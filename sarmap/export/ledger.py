@@ -34,6 +34,7 @@ __all__ = [
     "Ledger",
     "failed",
     "get_bytes",
+    "is_whole",
     "mark_name",
     "read_attributes",
     "read_bytes",
@@ -146,6 +147,12 @@ def read_attributes(store: Any) -> dict[str, Any] | None:
         return None
     attributes: dict[str, Any] = json.loads(record).get("attributes", {})
     return attributes
+
+
+def is_whole(attributes: Mapping[str, Any]) -> bool:
+    """True for the attributes of a finished map without unread pixels."""
+    unread = json.loads(attributes.get(PIXELS, "{}")).get("read_failed", 0)
+    return bool(attributes.get(STATUS) == "complete" and not unread + attributes.get(PARTLY, 0))
 
 
 # --- a store's objects, as bytes -----------------------------------------------------------------

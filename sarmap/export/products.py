@@ -55,6 +55,7 @@ def write_products(
     *,
     threshold: float = 0.5,
     min_area: float = 0.0,
+    cog_dtype: str = "uint8",
     overwrite: bool = False,
     overview: xr.DataArray | None = None,
     standing: Mapping[str, str] | None = None,
@@ -67,6 +68,7 @@ def write_products(
             made on this machine first.
         threshold: probability (0-1) that makes a landslide.
         min_area: smallest polygon kept, square metres.
+        cog_dtype: how the COG holds probability: 'uint8' (steps of 0.004) or 'float32'.
         overwrite: replace existing files.
         overview: small composite (band, y, x) for the picture; None: a picture without radar.
         standing: products that are there already, which the STAC item names, too.
@@ -80,14 +82,14 @@ def write_products(
     """
     if not files:  # the writers' libraries take a while to import
         return {}
+    how = {"threshold": threshold, "min_area": min_area, "cog_dtype": cog_dtype}
+    addresses = {**(standing or {}), **files}
     if not any(map(is_url, files.values())):
-        _write(
-            source, files, threshold, min_area, overwrite, overview, {**(standing or {}), **files}
-        )
+        _write(source, files, how, overwrite, overview, addresses)
         return dict(files)
     with tempfile.TemporaryDirectory(prefix="sarmap-products-") as scratch:
         here = {name: str(Path(scratch) / PurePosixPath(url).name) for name, url in files.items()}
-        _write(source, here, threshold, min_area, True, overview, {**(standing or {}), **files})
+        _write(source, here, how, True, overview, addresses)
         for name, url in files.items():
             deliver(Path(here[name]), url)
     return dict(files)
@@ -96,8 +98,7 @@ def write_products(
 def _write(
     source: xr.Dataset | str | Path,
     files: Mapping[str, str],
-    threshold: float,
-    min_area: float,
+    how: Mapping[str, Any],
     overwrite: bool,
     overview: xr.DataArray | None,
     addresses: Mapping[str, str],
@@ -110,13 +111,14 @@ def _write(
     from sarmap.export.quicklook import write_quicklook
 
     outlines: Any = None
+    threshold = how["threshold"]
     if {"geopackage", "geoparquet", "quicklook"} & set(files):
-        outlines = polygonise(source, threshold=threshold, min_area=min_area)
+        outlines = polygonise(source, threshold=threshold, min_area=how["min_area"])
     for name in files.keys() & {"geopackage", "geoparquet"}:
         file = Path(files[name])
         write_frame(outlines, file, layer="landslides", kind="Polygon", overwrite=overwrite)
     if "cog" in files:
-        write_cog(source, files["cog"], overwrite=overwrite)
+        write_cog(source, files["cog"], dtype=how["cog_dtype"], overwrite=overwrite)
     if "points" in files:
         write_points(source, files["points"], threshold=threshold, overwrite=overwrite)
     if "quicklook" in files:

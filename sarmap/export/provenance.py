@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Provenance", "public_attributes", "read_provenance"]
+__all__ = ["Provenance", "public_attributes", "read_provenance", "settings_of"]
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>\\]+", re.IGNORECASE)
 _PATH = re.compile(r"^(~|/[^/\s]|[A-Za-z]:[\\/]|\\\\|\.\.?[\\/])")
@@ -157,6 +157,21 @@ def read_provenance(attrs: Mapping[Any, Any]) -> Provenance:
         version=str(attrs.get("sarmap:version", "")),
         control=_value(attrs.get("sarmap:control")) or {},
     )
+
+
+def settings_of(attrs: Mapping[str, Any]) -> tuple[float, float]:
+    """Threshold and smallest area (m²) that the map was asked with.
+
+    >>> settings_of({"sarmap:request": '{"threshold": 0.7}'})
+    (0.7, 0.0)
+    """
+    value = attrs.get("sarmap:request")
+    try:
+        asked = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        asked = None
+    asked = asked if isinstance(asked, Mapping) else {}
+    return float(asked.get("threshold", 0.5)), float(asked.get("min_area", 0.0))
 
 
 def _listed(value: Any) -> str:

@@ -69,6 +69,8 @@ def check_request(request: ScanRequest) -> None:
             raise RequestError(
                 f"epicentre={request.epicentre} is no place: give longitude and latitude, degrees."
             )
+    if request.cog_dtype != "uint8":
+        raise RequestError("A scan makes no COG of its own: leave out cog_dtype (--cog-dtype).")
     unknown = sorted(set(request.products) - set(PRODUCTS))
     if unknown:
         raise RequestError(

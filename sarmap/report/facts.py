@@ -18,7 +18,6 @@ __all__ = [
     "event_words",
     "facts_of",
     "place_words",
-    "settings_of",
 ]
 
 Fact = tuple[str, str]
@@ -55,12 +54,6 @@ def place_words(source: Source) -> str:
         f"{abs(lat):.2f}° {'N' if lat >= 0 else 'S'}, {abs(lon):.2f}° {'E' if lon >= 0 else 'W'}, "
         f"{columns * edge:.0f} x {rows * edge:.0f} km"
     )
-
-
-def settings_of(attrs: Mapping[str, Any]) -> tuple[float, float]:
-    """Threshold and smallest area that the map was asked with."""
-    asked = _json(attrs.get("sarmap:request"))
-    return float(asked.get("threshold", 0.5)), float(asked.get("min_area", 0.0))
 
 
 def _json(value: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from sarmap.errors import CatalogError, RequestError
 from sarmap.export.encoding import PROBABILITY_STEP, threshold_level
+from sarmap.export.provenance import settings_of
 from sarmap.report.cells import LOWEST, Cells
 from sarmap.report.districts import Districts, open_districts
 from sarmap.report.downloads import Download, write_downloads
@@ -24,7 +25,6 @@ from sarmap.report.facts import (
     facts_of,
     place_words,
     scene_rows,
-    settings_of,
     unseen_words,
 )
 from sarmap.report.folder import Place, is_single, opened

@@ -108,3 +108,17 @@ def test_existing_misnamed_and_unwritable_files_are_refused(tmp_path):
         write_cog(dataset, tmp_path / "a.png")
     with pytest.raises(OutputError, match="cannot be written"):
         write_cog(dataset, file / "b.tif")
+
+
+def test_as_float_the_values_are_probabilities_and_what_was_not_seen_is_none(tmp_path):
+    dataset = make_map((40, 30))
+    with rasterio.open(write_cog(dataset, tmp_path / "a.tif", dtype="float32")) as image:
+        values = image.read(1)
+        assert image.dtypes == ("float32",)
+        assert image.scales == (1.0,)
+        assert np.isnan(image.nodata)
+    truth = dataset.probability.values
+    np.testing.assert_array_equal(np.isnan(values), np.isnan(truth))
+    assert np.nanmax(np.abs(values - truth)) <= 0.004
+    with pytest.raises(RequestError, match="float32 for what is no code"):
+        write_cog(dataset, tmp_path / "b.tif", variable="observation", dtype="float32")

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import geopandas
 import numpy as np
 import pytest
 import zarr
@@ -112,6 +113,27 @@ def test_a_finished_map_is_not_made_again_but_its_missing_products_are(
     assert detector.asked == asked
     assert (tmp_path / "map.png").read_bytes() == picture
     assert (tmp_path / "map.tif").stat().st_mtime_ns == written
+
+
+def test_another_threshold_makes_the_polygons_again_and_not_over_an_edited_file(
+    request_of: Requests, tmp_path: Path
+) -> None:
+    detector = Stopping()
+    request = request_of(detector=detector, products=("geopackage", "cog"), resume=True)
+    sarmap.map_landslides(request)
+    asked, image = detector.asked, (tmp_path / "map.tif").stat().st_mtime_ns
+    other = request.model_copy(update={"threshold": 0.2})
+    sarmap.map_landslides(other)
+    frame = geopandas.read_file(tmp_path / "map.gpkg")
+    assert set(frame["threshold"]) == {0.2}
+    assert (detector.asked, (tmp_path / "map.tif").stat().st_mtime_ns) == (asked, image)
+    frame.assign(detector="mine").to_file(tmp_path / "map.gpkg", layer="landslides")
+    kept = (tmp_path / "map.gpkg").read_bytes()
+    for changes in ({"threshold": 0.3}, {"overwrite": True, "resume": False}):
+        with pytest.raises(RequestError, match=r"map\.gpkg was edited"):
+            sarmap.map_landslides(request.model_copy(update=changes))
+    assert (tmp_path / "map.gpkg").read_bytes() == kept
+    assert detector.asked == asked
 
 
 def test_a_run_that_fails_at_its_first_block_leaves_nothing(
