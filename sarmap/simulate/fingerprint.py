@@ -8,8 +8,25 @@ from pathlib import Path
 
 __all__ = ["simulator_hash"]
 
-_SERVERS = ("serve.py", "host.py", "fingerprint.py", "kept.py", "cover.py")
-"""Modules that show an event but do not shape it."""
+_SERVERS = (
+    "serve.py",
+    "host.py",
+    "fingerprint.py",
+    "kept.py",
+    "cover.py",
+    "physics.py",
+    "drawing.py",
+    "grain.py",
+    "quick_relief.py",
+    "patches.py",
+    "scars.py",
+    "change.py",
+    "disturbances.py",
+    "seasons.py",
+    "sensing.py",
+    "worlds.py",
+)
+"""Modules that show an event, or make drawn worlds, but do not shape an event."""
 
 
 @lru_cache(maxsize=1)
