@@ -10,12 +10,14 @@ import numpy as np
 
 from sarmap.errors import RequestError
 from sarmap.simulate.landcover import Cover
-from sarmap.simulate.physics import FAMILIES
 from sarmap.simulate.radar import CHANGE_SHARE, LEVELS, LOOKS
 
-__all__ = ["draw_fields", "iburi_fields", "stream"]
+__all__ = ["FAMILIES", "draw_fields", "iburi_fields", "stream"]
 
 Chance = np.random.Generator
+
+FAMILIES = ("both_down", "both_up", "vv_up_vh_down", "vh_only")
+"""What a landslide does to VV and VH, in the order of `Physics.mix`."""
 
 
 def stream(seed: int, *purpose: str) -> Chance:

@@ -18,16 +18,12 @@ Sources in short:
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any
 
 from sarmap.errors import RequestError
+from sarmap.simulate.drawing import FAMILIES, draw_fields, iburi_fields
 
-__all__ = ["FAMILIES", "Family", "Physics"]
-
-Family = Literal["mixed", "both_down", "both_up", "vv_up_vh_down", "vh_only"]
-
-FAMILIES = ("both_down", "both_up", "vv_up_vh_down", "vh_only")
-"""What a landslide does to VV and VH, in the order of `Physics.mix`."""
+__all__ = ["FAMILIES", "Physics"]
 
 
 @dataclass(frozen=True)
@@ -217,8 +213,6 @@ class Physics:
         RequestError
             A name is no field, or the family is unknown.
         """
-        from sarmap.simulate.drawing import draw_fields
-
         drawn = cls(**draw_fields(seed, fixed.get("family")))
         return _fix(drawn, fixed)
 
@@ -231,8 +225,6 @@ class Physics:
         >>> Physics.iburi().looks, Physics.iburi().vh_share
         (4.4, 0.42)
         """
-        from sarmap.simulate.drawing import iburi_fields
-
         return cls(**iburi_fields())
 
 
