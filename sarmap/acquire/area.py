@@ -22,6 +22,7 @@ from shapely.geometry.base import BaseGeometry
 
 from sarmap.errors import RequestError
 from sarmap.types import as_path
+from sarmap.vectors import read_vector
 
 __all__ = ["Area", "parse_area"]
 
@@ -189,21 +190,10 @@ def _geometries(mapping: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _from_file(path: Path) -> Area:
-    import geopandas
-
     name = f"area file {path.name!r}"
     if not _exists(path):
         raise RequestError(f"{name} does not exist: check the path given as area.")
-    try:
-        frame = geopandas.read_file(path)
-    except Exception as error:  # GDAL and pyogrio raise many kinds; each means the same here
-        raise RequestError(
-            f"{name} cannot be read as a vector file ({type(error).__name__}): give GeoPackage, "
-            "GeoJSON, shapefile or another format that GDAL reads."
-        ) from None
-    if not hasattr(frame, "to_crs"):
-        raise RequestError(f"{name} is a table without geometries: give a layer of polygons.")
-    return _from_frame(frame, name)
+    return _from_frame(read_vector(path, "area file"), name)
 
 
 def _exists(path: Path) -> bool:

@@ -7,9 +7,8 @@ it cannot know (a missing reference system) it asks for.
 
 from __future__ import annotations
 
-import tempfile
 import warnings
-import zipfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -17,36 +16,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
+from sarmap.vectors import VectorFile, open_vectors
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
 __all__ = ["number_polygons", "rasterise_inventory", "read_inventory"]
 
-_VECTOR = {".shp", ".gpkg", ".geojson", ".fgb", ".kml", ".gml", ".parquet"}
-"""Suffixes looked for inside a zip file."""
-_ARCHIVE_NAMES = "cp932"
-"""Zip files without the UTF-8 flag keep names in the code page of whoever packed them."""
 
-
-def read_inventory(path: str | Path, *, layer: str | None = None, crs: Any = None) -> GeoDataFrame:
+def read_inventory(
+    path: str | Path, *, layer: str | None = None, crs: Any = None, otherwise: Any = None
+) -> GeoDataFrame:
     """Polygons of a landslide inventory, valid, in the file's own reference system.
 
     Parameters
     ----------
     path
-        GeoPackage, shapefile, GeoJSON, FlatGeobuf, KML, GeoParquet, or a zip file with one or
-        several of these, in folders or not.
+        GeoPackage, shapefile, GeoJSON, FlatGeobuf, KML, KMZ, GML, GeoParquet or file geodatabase,
+        or a zip file or folder with one or several of these. Its ending says what it is.
     layer
         Layer, or file inside the zip, to read. By default the only one; of several the one with
-        the most polygons, which a warning names.
+        the most polygons, which a warning names; of KML all folders.
     crs
-        Reference system of a file that does not say; ignored where the file does.
+        Reference system of the coordinates, whatever the file says; a warning tells where the two
+        differ.
+    otherwise
+        Reference system of a file that does not say.
 
     Returns
     -------
     GeoDataFrame of Polygon and MultiPolygon geometries. ``attrs`` counts what was done:
     ``repaired`` (outlines made valid), ``dropped`` (empty or not polygons), and ``layer``.
+    Collections are opened for their polygons; attributes that cannot be read are left out.
 
     Raises
     ------
@@ -68,11 +69,8 @@ def read_inventory(path: str | Path, *, layer: str | None = None, crs: Any = Non
     source = Path(path).expanduser()
     if not source.exists():
         raise RequestError(f"Inventory {source.name!r} does not exist; check `inventory`.")
-    if source.suffix.lower() == ".zip" and source.is_file():
-        frame, name = _read_zip(source, layer)
-    else:
-        frame, name = _read_layers(source, source.name, layer)
-    frame = _with_crs(frame, crs, source.name)
+    frame, name = _read(source, layer)
+    frame = _with_crs(frame, crs, otherwise, source.name)
     frame = _repaired(frame, source.name)
     _check_degrees(frame, source.name)
     frame.attrs["layer"] = name
@@ -145,143 +143,87 @@ def _burn(shapes: list[tuple[Any, Any]], geobox: Any, dtype: str) -> NDArray[Any
     return burnt
 
 
-def _read_zip(source: Path, layer: str | None) -> tuple[GeoDataFrame, str]:
-    """Unpack under plain names, so that neither folders nor code pages reach GDAL."""
-    try:
-        archive = zipfile.ZipFile(source, metadata_encoding=_ARCHIVE_NAMES)
-    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
-        raise RequestError(f"Inventory {source.name!r} is not a readable zip file.") from error
-    with archive, tempfile.TemporaryDirectory(prefix="sarmap-") as folder:
-        try:
-            members = _unpack(archive, Path(folder))
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as error:
+def _read(source: Path, layer: str | None) -> tuple[GeoDataFrame, str]:
+    """The layer that is named, or the one with the most polygons; of KML all that have any."""
+    with open_vectors(source, "Inventory") as files:
+        held = [
+            (one if len(file.layers) > 1 else file.name, file, number)
+            for file in files
+            for number, one in enumerate(file.layers)
+        ]
+        chosen = [one for one in held if layer is None or layer in _names(*one)]
+        if not chosen:
+            names = ", ".join(dict.fromkeys(name for name, _, _ in held))
             raise RequestError(
-                f"Inventory {source.name!r} is damaged or encrypted; unpack it and name the file."
-            ) from error
-        if not members:
-            raise RequestError(
-                f"Inventory {source.name!r} holds no vector file ({', '.join(sorted(_VECTOR))})."
+                f"Inventory {source.name!r} has no layer {layer!r}; `layer` is one of: {names}."
             )
-        frames = {
-            name: _read_layers(file, name, None)[0]
-            for name, file in members.items()
-            if layer is None or layer in (name, PurePosixPath(name).name, PurePosixPath(name).stem)
-        }
-    return _fullest(frames, source.name, list(members), layer)
-
-
-def _unpack(archive: zipfile.ZipFile, folder: Path) -> dict[str, Path]:
-    """Write each dataset's files as ``<number>.<suffix>``; returns member name -> vector file."""
-    stems: dict[str, int] = {}
-    members: dict[str, Path] = {}
-    for info in archive.infolist():
-        name = PurePosixPath(info.filename)
-        if info.is_dir() or "__MACOSX" in name.parts or name.name.startswith("."):
-            continue
-        suffix = name.suffix.lower()
-        number = stems.setdefault(str(name.with_suffix("")), len(stems))
-        target = folder / f"{number}{suffix}"
-        target.write_bytes(archive.read(info))
-        if suffix in _VECTOR:
-            members[info.filename] = target
-    return members
-
-
-def _read_layers(file: Path, name: str, layer: str | None) -> tuple[GeoDataFrame, str]:
-    """Read one file; of several layers the fullest, or the one that is named."""
-    if file.suffix.lower() == ".parquet":
-        return _read_parquet(file, name), name
-    import pyogrio
-
-    try:
-        layers = [str(row[0]) for row in pyogrio.list_layers(file)]
-        frames = {
-            one: pyogrio.read_dataframe(
-                file, layer=one, encoding=_encoding(file), on_invalid="ignore"
-            )
-            for one in layers
-            if layer is None or layer == one
-        }
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        raise RequestError(f"Inventory {name!r} is not a vector file that GDAL reads.") from error
-    if len(layers) == 1 and frames:
-        return _with_geometry(frames[layers[0]], name), name
-    return _fullest(frames, name, layers, layer)
-
-
-def _read_parquet(file: Path, name: str) -> GeoDataFrame:
-    import geopandas
-
-    try:
-        return geopandas.read_parquet(file)
-    except (ValueError, OSError) as error:
-        raise RequestError(f"Inventory {name!r} is not a GeoParquet file.") from error
-
-
-def _with_geometry(frame: Any, name: str) -> GeoDataFrame:
-    if not hasattr(frame, "geometry"):
-        raise RequestError(f"Inventory {name!r} is a table without geometries.")
-    return frame
-
-
-def _fullest(
-    frames: dict[str, Any], source: str, names: list[str], layer: str | None
-) -> tuple[GeoDataFrame, str]:
-    """The named layer, or the one with the most polygons, saying which that is."""
-    if not frames:
-        raise RequestError(
-            f"Inventory {source!r} has no layer {layer!r}; `layer` is one of: {', '.join(names)}."
-        )
-    spatial = {name: frame for name, frame in frames.items() if hasattr(frame, "geometry")}
+        frames = [(name, file, file.read(number)) for name, file, number in chosen]
+    spatial = [one for one in frames if hasattr(one[2], "geometry")]
     if not spatial:
-        raise RequestError(f"Inventory {source!r} holds only tables without geometries.")
-    counts = {
-        name: int(frame.geom_type.isin(["Polygon", "MultiPolygon"]).sum())
-        for name, frame in spatial.items()
-    }
-    best = max(counts, key=lambda name: counts[name])
-    if len(spatial) > 1:
-        others = ", ".join(name for name in spatial if name != best)
+        raise RequestError(f"Inventory {source.name!r} holds only tables without geometries.")
+    if all(file.path.suffix.lower() == ".kml" for _, file, _ in spatial) or layer is not None:
+        return _together([frame for _, _, frame in spatial]), layer or source.name
+    return _fullest([(name, frame) for name, _, frame in spatial], source.name)
+
+
+def _names(name: str, file: VectorFile, number: int) -> set[str]:
+    """What a layer may be called: by its own name or its file's."""
+    path = PurePosixPath(file.name)
+    own = {name, file.layers[number]}
+    return own | ({file.name, path.name, path.stem} if len(file.layers) == 1 else set())
+
+
+def _together(frames: Sequence[GeoDataFrame]) -> GeoDataFrame:
+    """Layers of one file as one: a KML has a layer for each of its folders."""
+    import geopandas
+    import pandas as pd
+
+    held = [frame for frame in frames if len(frame)] or list(frames[:1])
+    if len(held) == 1:
+        return held[0]
+    return geopandas.GeoDataFrame(pd.concat(held, ignore_index=True), crs=held[0].crs)
+
+
+def _fullest(layers: Sequence[tuple[str, GeoDataFrame]], source: str) -> tuple[GeoDataFrame, str]:
+    """The layer with the most polygons, saying which that is."""
+    counts = [
+        int(frame.geom_type.isin(["Polygon", "MultiPolygon", "GeometryCollection"]).sum())
+        for _, frame in layers
+    ]
+    best = counts.index(max(counts))
+    if len(layers) > 1:
+        others = ", ".join(name for n, (name, _) in enumerate(layers) if n != best)
         warnings.warn(
-            f"Inventory {source!r} holds several layers; read {best!r}, which has the most "
-            f"polygons ({counts[best]}), and left out {others}: choose with `layer`.",
+            f"Inventory {source!r} holds several layers; read {layers[best][0]!r}, which has the "
+            f"most polygons ({counts[best]}), and left out {others}: choose with `layer`.",
             stacklevel=4,
         )
-    return spatial[best], best
+    return layers[best][1], layers[best][0]
 
 
-def _encoding(file: Path) -> str | None:
-    """Code page of a shapefile's attributes; None leaves it to GDAL.
-
-    A ``.dbf`` that declares no code page is taken for Latin-1 by GDAL, which turns Japanese into
-    noise without an error. UTF-8 and code page 932 both refuse most text that is not theirs.
-    """
-    table = next(
-        (t for t in (file.with_suffix(".dbf"), file.with_suffix(".DBF")) if t.exists()), None
-    )
-    declared = file.with_suffix(".cpg").exists() or file.with_suffix(".CPG").exists()
-    if file.suffix.lower() != ".shp" or table is None or declared:
-        return None
-    content = table.read_bytes()
-    if len(content) > 29 and content[29] not in (0, 0x57):
-        return None
-    for code_page in ("utf-8", "cp932"):
-        try:
-            content[32:].decode(code_page)
-        except UnicodeDecodeError:
-            continue
-        return code_page
-    return None
-
-
-def _with_crs(frame: GeoDataFrame, crs: Any, name: str) -> GeoDataFrame:
-    if frame.crs is not None:
-        return frame
-    if crs is None:
+def _with_crs(frame: GeoDataFrame, crs: Any, otherwise: Any, name: str) -> GeoDataFrame:
+    """In the reference system that was given, else the file's own, else `otherwise`."""
+    if crs is None and frame.crs is None:
+        crs = otherwise
+    if crs is None and frame.crs is None:
         raise RequestError(
             f"Inventory {name!r} does not say its reference system; give it as `crs`."
         )
-    return frame.set_crs(crs)
+    if crs is None:
+        return frame
+    try:
+        placed = frame.set_crs(crs, allow_override=True)
+    except Exception as error:  # pyproj's and ValueErrors of what is no reference system
+        raise RequestError(
+            f"crs={crs!r} is no reference system: give an EPSG code, such as 32654."
+        ) from error
+    if frame.crs is not None and frame.crs != placed.crs:
+        warnings.warn(
+            f"Inventory {name!r} says {frame.crs.to_string()[:40]}; it is read as "
+            f"{placed.crs.to_string()[:40]}, as `crs` asks.",
+            stacklevel=3,
+        )
+    return placed
 
 
 def _repaired(frame: GeoDataFrame, name: str) -> GeoDataFrame:
@@ -289,8 +231,12 @@ def _repaired(frame: GeoDataFrame, name: str) -> GeoDataFrame:
     import shapely
 
     shapes = np.asarray(shapely.force_2d(frame.geometry.array))
+    collections = shapely.get_type_id(shapes) == 7
+    shapes[collections] = [shapely.multipolygons(_polygons(one)) for one in shapes[collections]]
     broken = ~shapely.is_valid(shapes) & ~shapely.is_missing(shapes)
-    shapes[broken] = [_polygons_of(shape) for shape in shapely.make_valid(shapes[broken])]
+    shapes[broken] = [
+        shapely.union_all(_polygons(shape)) for shape in shapely.make_valid(shapes[broken])
+    ]
     polygonal = np.isin(shapely.get_type_id(shapes), (3, 6)) & ~shapely.is_empty(shapes)
     if not polygonal.any():
         raise RequestError(f"Inventory {name!r} holds no polygons.")
@@ -299,12 +245,15 @@ def _repaired(frame: GeoDataFrame, name: str) -> GeoDataFrame:
     return kept
 
 
-def _polygons_of(shape: Any) -> Any:
-    """The polygons of a repaired outline, without the lines and points a repair may leave."""
+def _polygons(shape: Any) -> NDArray[Any]:
+    """The polygons of a collection or a repaired outline, without its lines and points."""
     import shapely
 
-    parts = shapely.get_parts(shapely.get_parts(shape))
-    return shapely.union_all(parts[shapely.get_type_id(parts) == 3])
+    parts = shapely.get_parts(shape)
+    while (shapely.get_type_id(parts) > 3).any():  # collections may hold collections
+        parts = shapely.get_parts(parts)
+    found: NDArray[Any] = parts[shapely.get_type_id(parts) == 3]
+    return found
 
 
 def _check_degrees(frame: GeoDataFrame, name: str) -> None:

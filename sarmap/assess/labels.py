@@ -103,7 +103,8 @@ def read_labels(
     layer
         Layer of the inventory's file.
     crs
-        Reference system of files that do not say theirs.
+        Reference system of the inventory's file, whatever it says, and of other files that do not
+        say theirs.
 
     Raises
     ------
@@ -127,14 +128,14 @@ def read_labels(
             "The composite has no reference system, so no inventory can be laid on it: give it "
             "the coordinate `spatial_ref`."
         )
-    landslides = _placed(_read(inventory, layer, crs, "inventory"), grid, "inventory")
+    landslides = _placed(_read(inventory, "inventory", layer=layer, crs=crs), grid, "inventory")
     if not _touch(landslides, grid):
         raise RequestError(
             "None of the inventory's polygons lies on the composite: is it of another place, or "
             "is its reference system another than it says (give it as crs)?"
         )
     others = {
-        what: None if given is None else _placed(_read(given, None, crs, what), grid, what)
+        what: None if given is None else _placed(_read(given, what, otherwise=crs), grid, what)
         for what, given in (("surveyed", surveyed), ("clouds", clouds))
     }
     if others["surveyed"] is not None and not _touch(others["surveyed"], grid):
@@ -153,9 +154,10 @@ def read_labels(
     )
 
 
-def _read(given: GeoDataFrame | str | Path, layer: str | None, crs: Any, what: str) -> GeoDataFrame:
+def _read(given: GeoDataFrame | str | Path, what: str, **how: Any) -> GeoDataFrame:
     if isinstance(given, str | Path):
-        return read_inventory(given, layer=layer, crs=crs)
+        return read_inventory(given, **how)
+    crs = how.get("crs", how.get("otherwise"))
     if given.crs is None and crs is None:
         raise RequestError(f"The {what} polygons do not say their reference system; give `crs`.")
     frame = given if given.crs is not None else given.set_crs(crs)

@@ -42,6 +42,7 @@ from sarmap.export.panels import (
 from sarmap.export.polygons import polygonise
 from sarmap.export.provenance import Provenance
 from sarmap.export.reading import MapReader, open_reader
+from sarmap.vectors import read_vector
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -154,11 +155,7 @@ def _outlines(
         return polygonise(source, threshold=threshold)
     if not isinstance(polygons, str | Path):
         return polygons
-    import geopandas
-
-    if Path(polygons).suffix.lower() == ".parquet":
-        return geopandas.read_parquet(polygons)
-    return geopandas.read_file(polygons)
+    return read_vector(Path(polygons), "polygons=")
 
 
 def _draw(picture: _Picture) -> Any:

@@ -17,6 +17,7 @@ from shapely.geometry.base import BaseGeometry
 
 from sarmap.errors import RequestError
 from sarmap.regions.request import ScanRequest
+from sarmap.vectors import read_vector
 
 __all__ = ["distance", "in_order"]
 
@@ -83,10 +84,7 @@ def _priorities(pieces: Mapping[str, BaseGeometry], file: Path) -> dict[str, flo
 
 def _of_polygons(pieces: Mapping[str, BaseGeometry], file: Path) -> dict[str, float]:
     """The greatest `priority` of the polygons that meet a unit; 1 without such a column."""
-    import geopandas
-
-    frame = geopandas.read_file(file) if file.suffix != ".parquet" else geopandas.read_parquet(file)
-    frame = frame.to_crs("EPSG:4326")
+    frame = read_vector(file, "priority file").to_crs("EPSG:4326")
     values = frame["priority"] if "priority" in frame else np.ones(len(frame))
     tree = shapely.STRtree(frame.geometry.to_numpy())
     weights = np.asarray(values, np.float64)

@@ -25,6 +25,7 @@ from shapely.geometry.base import BaseGeometry
 from sarmap.acquire.area import parse_area
 from sarmap.errors import RequestError
 from sarmap.types import as_path
+from sarmap.vectors import read_vector
 
 __all__ = [
     "Region",
@@ -188,7 +189,9 @@ def _geometries(area: Any) -> list[BaseGeometry]:
         return [_degrees(area.extent.geom, str(area.crs))]
     if isinstance(area, str | Path):
         text = str(area)
-        return _geometries(json.loads(text) if text.lstrip().startswith("{") else _frame(text))
+        if text.lstrip().startswith("{"):
+            return _geometries(json.loads(text))
+        return _geometries(read_vector(as_path(text), "area file"))
     if isinstance(area, Mapping):
         if area["type"] == "FeatureCollection":
             return [one for feature in area["features"] for one in _geometries(feature)]
@@ -196,15 +199,6 @@ def _geometries(area: Any) -> list[BaseGeometry]:
         return [shapely.geometry.shape(shape)] if shape else []
     crs = "EPSG:4326" if area.crs is None else area.crs.to_string()
     return [_degrees(one, crs) for one in area.geometry if one is not None]
-
-
-def _frame(path: str) -> Any:
-    import geopandas
-
-    try:
-        return geopandas.read_file(as_path(path))
-    except Exception as error:  # GDAL raises many kinds; parse_area has the sentence for all
-        raise RequestError("the area's file cannot be read") from error
 
 
 def _degrees(geometry: BaseGeometry, crs: str) -> BaseGeometry:

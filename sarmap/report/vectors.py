@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 from sarmap.types import as_path
+from sarmap.vectors import read_vector
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -35,7 +36,7 @@ def read_vectors(
     Parameters
     ----------
     file
-        Any vector file that GDAL reads, or GeoParquet.
+        Any vector file that `sarmap.vectors` reads.
     grid
         The map's grid.
     flag
@@ -53,7 +54,7 @@ def read_vectors(
     if not path.exists():
         raise RequestError(f"{flag} {path.name!r} does not exist: check the path.")
     box = grid.extent.to_crs("EPSG:4326", resolution=abs(float(grid.transform.a)) * 1000)
-    frame = _read(path, box.boundingbox.bbox, flag, layer)
+    frame = read_vector(path, flag, layer=layer, box=box.boundingbox.bbox)
     if frame.crs is None:
         raise RequestError(
             f"{flag} {path.name!r} names no coordinate reference system: save it with one."
@@ -69,27 +70,6 @@ def read_vectors(
             f"{flag} {path.name!r} has no feature on the map: is it of this place?"
         )
     return frame.reset_index(drop=True)
-
-
-def _read(path: Path, box: Sequence[float], flag: str, layer: str | None) -> GeoDataFrame:
-    """The file's features near the map, as far as the format can choose."""
-    import geopandas
-    import shapely
-
-    words = {} if layer is None else {"layer": layer}
-    try:
-        if path.suffix.lower() in (".parquet", ".geoparquet"):
-            return geopandas.read_parquet(path)
-        area = geopandas.GeoSeries([shapely.box(*box)], crs="EPSG:4326")
-        frame = geopandas.read_file(path, bbox=area, **words)
-    except Exception as error:  # GDAL, pyogrio and pyarrow raise many kinds; each means the same
-        raise RequestError(
-            f"{flag} {path.name!r} cannot be read as a vector file ({type(error).__name__}): give "
-            "GeoPackage, GeoJSON, shapefile, GeoParquet or another format that GDAL reads."
-        ) from None
-    if not hasattr(frame, "geometry") or not hasattr(frame, "to_crs"):
-        raise RequestError(f"{flag} {path.name!r} is a table without geometries.")
-    return frame
 
 
 def label_of(frame: GeoDataFrame, column: str | None, flag: str) -> list[str]:

@@ -1,5 +1,6 @@
 """An inventory reads whatever its packaging, and burns by pixel centres."""
 
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -96,7 +97,7 @@ def test_of_several_layers_the_fullest_is_read_with_a_warning(tmp_path):
     ("name", "content", "says"),
     [
         ("absent.gpkg", None, "does not exist"),
-        ("text.gpkg", b"not a database", "not a vector file"),
+        ("text.gpkg", b"not a database", "cannot be read as a vector file"),
         ("broken.zip", b"PK\x03\x04 nonsense", "not a readable zip"),
         ("broken.parquet", b"PAR1 nonsense", "not a GeoParquet"),
     ],
@@ -107,6 +108,80 @@ def test_unreadable_files_are_refused_in_one_sentence(tmp_path, name, content, s
     with pytest.raises(RequestError, match=says) as caught:
         read_inventory(tmp_path / name)
     assert str(tmp_path) not in str(caught.value)
+
+
+KML = '<kml xmlns="http://www.opengis.net/kml/2.2"><Document>{}</Document></kml>'
+
+
+def placemark(shape):
+    corners = " ".join(f"{x},{y},0" for x, y in shape.exterior.coords)
+    return (
+        "<Placemark><Polygon><outerBoundaryIs><LinearRing><coordinates>"
+        f"{corners}</coordinates></LinearRing></outerBoundaryIs></Polygon></Placemark>"
+    )
+
+
+def test_of_a_kml_all_folders_are_read_or_the_one_of_a_name(tmp_path):
+    folders = [
+        f"<Folder><name>{n}</name>{placemark(s)}</Folder>"
+        for n, s in zip("ab", SQUARES, strict=True)
+    ]
+    again = f"<Folder><name>b</name>{placemark(shapely.box(142.1, 42.7, 142.2, 42.8))}</Folder>"
+    (tmp_path / "x.kml").write_text(KML.format("".join([*folders, again])))
+    with zipfile.ZipFile(tmp_path / "x.kmz", "w") as archive:
+        archive.write(tmp_path / "x.kml", "doc.kml")
+    for name in ("x.kml", "x.kmz"):
+        assert len(read_inventory(tmp_path / name)) == 3
+        assert len(read_inventory(tmp_path / name, layer="b")) == 1
+
+
+def test_collections_are_opened_for_their_polygons(tmp_path):
+    label = shapely.Point(141.9, 42.6)
+    inner = shapely.GeometryCollection([shapely.GeometryCollection([SQUARES[1]])])
+    shapes = [shapely.GeometryCollection([SQUARES[0], label]), inner, label]
+    frame(shapes).to_file(tmp_path / "x.geojson")
+    read = read_inventory(tmp_path / "x.geojson")
+    assert (len(read), read.attrs["dropped"]) == (2, 1)
+    assert read.union_all().equals(shapely.union_all(SQUARES))
+
+
+def test_a_reference_system_that_is_given_overrides_the_file_s_with_a_warning(tmp_path):
+    metres = [shapely.box(500000, 4700000, 500100, 4700100)]
+    frame(metres, 32654).to_crs(32654).to_file(tmp_path / "x.gpkg")
+    features = {
+        "type": "Feature",
+        "properties": {},
+        "geometry": shapely.geometry.mapping(metres[0]),
+    }
+    collection = {"type": "FeatureCollection", "features": [features]}
+    (tmp_path / "x.geojson").write_text(json.dumps(collection))
+    with pytest.warns(UserWarning, match=r"says EPSG:4326; it is read as EPSG:32655"):
+        read = read_inventory(tmp_path / "x.geojson", crs=32655)
+    assert (read.crs.to_epsg(), read.area.sum()) == (32655, pytest.approx(10_000))
+    with pytest.warns(UserWarning, match=r"says EPSG:32654"):
+        assert read_inventory(tmp_path / "x.gpkg", crs=32655).crs.to_epsg() == 32655
+    assert read_inventory(tmp_path / "x.gpkg", otherwise=32655).crs.to_epsg() == 32654
+    with pytest.raises(RequestError, match="no reference system"):
+        read_inventory(tmp_path / "x.gpkg", crs="nonsense")
+
+
+@pytest.mark.parametrize("inside", ["x.gdb", "x.json", "x.kmz"])
+def test_zips_hold_geodatabases_json_and_kmz(tmp_path, inside):
+    import pyogrio
+
+    file = tmp_path / inside
+    if inside == "x.gdb":
+        pyogrio.write_dataframe(frame(), file, driver="OpenFileGDB", layer="slides")
+    elif inside == "x.json":
+        frame().to_file(file, driver="GeoJSON")
+    else:
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("doc.kml", KML.format("".join(map(placemark, SQUARES))))
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for part in [file] if file.is_file() else file.iterdir():
+            archive.write(part, part.relative_to(tmp_path))
+        archive.writestr("metadata.json", '{"licence": "CC-BY"}')
+    assert len(read_inventory(tmp_path / "x.zip")) == 2
 
 
 def test_zip_without_a_vector_file_is_refused(tmp_path):

@@ -214,7 +214,7 @@ def test_large_areas_are_looked_at_inside_too(map_store: Path, tmp_path: Path) -
         ("broken.gpkg", "cannot be read as a vector file"),
         ("far.gpkg", "no feature on the map"),
         ("bare.geojson", "no polygons on the map"),
-        ("table.csv", "cannot be read as a vector file"),
+        ("table.csv", "is a table without geometries"),
     ],
 )
 def test_a_bad_vector_file_is_refused_in_one_sentence(
