@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from sarmap.version import __version__
 
 if TYPE_CHECKING:
+    from sarmap.acquire.arrays import make_cube as make_cube
+    from sarmap.acquire.arrays import make_terrain as make_terrain
     from sarmap.acquire.cube import open_cube as open_cube
     from sarmap.acquire.grid import make_grid as make_grid
     from sarmap.acquire.search import search_passes as search_passes
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from sarmap.learn.outputs import TrainingResult as TrainingResult
     from sarmap.learn.train import train as train
     from sarmap.learn.tune import tune as tune
+    from sarmap.mapping import map_cube as map_cube
     from sarmap.pipeline import map_landslides as map_landslides
     from sarmap.planning import plan as plan
     from sarmap.plot.codes import plot_observation as plot_observation
@@ -91,7 +94,10 @@ _HOME = {
     "fuse": "sarmap.detect.fusion",
     "load_detector": "sarmap.detect.weights",
     "make_composite": "sarmap.compose.composites",
+    "make_cube": "sarmap.acquire.arrays",
     "make_grid": "sarmap.acquire.grid",
+    "make_terrain": "sarmap.acquire.arrays",
+    "map_cube": "sarmap.mapping",
     "map_landslides": "sarmap.pipeline",
     "open_cube": "sarmap.acquire.cube",
     "open_map": "sarmap.export.store",

@@ -128,8 +128,19 @@ def _radar(
 ) -> dict[str, Any]:
     """Power per band and observation, by time."""
     assets = {band: (catalog.radar_assets[band], 1, f"radar_assets[{band!r}]") for band in bands}
+    scenes = _scenes([one.items for one in ordered], assets, catalog, make_signer(catalog))
+    return radar_layers(scenes, bands, grid, catalog, chunk)
+
+
+def radar_layers(
+    scenes: Sequence[Sequence[Slice]],
+    bands: Sequence[str],
+    grid: GeoBox,
+    catalog: CatalogSettings,
+    chunk: Chunk,
+) -> dict[str, Any]:
+    """Power per band and observation (time, y, x), as variables, of the scenes of each pass."""
     signer = make_signer(catalog)
-    scenes = _scenes([one.items for one in ordered], assets, catalog, signer)
     pixels = load(scenes, bands, grid, chunk=chunk, signer=signer, positive=True)
     variables: dict[str, Any] = {
         band: (("time", "y", "x"), _band(pixels, index, 1), _RADAR_ATTRS)

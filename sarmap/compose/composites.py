@@ -11,6 +11,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from sarmap.compose.evidence import evidence_layers
+from sarmap.compose.lattice import read_lattice
+from sarmap.compose.levelling import Levelling, find_levels
 from sarmap.compose.names import (
     COMPOSITES,
     BandName,
@@ -20,6 +23,7 @@ from sarmap.compose.names import (
     needs_optical,
     needs_terrain,
     parse_band,
+    reads_evidence,
     required_passes,
     required_radar_bands,
 )
@@ -59,6 +63,7 @@ def make_composite(
     name_or_bands: str | Sequence[str],
     *,
     scaling: Scaling = "amplitude",
+    levelling: Levelling | None = None,
 ) -> xr.DataArray:
     """Stack the bands of a composite, lazily.
 
@@ -73,7 +78,9 @@ def make_composite(
         A composite of the papers ('BAA_S') or band names ('vv_pre', 'slope', ...).
     scaling
         'amplitude' (the papers'), 'power' or 'db'; of the radar bands only. `vv_change` is
-        post_1 minus pre in this scaling.
+        post_1 minus pre in this scaling. Evidence is in dB whatever it says.
+    levelling
+        What evidence takes off each pass; None: found now, which reads the cube's coarse lattice.
 
     Returns
     -------
@@ -111,11 +118,31 @@ def make_composite(
     scaling = check_scaling(scaling)
     if isinstance(name_or_bands, str):
         _check_orbit(composite_named(name_or_bands), cube)
+    if reads_evidence(bands):
+        if levelling is None:
+            levelling = find_levels(read_lattice(cube, terrain))
+        _check_evidence(bands, parsed)
+        _check_grids(cube, terrain)
+        layers, codes = evidence_layers(cube, terrain, bands, levelling)
+        return _composite(layers, codes, bands, name_or_bands, scaling, cube, terrain)
     roles = _roles(bands, parsed, cube)
     _check_variables(bands, parsed, cube, terrain)
     recipe = _Recipe(parsed, tuple(role for role in _cube_roles(cube) if role in roles), scaling)
     stack = _stack(recipe, cube, _planes(parsed, cube, terrain))
     observation = _observation(stack, recipe, cube, terrain)
+    return _composite(stack, observation, bands, name_or_bands, scaling, cube, terrain)
+
+
+def _composite(
+    stack: da.Array,
+    observation: da.Array,
+    bands: Sequence[str],
+    name_or_bands: str | Sequence[str],
+    scaling: Scaling,
+    cube: xr.Dataset,
+    terrain: xr.Dataset | None,
+) -> xr.DataArray:
+    """The stack with its coordinates and what is known of its sources."""
     named = {"composite": name_or_bands} if isinstance(name_or_bands, str) else {}
     shared = [name for name in ("y", "x", "spatial_ref") if name in cube.coords]
     return xr.DataArray(
@@ -202,6 +229,21 @@ def _check_variables(
                 f"Band {name!r} is not in the terrain: open it with passes=, which give the "
                 "radar's geometry."
             )
+    _check_grids(cube, terrain)
+
+
+def _check_evidence(bands: Sequence[str], parsed: Sequence[BandName]) -> None:
+    """Evidence stands beside terrain, not beside single passes."""
+    other = [n for n, b in zip(bands, parsed, strict=True) if b.kind not in ("evidence", "terrain")]
+    if other:
+        raise RequestError(
+            f"Band {other[0]!r} is of one pass, and evidence is of all: leave it out, or leave out "
+            "the bands of evidence."
+        )
+
+
+def _check_grids(cube: xr.Dataset, terrain: xr.Dataset | None) -> None:
+    """Terrain lies pixel on pixel with the cube."""
     if terrain is not None and any(
         not np.array_equal(terrain[axis].values, cube[axis].values) for axis in ("y", "x")
     ):

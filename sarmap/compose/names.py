@@ -16,14 +16,18 @@ from sarmap.errors import RequestError
 
 __all__ = [
     "COMPOSITES",
+    "EVIDENCE",
     "BandName",
     "CompositeSpec",
     "composite_bands",
     "needs_optical",
     "needs_terrain",
     "parse_band",
+    "reads_evidence",
     "required_passes",
     "required_radar_bands",
+    "wanted_passes",
+    "wanted_radar_bands",
 ]
 
 
@@ -70,22 +74,31 @@ COMPOSITES: Mapping[str, CompositeSpec] = {
 TERRAIN_BANDS = ("slope", "dem", "incidence")
 OPTICAL_BANDS = ("red", "green", "blue")
 _RADAR = re.compile(r"(?P<band>[a-z]{2})_(?P<role>pre(_([2-9]|[1-9]\d+))?|post_[1-9]\d*|change)")
+EVIDENCE = tuple(
+    f"{band}_{what}"
+    for what in ("levelled_change", "change_in_noise", "change_noise", "mean_before")
+    for band in ("vv", "vh")
+)
+"""Bands of evidence: what all passes say together; see `sarmap.compose.evidence`."""
 _PATTERNS = (
     "vv_pre, vv_pre_2, ..., vv_post_1, vv_post_2, ..., vv_change, and the same with vh; "
-    "slope, dem, incidence; red, green, blue"
+    "vv_levelled_change, vv_change_in_noise, vv_change_noise, vv_mean_before, and the same with "
+    "vh; slope, dem, incidence; red, green, blue"
 )
+MOST_PASSES = (6, 4)
+"""Most passes before and after an event that evidence is made from, where nobody asks for more."""
 
 
 @dataclass(frozen=True)
 class BandName:
     """What a band name stands for."""
 
-    kind: Literal["radar", "change", "terrain", "optical"]
+    kind: Literal["radar", "change", "terrain", "optical", "evidence"]
     """Where the band comes from."""
     variable: str
     """Variable in the cube or the terrain."""
     role: str = ""
-    """Role of the pass, for radar bands."""
+    """Role of the pass, for radar bands; which evidence it is."""
 
 
 def parse_band(name: str) -> BandName:
@@ -103,6 +116,8 @@ def parse_band(name: str) -> BandName:
         return BandName("terrain", name)
     if name in OPTICAL_BANDS:
         return BandName("optical", name)
+    if name in EVIDENCE:
+        return BandName("evidence", *name.split("_", 1))
     match = _RADAR.fullmatch(name)
     if match is None or match["band"] not in ("vv", "vh", "hh", "hv"):
         raise RequestError(f"Band {name!r} is unknown: bands are {_PATTERNS}.")
@@ -161,7 +176,8 @@ def required_passes(bands: Sequence[str]) -> tuple[int, int]:
     """
     pre = post = 0
     for band in map(parse_band, bands):
-        roles = {"radar": (band.role,), "change": ("pre", "post_1")}.get(band.kind, ())
+        both = ("pre", "post_1")
+        roles = {"radar": (band.role,), "change": both, "evidence": both}.get(band.kind, ())
         for role in roles:
             stem, _, number = role.partition("_")
             if stem == "pre":
@@ -171,13 +187,43 @@ def required_passes(bands: Sequence[str]) -> tuple[int, int]:
     return pre, post
 
 
+def reads_evidence(bands: Sequence[str]) -> bool:
+    """True where the bands are evidence, made from all passes that there are.
+
+    >>> reads_evidence(("vv_levelled_change", "slope")), reads_evidence(("vv_pre", "slope"))
+    (True, False)
+    """
+    return any(parse_band(band).kind == "evidence" for band in bands)
+
+
+def wanted_passes(bands: Sequence[str]) -> tuple[int, int]:
+    """How many passes before and after the event the bands read where there are so many.
+
+    >>> wanted_passes(("vv_levelled_change",)), wanted_passes(("vv_pre", "vv_post_1"))
+    ((6, 4), (1, 1))
+    """
+    return MOST_PASSES if reads_evidence(bands) else required_passes(bands)
+
+
 def required_radar_bands(bands: Sequence[str]) -> tuple[str, ...]:
-    """Radar bands that the cube must hold, VV first.
+    """Radar bands that the cube must hold, VV first; evidence copes without VH.
 
     >>> required_radar_bands(("vh_post_1", "vv_change", "dem"))
     ('vv', 'vh')
     """
-    used = {b.variable for b in map(parse_band, bands) if b.kind in ("radar", "change")}
+    parsed = [parse_band(band) for band in bands]
+    used = {b.variable for b in parsed if b.kind in ("radar", "change")}
+    used |= {"vv"} if reads_evidence(bands) else set()
+    return tuple(band for band in ("vv", "vh", "hh", "hv") if band in used)
+
+
+def wanted_radar_bands(bands: Sequence[str]) -> tuple[str, ...]:
+    """Radar bands that are read where the catalogue has them, VV first.
+
+    >>> wanted_radar_bands(("vv_levelled_change", "vh_levelled_change"))
+    ('vv', 'vh')
+    """
+    used = {b.variable for b in map(parse_band, bands) if b.kind in ("radar", "change", "evidence")}
     return tuple(band for band in ("vv", "vh", "hh", "hv") if band in used)
 
 

@@ -59,6 +59,9 @@ class Manifest(BaseModel):
     scores: dict[str, Any] = Field({}, description="on data held out from training")
     licence: str = ""
     card: str = Field("", description="what it is good for, and what it is not")
+    made_for: dict[str, tuple[float, float]] = Field(
+        {}, description="measure -> least and most of the training data; see sarmap.detect.trust"
+    )
     otherwise: tuple[str, ...] = Field(
         (), description="detectors, in order, for places that lack a pass or band this one reads"
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -27,7 +28,8 @@ __all__ = ["NetworkDetector", "detector_names", "load_detector"]
 
 DATA = Path(__file__).parent / "data"
 ALIASES = {"cnn": "cnn-baa", "nava-2021-cnn": "cnn-baa"}
-LOG_RATIO = "log-ratio"
+CHANGE, LOG_RATIO = "change", "log-ratio"
+"""Detectors without weights."""
 SWEEPING = ("cnn-dense",)
 """Networks that can answer all windows of a patch in one pass."""
 SWEEP = 128
@@ -201,6 +203,11 @@ def load_detector(
 
         detector: Any = LogRatio()
         return cast(Detector, detector)
+    if str(name_or_path) == CHANGE:
+        from sarmap.detect.change import Change
+
+        weightless: Any = Change()
+        return cast(Detector, weightless)
     if is_address(str(name_or_path)):
         source = str(name_or_path)
         manifest, folder = fetch_manifest(source)
@@ -215,9 +222,14 @@ def load_detector(
 
 
 def detector_names() -> tuple[str, ...]:
-    """Names `load_detector` knows: the shipped weights, their aliases, and ``log-ratio``."""
+    """Names `load_detector` knows: shipped weights, their aliases, ``change``, ``log-ratio``."""
     shipped = (path.stem for path in DATA.glob("*.json"))
-    return tuple(sorted({*shipped, *ALIASES, LOG_RATIO}))
+    return tuple(sorted({*shipped, *ALIASES, CHANGE, LOG_RATIO}))
+
+
+def made_for(name: str) -> Mapping[str, tuple[float, float]]:
+    """Ranges of the input that shipped weights learnt from (`sarmap.detect.trust`)."""
+    return read_manifest(DATA / f"{name}.json").made_for
 
 
 _STAY_BEHIND = {"training", "scores", "licence", "card", "otherwise"}

@@ -1,0 +1,172 @@
+"""Radar passes in files on disk: their headers to what the reader reads, on the first one's grid.
+
+The same reader, warp and three states of a pixel as for scenes of a catalogue: the same pixels give
+the same map. HyP3, SNAP and pyroSAR write one file for each polarisation or one of two bands; a
+band's name is taken from its description, from the file's name, or from its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+from rasterio.errors import RasterioError
+from rasterio.transform import array_bounds
+
+from sarmap.acquire.cube import grid_coords, radar_layers
+from sarmap.acquire.loader import Slice, check_grid
+from sarmap.acquire.reach import Reach
+from sarmap.acquire.source import Source
+from sarmap.errors import RequestError
+from sarmap.types import CatalogSettings, as_path
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
+
+__all__ = ["ON_DISK", "band_files", "read_passes", "read_plane"]
+
+ON_DISK = CatalogSettings(name="files", url="", trusted=True)
+"""What files on disk are read with."""
+POLARISATIONS = ("vv", "vh", "hh", "hv")
+_NAMED = re.compile(r"(?:^|[^A-Za-z])(vv|vh|hh|hv)(?:[^A-Za-z]|$)", re.IGNORECASE)
+
+
+def read_passes(passes: Sequence[Any], *, scaling: str, chunk: int) -> xr.Dataset:
+    """Passes in files as one lazy cube, on the grid of the first file.
+
+    Parameters
+    ----------
+    passes
+        For each pass a path, or a mapping of band to path.
+    scaling
+        'power', 'amplitude' or 'db'.
+    chunk
+        Block edge, pixels.
+
+    Raises
+    ------
+    RequestError
+        A file cannot be opened or placed, or passes hold different bands.
+    """
+    if scaling != "power":
+        raise RequestError(f"Files are read as power, not as {scaling}: give arrays instead.")
+    scenes = [_scene(one, number) for number, one in enumerate(passes, start=1)]
+    bands = tuple(band for band in POLARISATIONS if band in scenes[0])
+    for number, scene in enumerate(scenes, start=1):
+        if tuple(band for band in POLARISATIONS if band in scene) != bands:
+            raise RequestError(
+                f"Pass {number} holds {', '.join(scene)} and pass 1 {', '.join(bands)}: give all "
+                "passes the same bands."
+            )
+    grid = _grid_of(scenes[0][bands[0]])
+    layers = radar_layers([[scene] for scene in scenes], bands, grid, ON_DISK, chunk)
+    return xr.Dataset(layers, coords=dict(grid_coords(grid)))
+
+
+def band_files(one: Any, number: int) -> dict[str, tuple[Path, int]]:
+    """Band -> (file, one-based band) of a pass given as a path or a mapping of paths."""
+    if isinstance(one, Mapping):
+        return {str(band).lower(): (as_path(path), 1) for band, path in one.items()}
+    if not isinstance(one, str | Path):
+        raise RequestError(
+            f"Pass {number} is a {type(one).__name__}: give a Dataset, a path, or a mapping of "
+            "bands to paths."
+        )
+    path = as_path(one)
+    with _opened(path) as file:
+        said = [_name_in(text or "") for text in file.descriptions]
+        count = file.count
+    if count == 1:
+        return {said[0] or _name_in(path.stem) or "vv": (path, 1)}
+    if not all(said[:2]) or said[0] == said[1]:
+        said = ["vv", "vh"]
+    return {str(name): (path, band) for band, name in enumerate(said[:4], start=1) if name}
+
+
+def _name_in(text: str) -> str | None:
+    """The polarisation that a description or a file name gives; None where it gives none.
+
+    >>> _name_in("S1A_IW_20180901_RTC10_VH"), _name_in("Gamma0_VV"), _name_in("average")
+    ('vh', 'vv', None)
+    """
+    found = _NAMED.findall(text)
+    return found[-1].lower() if found else None
+
+
+def _scene(one: Any, number: int) -> Slice:
+    files = band_files(one, number)
+    unknown = [band for band in files if band not in POLARISATIONS]
+    if unknown or not files:
+        raise RequestError(
+            f"Pass {number} names {', '.join(unknown) or 'no band'}: bands are "
+            f"{', '.join(POLARISATIONS)}."
+        )
+    return {band: _source(path, index, band) for band, (path, index) in files.items()}
+
+
+def _source(path: Path, index: int, band: str) -> Source:
+    """What to read of a file, placed by its own header."""
+    with _opened(path) as file:
+        if not file.crs:
+            points = "ground control points and " if file.gcps[0] else ""
+            raise RequestError(
+                f"{path.name} has {points}no map projection: it is no terrain-corrected product "
+                "(RTC); order or make one (HyP3, SNAP, pyroSAR), or write the projection into it."
+            )
+        epsg = file.crs.to_epsg()
+        return Source(
+            item=path.name,
+            asset=band,
+            href=str(path.resolve()),
+            band=index,
+            crs=f"EPSG:{epsg}" if epsg else file.crs.to_wkt(),
+            bounds=array_bounds(file.height, file.width, file.transform),
+            transform=file.transform,
+            reach=Reach(trusted=True),
+        )
+
+
+def _opened(path: Path) -> Any:
+    import rasterio
+
+    try:
+        return rasterio.open(path)
+    except (RasterioError, OSError) as error:
+        raise RequestError(f"{path.name} cannot be opened as a raster: {error}") from None
+
+
+def _grid_of(source: Source) -> GeoBox:
+    """The grid of a file, north up."""
+    from odc.geo.geobox import GeoBox
+
+    assert source.transform is not None
+    left, bottom, right, top = source.bounds
+    step_x, step_y = abs(source.transform.a), abs(source.transform.e)
+    shape = (round((top - bottom) / step_y), round((right - left) / step_x))
+    from affine import Affine
+
+    grid = GeoBox(shape, Affine(step_x, 0, left, 0, -step_y, top), source.crs)
+    check_grid(grid)
+    return grid
+
+
+def read_plane(path: str | Path) -> xr.DataArray:
+    """The first band of a raster (y, x), NaN where it holds no data, with its coordinates.
+
+    Raises
+    ------
+    RequestError
+        It cannot be opened.
+    """
+    import rioxarray
+
+    where = as_path(path)
+    try:
+        plane: Any = rioxarray.open_rasterio(where, masked=True, chunks=1024)
+    except (RasterioError, OSError) as error:
+        raise RequestError(f"{where.name} cannot be opened as a raster: {error}") from None
+    first: xr.DataArray = plane.isel(band=0, drop=True)
+    return first

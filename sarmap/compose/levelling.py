@@ -1,0 +1,366 @@
+"""Passes brought to one level, and the noise of a quiet change, before anything is compared.
+
+A pass moves as a whole: rain, leaves, snow and calibration lift or lower a whole scene by half a
+decibel between passes, and by more over part of it. What one pass differs by from the mean of those
+before the event is found on the coarse lattice (`sarmap.compose.lattice`):
+
+1. *by strata* of the level before and of slope, since open ground is wetted where forest is not;
+   in each the centre of the bulk, found by throwing out what lies far from it again and again, so
+   that landslides, fields and water do not pull it;
+2. *one number for the scene*: the weighted median over the strata, each by its cells and by how
+   quiet it is, so that neither much open ground nor many landslides move forest;
+3. *a drift*: where the scene is wider than 10 km, what is left, smoothed over some 7 km.
+
+What a stratum as a whole still differs by between before and after (wet fields, bare trees) is
+taken off the change too, since no landslide is a whole kind of ground.
+
+The noise of a change is how much the same ground scatters between passes before the event, cell by
+cell and pooled with the ground around it; never less than what the stratum's own change scatters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, uniform_filter
+
+from sarmap.compose.lattice import CELL, Lattice
+
+__all__ = ["Levelling", "find_levels", "not_levelled"]
+
+Field = NDArray[np.float32]
+
+LEVEL_STRATA = 6
+"""Classes of the level before, each of as many cells."""
+SLOPE_EDGES = (5.0, 15.0)
+"""Borders between the classes of slope, degrees."""
+FEWEST = 30
+"""Cells below which a stratum says nothing."""
+WIDE = 10_000.0
+"""Metres along the longer side below which a scene has no drift of its own."""
+DRIFT_REACH = 7_000.0
+"""Standard deviation of the smoothing of the drift, metres."""
+CLIP = 2.5
+"""Standard deviations beyond which a cell is no part of the bulk."""
+AROUND = 9
+"""Edge of the square over which the noise of neighbouring cells is pooled, cells."""
+LEAST_NOISE = 0.08
+"""Smallest noise of a change, dB: despeckled products have about so much."""
+
+
+@dataclass(frozen=True)
+class Levelling:
+    """What to take off each pass, and how noisy a change of this place is."""
+
+    offsets: Mapping[str, NDArray[np.float64]]
+    """Polarisation -> dB (time,): how far each pass lies above the mean of those before."""
+    drifts: Mapping[str, Field]
+    """Polarisation -> dB (time, y, x) on the lattice: what it lies above besides, place by place;
+    of size 1 where the scene is too small for any."""
+    strata: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+    """Polarisation -> knots of the level before, dB, and the change of such ground as a whole."""
+    noise: Mapping[str, Field]
+    """Polarisation -> standard deviation, dB, of a quiet change of 80 m (y, x) on the lattice."""
+    shape: tuple[int, int]
+    """Pixels of the scene."""
+
+    def drift_at(self, band: str, rows: NDArray[Any], columns: NDArray[Any]) -> Field:
+        """Drift of each pass at rows and columns of pixels, dB (time, y, x)."""
+        return np.stack([at_pixels(one, rows, columns) for one in self.drifts[band]])
+
+    def expected(self, band: str, level: Field) -> Field:
+        """Change of ground of such a level as a whole, dB, shape of `level`."""
+        knots, change = self.strata[band]
+        return np.asarray(np.interp(level, knots, change), np.float32)
+
+
+def find_levels(lattice: Lattice) -> Levelling:
+    """Offsets, drift, expected change and noise of a scene, from its coarse lattice.
+
+    Parameters
+    ----------
+    lattice
+        From `sarmap.compose.lattice.read_lattice`.
+
+    Returns
+    -------
+    Levelling
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> levels = -8 + rng.normal(0, 0.3, (3, 60, 60)) + np.float32([0, 0, -0.7])[:, None, None]
+    >>> lattice = Lattice({"vv": levels.astype("f4")}, (0, 1), (2,), None, (480, 480), 10.0)
+    >>> found = find_levels(lattice)
+    >>> (found.offsets["vv"].round(1) + 0.0).tolist()
+    [0.0, 0.0, -0.7]
+    """
+    offsets, drifts, strata, noise = {}, {}, {}, {}
+    for band, levels in lattice.levels.items():
+        ground = _strata_of(levels[list(lattice.pre)], lattice.slope)
+        offsets[band], drifts[band] = _levels(levels, lattice, ground)
+        flat = _flat(levels, offsets[band], drifts[band])
+        strata[band] = _expected(flat, lattice, ground)
+        noise[band] = _noise(flat, lattice, ground, strata[band])
+    return Levelling(offsets, drifts, strata, noise, lattice.shape)
+
+
+def not_levelled(lattice: Lattice) -> Levelling:
+    """The same with nothing to take off: for who has levelled the passes already."""
+    found = find_levels(lattice)
+    return Levelling(
+        {band: np.zeros_like(one) for band, one in found.offsets.items()},
+        {band: np.zeros((len(one), 1, 1), np.float32) for band, one in found.drifts.items()},
+        {band: (knots, np.zeros_like(change)) for band, (knots, change) in found.strata.items()},
+        found.noise,
+        found.shape,
+    )
+
+
+def at_pixels(field: Field, rows: NDArray[Any], columns: NDArray[Any]) -> Field:
+    """A field of the lattice at rows and columns of pixels, bilinear between cells' centres.
+
+    >>> at_pixels(np.float32([[0, 8]]), np.array([0]), np.array([0, 4, 7, 11, 12])).tolist()
+    [[0.0, 0.5, 3.5, 7.5, 8.0]]
+    """
+    down, low_y = _between((np.asarray(rows) + 0.5) / CELL - 0.5, field.shape[0])
+    along, low_x = _between((np.asarray(columns) + 0.5) / CELL - 0.5, field.shape[1])
+    high_y = np.minimum(low_y + 1, field.shape[0] - 1)
+    high_x = np.minimum(low_x + 1, field.shape[1] - 1)
+    left = field[:, low_x] * (1 - along) + field[:, high_x] * along
+    return np.asarray(left[low_y] * (1 - down)[:, None] + left[high_y] * down[:, None], np.float32)
+
+
+def _between(position: NDArray[np.float64], size: int) -> tuple[Field, NDArray[np.intp]]:
+    """Share of the way from the cell before to the one after, and the cell before."""
+    inside = np.clip(position, 0, size - 1)
+    low = np.minimum(inside.astype(np.intp), max(size - 2, 0))
+    return (inside - low).astype(np.float32), low
+
+
+# --- strata --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Strata:
+    """Which kind of ground each cell is."""
+
+    number: NDArray[np.intp]
+    """Stratum of each cell (y, x), -1 where nothing is known."""
+    level: Field
+    """Mean level before, dB (y, x)."""
+    count: int
+    """Strata there may be."""
+    by_level: NDArray[np.intp]
+    """Class of the level before of each cell (y, x), -1 where nothing is known."""
+
+
+def _strata_of(before: Field, slope: Field | None) -> _Strata:
+    level = _mean(before)
+    known = np.isfinite(level)
+    by_level = np.full(level.shape, -1, np.intp)
+    if known.any():
+        edges = np.quantile(level[known], np.linspace(0, 1, LEVEL_STRATA + 1)[1:-1])
+        by_level[known] = np.searchsorted(edges, level[known])
+    steep = np.zeros(level.shape, np.intp)
+    if slope is not None:
+        steep = np.searchsorted(SLOPE_EDGES, np.nan_to_num(slope, nan=0.0))
+    classes = len(SLOPE_EDGES) + 1
+    number = np.where(by_level >= 0, by_level * classes + steep, -1)
+    return _Strata(number, level, LEVEL_STRATA * classes, by_level)
+
+
+def _mean(stack: Field) -> Field:
+    """Mean over time of what is there, NaN where nothing is."""
+    there = np.isfinite(stack)
+    total = np.where(there, stack, 0).sum(axis=0)
+    count = there.sum(axis=0)
+    return np.asarray(
+        np.divide(total, count, out=np.full(total.shape, np.nan, np.float32), where=count > 0),
+        np.float32,
+    )
+
+
+def _bulk(values: NDArray[Any]) -> tuple[float, float]:
+    """Centre and standard deviation of the bulk of some values, far ones thrown out.
+
+    The narrowest half is where the bulk is, also where two fifths of all lie to one side.
+    """
+    ordered = np.sort(values)
+    half = len(ordered) // 2
+    start = int(np.argmin(ordered[half:] - ordered[: len(ordered) - half]))
+    centre = float(np.median(ordered[start : start + half + 1]))
+    spread = float(ordered[start + half] - ordered[start]) / 1.35
+    for _ in range(4):
+        near = ordered[np.abs(ordered - centre) <= CLIP * max(spread, 0.05)]
+        centre = float(np.median(near))
+        spread = 1.4826 * float(np.median(np.abs(near - centre))) * 1.04
+    return centre, max(spread, 1e-3)
+
+
+def _weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(np.asarray(weights)[order])
+    return float(np.asarray(values)[order][np.searchsorted(total, total[-1] / 2)])
+
+
+def _scene_offset(difference: Field, ground: _Strata) -> float:
+    """How far one pass lies above, for the scene: the weighted median over its strata."""
+    there = np.isfinite(difference) & (ground.number >= 0)
+    centres, weights = [], []
+    for number in range(ground.count):
+        values = difference[there & (ground.number == number)]
+        if len(values) >= FEWEST:
+            centre, spread = _bulk(values)
+            centres.append(centre)
+            weights.append(len(values) / max(spread, 0.2) ** 2)
+    if centres:
+        return _weighted_median(centres, weights)
+    return _bulk(difference[there])[0] if there.sum() > 1 else 0.0
+
+
+def _levels(levels: Field, lattice: Lattice, ground: _Strata) -> tuple[NDArray[np.float64], Field]:
+    """Offset of every pass (time,) and its drift (time, y, x); those before have a mean of 0."""
+    reference = ground.level
+    offsets = np.array([_scene_offset(one - reference, ground) for one in levels])
+    offsets -= offsets[list(lattice.pre)].mean()
+    if max(lattice.shape) * lattice.spacing < WIDE:
+        return offsets, np.zeros((len(levels), 1, 1), np.float32)
+    drifts = np.stack(
+        [
+            _drift(one - reference - np.float32(offset), lattice)
+            for one, offset in zip(levels, offsets, strict=True)
+        ]
+    )
+    return offsets, drifts - drifts[list(lattice.pre)].mean(axis=0)
+
+
+def _drift(residual: Field, lattice: Lattice) -> Field:
+    """What is left of a pass, place by place, outliers left out and smoothed."""
+    sigma = DRIFT_REACH / (lattice.spacing * CELL)
+    smooth = np.zeros(residual.shape, np.float32)
+    there = np.isfinite(residual)
+    if not there.any():
+        return smooth
+    spread = _bulk(residual[there])[1]
+    for _ in range(2):
+        near = there & (np.abs(residual - smooth) < max(2 * spread, 0.6))
+        weight = gaussian_filter(near.astype(np.float32), sigma, mode="constant", truncate=3)
+        total = gaussian_filter(
+            np.where(near, residual, np.float32(0)), sigma, mode="constant", truncate=3
+        )
+        smooth = total / (weight + np.float32(0.02))
+    return smooth
+
+
+def _flat(levels: Field, offsets: NDArray[np.float64], drift: Field) -> Field:
+    """Levels with offset and drift of each pass taken off."""
+    return np.asarray(levels - offsets[:, None, None] - drift, np.float32)
+
+
+# --- change --------------------------------------------------------------------------------------
+
+
+def _change(flat: Field, lattice: Lattice) -> Field:
+    """Mean after minus mean before, dB (y, x), of levelled passes."""
+    return np.asarray(_mean(flat[list(lattice.post)]) - _mean(flat[list(lattice.pre)]))
+
+
+def _expected(
+    flat: Field, lattice: Lattice, ground: _Strata
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Knots of the level before, and the change of the bulk of such ground."""
+    change = _change(flat, lattice)
+    there = np.isfinite(change)
+    knots, centres = [], []
+    for number in range(LEVEL_STRATA):
+        chosen = there & (ground.by_level == number)
+        if chosen.sum() >= FEWEST:
+            knots.append(float(np.median(ground.level[chosen])))
+            centres.append(_bulk(change[chosen])[0])
+    if not knots:
+        return np.zeros(1), np.zeros(1)
+    return np.array(knots), np.array(centres)
+
+
+def _noise(
+    flat: Field,
+    lattice: Lattice,
+    ground: _Strata,
+    strata: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> Field:
+    """Standard deviation of a quiet change, dB (y, x)."""
+    change = _change(flat, lattice) - np.interp(ground.level, *strata).astype(np.float32)
+    own = np.full(change.shape, np.nan, np.float32)
+    for number in range(ground.count):
+        chosen = np.isfinite(change) & (ground.number == number)
+        if chosen.sum() >= FEWEST:
+            own[chosen] = _bulk(change[chosen])[1]
+    everywhere = change[np.isfinite(change)]
+    usual = _bulk(everywhere)[1] if len(everywhere) > 1 else LEAST_NOISE
+    own = np.where(np.isfinite(own), own, np.float32(usual))
+    before = _scatter_before(flat, lattice)
+    if before is not None:
+        passes = 1 / len(lattice.pre) + 1 / len(lattice.post)
+        own = np.sqrt(np.maximum(np.float32(passes) * before, np.square(own)))
+    smooth = uniform_filter(own, 3, mode="nearest")
+    return np.asarray(np.maximum(smooth, LEAST_NOISE), np.float32)
+
+
+def _scatter_before(flat: Field, lattice: Lattice) -> Field | None:
+    """Variance of one pass about the mean of those before (y, x), pooled; None: too few passes.
+
+    With three passes or fewer the noise of the stratum's own change says as much.
+    """
+    before = flat[list(lattice.pre)]
+    if len(before) < 3:
+        return None
+    there = np.isfinite(before)
+    squares = np.where(there, np.square(before - _mean(before)), 0).sum(axis=0)
+    freedom = np.maximum(there.sum(axis=0) - 1, 0).astype(np.float32)
+    pooled = uniform_filter(squares.astype(np.float32), AROUND, mode="nearest")
+    count = uniform_filter(freedom, AROUND, mode="nearest")
+    return np.asarray(
+        np.divide(pooled, count, out=np.zeros_like(pooled), where=count > 0), np.float32
+    )
+
+
+# --- quiet pairs ---------------------------------------------------------------------------------
+
+
+def quiet_sizes(lattice: Lattice) -> Field:
+    """Sizes of changes between passes before the event, in noise: what quiet ground does here.
+
+    The latest passes before the event stand for those after it, as many as there are, where at
+    least two are left before them. Empty where the passes do not suffice.
+
+    Returns
+    -------
+    float32 (cell,), all polarisations together, of cells that were seen.
+    """
+    after = min(len(lattice.post), len(lattice.pre) - 2)
+    if after < 1:
+        return np.empty(0, np.float32)
+    quiet = Lattice(
+        lattice.levels,
+        lattice.pre[:-after],
+        lattice.pre[-after:],
+        lattice.slope,
+        lattice.shape,
+        lattice.spacing,
+    )
+    found = find_levels(quiet)
+    sizes = None
+    for band, levels in lattice.levels.items():
+        flat = _flat(levels, found.offsets[band], found.drifts[band])
+        change = _change(flat, quiet)
+        before = _mean(flat[list(quiet.pre)])
+        change -= found.expected(band, before)
+        own = np.square(change / found.noise[band])
+        sizes = own if sizes is None else sizes + own
+    assert sizes is not None
+    return np.asarray(np.sqrt(sizes[np.isfinite(sizes)]), np.float32)

@@ -1,0 +1,119 @@
+"""`change`: landslides as change that the place's own noise does not explain. No weights.
+
+The levelled change of VV and VH (`sarmap.compose.evidence`) is averaged over a landslide's width
+and set against the noise of a quiet change of this very place. Both signs count, since bare debris
+is brighter than forest where it faces the radar and darker where it looks away, and both
+polarisations count together. At two widths, so that a small landslide is not averaged away and a
+weak one not lost in speckle.
+
+Slope is a weak prior: on ground below some five degrees a change has to be a little larger, never
+more, so that a runout on flat ground stays. Its probability is one half where quiet pairs of the
+place go beyond it in a thousandth of their ground (`fitted`), and a logistic of the distance from
+there: graded, and made for this place, but not calibrated on landslides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarmap.types import Kind, Scaling
+
+__all__ = ["Change"]
+
+Pixels = NDArray[np.float32]
+
+WIDTHS = (1.0, 2.2)
+"""Standard deviations of the two averages, pixels."""
+GAIN = (0.5, 1.0)
+"""Noise over 80 m divided by that over each width: 2.2 px average as many pixels as a cell of 8."""
+FLAT, FLATTER = 5.0, 1.5
+"""Slope at which half of the prior acts, and the scale of its step, degrees."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """The `change` detector: evidence ``[1, y, x, band]`` to a probability 0 to 1.
+
+    >>> ground = np.zeros((1, 30, 30, 5), np.float32)
+    >>> ground[..., 2:4], ground[..., 4] = 0.3, 25  # noise of VV and VH, slope
+    >>> ground[0, 10:20, 10:20, 0] = -3  # a landslide that darkens VV
+    >>> Change()(ground)[0, [15, 15], [15, 28]].round(2)
+    array([1., 0.], dtype=float32)
+    """
+
+    threshold: float = 4.5
+    """Change, in noise, that is a landslide as likely as not."""
+    softness: float = 0.6
+    """Scale of the logistic around it, in noise."""
+    flat: float = 1.0
+    """How much larger a change on flat ground has to be, in noise."""
+
+    name: ClassVar[str] = "change"
+    bands: ClassVar[tuple[str, ...]] = (
+        "vv_levelled_change",
+        "vh_levelled_change",
+        "vv_change_noise",
+        "vh_change_noise",
+        "slope",
+    )
+    scaling: ClassVar[Scaling] = "db"
+    normalisation: ClassVar[str] = "none"
+    kind: ClassVar[Kind] = "pixel"
+    engine: ClassVar[str] = "numpy"
+    precision: ClassVar[str] = "f32"
+
+    @property
+    def halo(self) -> int:
+        """Radius at which the wider average is cut, pixels."""
+        return int(np.ceil(3 * max(WIDTHS)))
+
+    @property
+    def provenance(self) -> dict[str, str | int | float]:
+        """Its parameters, for a result's attributes."""
+        return {
+            "change_threshold": round(self.threshold, 3),
+            "change_softness": self.softness,
+            "change_flat": self.flat,
+        }
+
+    def fitted(self, quiet: Sequence[float] | NDArray[np.float32]) -> Change:
+        """The same with the threshold that a thousandth of the quiet ground goes beyond.
+
+        `quiet` are sizes of quiet changes, in noise; the threshold stays within 3.5 and 8.
+        """
+        sizes = np.asarray(quiet)
+        if sizes.size < 1000:
+            return self
+        return replace(self, threshold=float(np.clip(np.quantile(sizes, 0.999), 3.5, 8.0)))
+
+    def __call__(self, tiles: Pixels) -> Pixels:
+        """Probability of every pixel, float32 ``[n, y, x]``; NaN where any band is missing."""
+        return np.stack([self._answer(tile) for tile in tiles])
+
+    def _answer(self, tile: Pixels) -> Pixels:
+        vv, vh, vv_noise, vh_noise, slope = np.moveaxis(tile, -1, 0)
+        there = np.isfinite(vv)
+        weights = [_smooth(there.astype(np.float32), width) for width in WIDTHS]
+        size = np.zeros(vv.shape, np.float32)
+        for width, gain, weight in zip(WIDTHS, GAIN, weights, strict=True):
+            one = [
+                _smooth(np.where(there, change, np.float32(0)), width) / (weight + 1e-6) / noise
+                for change, noise in ((vv, vv_noise), (vh, vh_noise))
+            ]
+            size = np.fmax(size, np.float32(gain) * np.hypot(*one))
+        needed = self.threshold + self.flat / (1 + np.exp((slope - FLAT) / FLATTER))
+        answer = 1 / (1 + np.exp(np.clip((needed - size) / self.softness, -50, 50)))
+        return np.where(there, answer, np.nan).astype(np.float32)
+
+
+def _smooth(image: Pixels, width: float) -> Pixels:
+    from scipy.ndimage import gaussian_filter
+
+    # each value is summed in the same order wherever it lies: no trace of the block is left
+    smooth: Pixels = gaussian_filter(image, width, radius=int(np.ceil(3 * width)), mode="nearest")
+    return smooth

@@ -1,0 +1,330 @@
+"""What a map's input is like, set against what its detector learnt from: when not to be trusted.
+
+A network answers anything. What it was trained on is written in its manifest as ranges of measures
+(`made_for`), computed from the training scenes by the very function that measures a map's input
+here; outside of them its answer is a guess, and a note says so in words that a responder can use.
+
+Measures (`measure`), all of the event's own passes:
+
+===============  ==================================================================================
+``level``        median VV (or HH) before the event, dB
+``gap``          median VV minus VH, dB; half of it in amplitude taken for power
+``looks``        equivalent number of looks, from the ratio of two passes, ground's own change in it
+``correlation``  of that ratio between neighbouring pixels: 0 raw, near 1 despeckled
+``spacing``      metres from pixel to pixel
+``incidence``    median local incidence, degrees
+``before``       passes before the event
+``after``        passes after it
+``season``       days of the year between the middle of those before and of those after
+``offset``       largest offset of a pass after the event, dB
+``uneven``       spread of the change that kinds of ground show as a whole, dB
+``jump``         pixels by which a pass after the event is displaced against those before
+``restless``     share of quiet ground (passes before the event) beyond 5 times its noise, percent
+===============  ==================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sarmap.compose.lattice import Lattice
+from sarmap.compose.levelling import Levelling, quiet_sizes
+
+__all__ = ["MEASURES", "Note", "Trust", "measure", "trust_in"]
+
+Field = NDArray[np.float32]
+
+MEASURES: Mapping[str, tuple[str, str]] = {
+    "level": ("dB", "the ground is {side} than any that the network learnt from"),
+    "gap": (
+        "dB",
+        "VV and VH lie {side} apart than in C-band power: are the values amplitude, or L-band?",
+    ),
+    "looks": ("looks", "the images are {side} than those that the network learnt from"),
+    "correlation": ("", "neighbouring pixels are {side} alike than in images it learnt from"),
+    "spacing": ("m", "pixels are {side} than those that the network learnt from"),
+    "incidence": ("degrees", "the radar looks {side} than the network learnt"),
+    "before": ("passes", "there are {side} passes before the event than the network learnt from"),
+    "after": ("passes", "there are {side} passes after the event than the network learnt from"),
+    "season": ("days", "before and after are of {side} seasons than the network learnt from"),
+    "offset": ("dB", "a whole pass moved {side} than the network learnt: snow, flood or rain"),
+    "uneven": ("dB", "kinds of ground changed as a whole, {side} than the network learnt"),
+    "jump": ("px", "a pass after the event lies {side} than a pixel off those before"),
+    "restless": ("%", "ground where nothing happened changes {side} than the network learnt"),
+}
+"""Measure -> its unit, and what being outside its range means."""
+_SIDES: Mapping[str, tuple[str, str]] = {
+    "level": ("darker", "brighter"),
+    "gap": ("closer", "farther"),
+    "looks": ("noisier", "smoother"),
+    "correlation": ("less", "more"),
+    "spacing": ("finer", "coarser"),
+    "incidence": ("steeper", "flatter"),
+    "before": ("fewer", "more"),
+    "after": ("fewer", "more"),
+    "season": ("closer", "other"),
+    "offset": ("less", "farther"),
+    "uneven": ("less", "more"),
+    "jump": ("less", "more"),
+    "restless": ("less", "more"),
+}
+WINDOW, WINDOWS = 128, 3
+"""Edge of the squares that pixels are measured in, and how many along each side of the scene."""
+BEYOND = 5.0
+"""Quiet change, in noise, that counts as restless."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """One measure outside what a detector learnt from."""
+
+    code: str
+    """Name of the measure."""
+    measured: float
+    """What it is here."""
+    low: float
+    """Least that the detector learnt from."""
+    high: float
+    """Most that it learnt from."""
+    text: str
+    """The same for a person."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whether a detector was made for an input, and what speaks against it."""
+
+    fits: bool
+    """True where nothing does."""
+    notes: tuple[Note, ...]
+    """What does."""
+    measures: Mapping[str, float]
+    """All that was measured."""
+
+    def record(self) -> dict[str, Any]:
+        """As plain values: fits, notes (code, measured, low, high, text) and measures."""
+        return {
+            "fits": self.fits,
+            "notes": [
+                {
+                    "code": note.code,
+                    "measured": _round(note.measured),
+                    "low": _round(note.low),
+                    "high": _round(note.high),
+                    "text": note.text,
+                }
+                for note in self.notes
+            ],
+            "measures": {name: _round(value) for name, value in self.measures.items()},
+        }
+
+
+def trust_in(measures: Mapping[str, float], made_for: Mapping[str, tuple[float, float]]) -> Trust:
+    """Measures against the ranges that a detector was made for.
+
+    >>> found = trust_in({"offset": 3.2, "spacing": 10.0}, {"offset": (0.0, 2.0)})
+    >>> found.fits, found.notes[0].text
+    (False, 'a whole pass moved farther than the network learnt: snow, flood or rain (3.2 dB; \
+it learnt 0.0 to 2.0)')
+    """
+    notes = []
+    for code, (low, high) in made_for.items():
+        value = measures.get(code)
+        if value is None or low <= value <= high:
+            continue
+        unit, said = MEASURES[code]
+        text = said.format(side=_SIDES[code][value > high])
+        figures = f"{_round(value)} {unit}".strip()
+        text = f"{text} ({figures}; it learnt {_round(low)} to {_round(high)})"
+        notes.append(Note(code, value, low, high, text))
+    return Trust(not notes, tuple(notes), dict(measures))
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def measure(
+    cube: xr.Dataset, terrain: xr.Dataset | None, lattice: Lattice, levelling: Levelling
+) -> dict[str, float]:
+    """Measure an input: the lattice, and pixels of a few squares (see the module).
+
+    Parameters
+    ----------
+    cube, terrain
+        As for `make_composite`; a few squares of pixels are read of the cube.
+    lattice, levelling
+        Of that cube.
+
+    Returns
+    -------
+    Measure -> value; measures that this input does not allow are left out.
+    """
+    co = next((band for band in ("vv", "hh") if band in lattice.levels), None)
+    if co is None:
+        return {}
+    found = {
+        "spacing": lattice.spacing,
+        "before": float(len(lattice.pre)),
+        "after": float(len(lattice.post)),
+        **_levels(lattice, co),
+        **_offsets(lattice, levelling),
+        **_pixels(cube[co], lattice),
+    }
+    sizes = quiet_sizes(lattice)
+    if sizes.size >= 1000:
+        found["restless"] = 100 * float((sizes > BEYOND).mean())
+    season = _season(cube, lattice)
+    if season is not None:
+        found["season"] = season
+    if terrain is not None and "incidence" in terrain:
+        sample = terrain["incidence"][:: 4 * 8, :: 4 * 8].values
+        if np.isfinite(sample).any():
+            found["incidence"] = float(np.nanmedian(sample))
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def _levels(lattice: Lattice, co: str) -> dict[str, float]:
+    before = {band: _median(levels[list(lattice.pre)]) for band, levels in lattice.levels.items()}
+    cross = next((band for band in ("vh", "hv") if band in before), None)
+    gap = {} if cross is None else {"gap": before[co] - before[cross]}
+    return {"level": before[co], **gap}
+
+
+def _median(values: Field) -> float:
+    seen = values[np.isfinite(values)]
+    return float(np.median(seen)) if seen.size else float("nan")
+
+
+def _offsets(lattice: Lattice, levelling: Levelling) -> dict[str, float]:
+    post = list(lattice.post)
+    largest = max(float(np.abs(one[post]).max()) for one in levelling.offsets.values())
+    uneven = max(float(np.ptp(change)) for _, change in levelling.strata.values())
+    return {"offset": largest, "uneven": uneven}
+
+
+def _season(cube: xr.Dataset, lattice: Lattice) -> float | None:
+    """Days of the year between the middles of the passes before and after; None: no times."""
+    if cube.attrs.get("times", "as given") != "as given" or cube["time"].dtype.kind != "M":
+        return None
+    days = cube["time"].values.astype("datetime64[D]").astype(np.int64)
+    between = float(days[list(lattice.post)].mean() - days[list(lattice.pre)].mean()) % 365.25
+    return min(between, 365.25 - between)
+
+
+# --- pixels --------------------------------------------------------------------------------------
+
+
+def _pixels(power: xr.DataArray, lattice: Lattice) -> dict[str, float]:
+    """Looks, correlation and jump, from squares of pixels of the last pass before and those after.
+
+    The ratio of two passes of one ground is speckle and what the ground changed between them; what
+    lasts cancels. Its bulk counts, so that landslides do not.
+    """
+    squares = _squares(power.isel(time=[lattice.pre[-1], *lattice.post]), lattice.shape)
+    ratios = [square[1] - square[0] for square in squares]
+    values = np.concatenate([one[np.isfinite(one)] for one in ratios]) if ratios else np.empty(0)
+    if values.size < 500:
+        return {}
+    spread = _spread(values)
+    beside = np.concatenate([np.diff(one, axis=1).ravel() for one in ratios])
+    beside = beside[np.isfinite(beside)]
+    jumps = [_jump(squares, number) for number in range(1, 1 + len(lattice.post))]
+    known = [one for one in jumps if one is not None]
+    return {
+        "looks": _looks(spread),
+        "correlation": 1 - _spread(beside) ** 2 / (2 * spread**2),
+        **({"jump": max(known)} if known else {}),
+    }
+
+
+def _squares(power: xr.DataArray, shape: tuple[int, int]) -> list[Field]:
+    """Decibels (pass, y, x) of squares spread over the scene, of those that hold pixels."""
+    import dask.base
+
+    parts = [
+        power.isel(y=rows, x=columns).data
+        for rows in _spread_over(shape[0])
+        for columns in _spread_over(shape[1])
+    ]
+    (read,) = dask.base.compute(parts)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        levels = [np.asarray(10 * np.log10(np.asarray(one)), np.float32) for one in read]
+    return [one for one in levels if np.isfinite(one).all(axis=0).mean() > 0.5]
+
+
+def _spread_over(size: int) -> list[slice]:
+    """Up to three runs of pixels along an axis, at its quarters.
+
+    >>> _spread_over(1000)[1], _spread_over(100)
+    (slice(436, 564, None), [slice(0, 100, None)])
+    """
+    if size <= 2 * WINDOW:
+        return [slice(0, min(size, 2 * WINDOW))]
+    middles = [size * (2 * n + 1) // (2 * WINDOWS) for n in range(WINDOWS)]
+    starts = [min(max(m - WINDOW // 2, 0), size - WINDOW) for m in middles]
+    return [slice(start, start + WINDOW) for start in starts]
+
+
+def _spread(values: NDArray[Any]) -> float:
+    middle = np.median(values)
+    return 1.4826 * float(np.median(np.abs(values - middle)))
+
+
+def _looks(spread: float) -> float:
+    """Looks whose ratio of two independent passes, in dB, spreads so much.
+
+    The logarithm of speckle of L looks has the variance trigamma(L).
+
+    >>> round(_looks(10 / np.log(10) * np.sqrt(2 * 0.2554)), 1)
+    4.4
+    """
+    from scipy.optimize import brentq
+    from scipy.special import polygamma
+
+    variance = (spread * np.log(10) / 10) ** 2 / 2
+    if variance >= polygamma(1, 0.5):
+        return 0.5
+    if variance <= polygamma(1, 500.0):
+        return 500.0
+    return float(brentq(lambda looks: polygamma(1, looks) - variance, 0.5, 500.0))
+
+
+def _jump(squares: list[Field], number: int) -> float | None:
+    """Pixels by which pass `number` lies off the first, from what both show; None: too plain.
+
+    Phase correlation summed over the squares (Kuglin & Hines 1975); speckle of two passes is
+    independent, so only what lasts speaks.
+    """
+    total = None
+    for square in squares:
+        if square.shape[1:] != squares[0].shape[1:]:
+            continue
+        first, other = (_windowed(one) for one in (square[0], square[number]))
+        product = np.fft.rfft2(first) * np.conj(np.fft.rfft2(other))
+        spectrum = product / (np.abs(product) + 1e-9)
+        total = spectrum if total is None else total + spectrum
+    if total is None:
+        return None
+    peak = np.fft.irfft2(total, s=squares[0].shape[1:])
+    at = np.unravel_index(int(peak.argmax()), peak.shape)
+    if peak[at] < 8 * peak.std():
+        return None
+    shift = [_folded(index, peak.shape[axis]) for axis, index in enumerate(at)]
+    return float(np.hypot(shift[0], shift[1])) if max(map(abs, shift)) <= 20 else None
+
+
+def _windowed(level: Field) -> Field:
+    filled = np.where(np.isfinite(level), level, np.nanmedian(level))
+    taper = np.outer(np.hanning(level.shape[0]), np.hanning(level.shape[1]))
+    return np.asarray((filled - filled.mean()) * taper, np.float32)
+
+
+def _folded(index: Any, size: int) -> int:
+    return int(index) if index <= size // 2 else int(index) - size

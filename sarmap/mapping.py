@@ -1,0 +1,186 @@
+"""From a cube and its terrain to a lazy map: levelled, seen as the detector reads it, and judged.
+
+`map_landslides` does the same after a search; this is for who has passes already.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sarmap.errors import RequestError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from sarmap.compose.levelling import Levelling
+    from sarmap.detect.trust import Trust
+
+__all__ = ["DEFAULT", "Judged", "judge", "map_cube"]
+
+DEFAULT = "attention-unet"
+"""The network that `auto` takes where it is to be trusted."""
+WITHOUT_WEIGHTS = "change"
+"""The detector that `auto` takes where it is not."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the coarse lattice of a cube says before anything is mapped."""
+
+    levelling: Levelling
+    """What is taken off each pass, and the noise of a quiet change."""
+    trust: Trust
+    """Whether the default network was made for such input."""
+    quiet: Any
+    """Sizes of quiet changes of this place, in noise; empty where passes are too few."""
+
+
+def judge(cube: xr.Dataset, terrain: xr.Dataset | None, *, level: bool = True) -> Judged:
+    """Read the coarse lattice of a cube; find levels and noise, and how far to trust networks.
+
+    Raises
+    ------
+    RequestError
+        The cube holds no band or no pass on either side, or what cannot be power.
+    """
+    from sarmap.compose.lattice import read_lattice
+    from sarmap.compose.levelling import find_levels, not_levelled, quiet_sizes
+    from sarmap.detect.trust import measure, trust_in
+    from sarmap.detect.weights import made_for
+
+    lattice = read_lattice(cube, terrain)
+    levelling = find_levels(lattice) if level else not_levelled(lattice)
+    measures = measure(cube, terrain, lattice, levelling)
+    return Judged(levelling, trust_in(measures, made_for(DEFAULT)), quiet_sizes(lattice))
+
+
+def map_cube(
+    cube: xr.Dataset,
+    terrain: xr.Dataset | None = None,
+    *,
+    detector: Any = "auto",
+    level: bool = True,
+    overlap: int = 0,
+    engine: str = "auto",
+    precision: str = "auto",
+) -> xr.Dataset:
+    """Landslide probability from a cube of one orbit, lazily.
+
+    Parameters
+    ----------
+    cube
+        From `sarmap.make_cube` or `sarmap.open_cube`: power (time, y, x) with `role`.
+    terrain
+        From `sarmap.make_terrain` or `sarmap.open_terrain`, on the same grid; None: not known.
+    detector
+        'auto' (the default network where it was made for such input, else `change`), another name,
+        a path to weights, or a `Detector`. A named one is never replaced.
+    level
+        False: the passes are compared as they are.
+    overlap
+        Pixels by which tiles overlap.
+    engine, precision
+        As for `sarmap.load_detector`.
+
+    Returns
+    -------
+    `probability` float32, NaN where not seen, and `observation` uint8, lazily, in the cube's dims,
+    order and coordinates. `attrs["sarmap:trust"]`: fits (bool) and notes, each with code, measured,
+    low, high and text; `attrs["sarmap:levels"]` (JSON): what each pass lay above the others, dB;
+    `attrs["detector"]`.
+
+    Raises
+    ------
+    RequestError
+        A pass, band or terrain lacks that the detector reads, or the values cannot be power.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr, sarmap
+    >>> rng = np.random.default_rng(1)
+    >>> def image(factor):
+    ...     power = 0.1 * rng.gamma(4.4, 1 / 4.4, (64, 64))
+    ...     power[20:40, 20:40] *= factor
+    ...     return xr.Dataset({"vv": (("y", "x"), power)})
+    >>> cube = sarmap.make_cube([image(1), image(1)], [image(0.2)])
+    >>> result = map_cube(cube, detector="change")
+    >>> [bool(result.probability[at, at] > 0.5) for at in (30, 5)]
+    [True, False]
+    """
+    from sarmap.compose.composites import make_composite
+    from sarmap.detect.prediction import predict
+    from sarmap.detect.protocol import describe
+
+    order = [dim for dim in cube["observation"].dims if dim != "time"]
+    here = cube.transpose("time", "y", "x")
+    ground = _on_grid(terrain, here)
+    known = judge(here, ground, level=level)
+    found = _detector(detector, known, engine, precision)
+    spec = describe(found)
+    composite = make_composite(
+        here, ground, spec.bands, scaling=spec.scaling, levelling=known.levelling
+    )
+    result = predict(composite, found, overlap=overlap)
+    return result.transpose(*order, ...).assign_attrs(
+        {
+            "sarmap:trust": known.trust.record(),
+            "sarmap:levels": json.dumps(levels_of(here, known.levelling)),
+        }
+    )
+
+
+def levels_of(cube: xr.Dataset, levelling: Levelling) -> list[dict[str, Any]]:
+    """What each pass lay above the mean of those before the event, dB, as records."""
+    return [
+        {"role": str(role), "time": str(time)[:19]}
+        | {band: round(float(levels[index]), 2) for band, levels in levelling.offsets.items()}
+        for index, (role, time) in enumerate(
+            zip(cube["role"].values, cube["time"].values, strict=True)
+        )
+    ]
+
+
+def _detector(asked: Any, known: Judged, engine: str, precision: str) -> Any:
+    """The detector asked for; 'auto' by trust; `change` with this place's threshold."""
+    from sarmap.detect.weights import load_detector
+
+    if callable(asked):
+        return asked
+    name = asked
+    if asked == "auto":
+        name = DEFAULT if known.trust.fits else WITHOUT_WEIGHTS
+    detector: Any = load_detector(name, engine=engine, precision=precision)
+    fitted = getattr(detector, "fitted", None)
+    return detector if fitted is None else fitted(known.quiet)
+
+
+def _on_grid(terrain: xr.Dataset | None, cube: xr.Dataset) -> xr.Dataset | None:
+    """The terrain on the cube's grid: as it is, or warped by cubic interpolation."""
+    if terrain is None:
+        return None
+    import numpy as np
+
+    same = all(
+        terrain.sizes[d] == cube.sizes[d]
+        and (
+            d not in terrain.coords
+            or np.allclose(terrain[d].values, cube[d].values, rtol=0, atol=1e-6)
+        )
+        for d in ("y", "x")
+    )
+    if same:
+        return terrain.assign_coords(y=cube["y"], x=cube["x"])
+    import rioxarray  # noqa: F401  (the accessor `rio`)
+    from rasterio.enums import Resampling
+
+    if terrain.rio.crs is None or cube.rio.crs is None:
+        raise RequestError(
+            "Cube and terrain lie on different grids, and one of them has no CRS: give crs= to "
+            "make_cube and make_terrain, or bring both to one grid."
+        )
+    warped: xr.Dataset = terrain.rio.reproject_match(
+        cube["observation"].isel(time=0), resampling=Resampling.cubic, nodata=np.nan
+    )
+    return warped.assign_coords(y=cube["y"], x=cube["x"])
