@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sarmap.errors import RequestError
 from sarmap.learn.fitting import Recipe
 from sarmap.learn.index import ClipRule, PatchRule
+from sarmap.learn.worlds import WorldSource
 from sarmap.request_file import read_request_file
 from sarmap.types import Instant, Scaling
 
@@ -62,6 +63,9 @@ class SampleSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     keep: Literal["slide", "all"] = Field("slide", description="patches: with a landslide, or all")
+    empty: float = Field(
+        1.0, ge=0, le=1, description="of all: share kept of patches without a landslide"
+    )
     stride: int | None = Field(
         None, ge=1, description="step between patches (the tile), between landslide clips (4)"
     )
@@ -106,7 +110,10 @@ class TrainingConfig(BaseModel):
     augment: bool = True
     seed: int = Field(0, ge=0)
     precision: Literal["auto", "f32", "bf16"] = "auto"
-    events: tuple[EventSource, ...] = Field(min_length=1)
+    map_tile: int | None = Field(None, ge=1, description="edge of a tile when mapping (the tile)")
+    halo: int = Field(0, ge=0, description="context around a tile when mapping, pixels")
+    events: tuple[EventSource, ...] = ()
+    worlds: tuple[WorldSource, ...] = Field((), description="drawn worlds to learn from as well")
     samples: SampleSettings = Field(default_factory=lambda: SampleSettings.model_validate({}))
     grid: dict[str, tuple[Any, ...]] = Field(
         {}, description="settings that `tune` tries: filters and batch 2 to 32"
@@ -115,6 +122,12 @@ class TrainingConfig(BaseModel):
 
     @model_validator(mode="after")
     def _together(self) -> TrainingConfig:
+        if not self.events and not self.worlds:
+            raise ValueError("there is nothing to learn from: name events or worlds")
+        if self.worlds and (self.network == "cnn" or self.scaling != "db"):
+            raise ValueError("worlds are learnt from by a U-Net, with scaling 'db'")
+        if self.network == "cnn" and (self.map_tile is not None or self.halo):
+            raise ValueError("map_tile and halo are of the U-Nets")
         if self.network == "cnn":
             if self.filters is not None or self.depth is not None:
                 raise ValueError("filters and depth are of the U-Nets; give the cnn `arguments`")
@@ -168,6 +181,18 @@ class TrainingConfig(BaseModel):
         return {**own, **self.arguments}
 
     @property
+    def map_arguments(self) -> dict[str, Any]:
+        """Arguments of the network as it maps: a U-Net takes tiles of any size."""
+        if self.network == "cnn":
+            return self.network_arguments
+        return {**self.network_arguments, "tile": (self.map_tile or self.edge) + 2 * self.halo}
+
+    @property
+    def worlds_folder(self) -> Path:
+        """Where drawn worlds are kept."""
+        return Path(self.out).expanduser() / "worlds"
+
+    @property
     def recipe(self) -> Recipe:
         """What the training loop needs."""
         return Recipe(
@@ -194,7 +219,9 @@ class TrainingConfig(BaseModel):
                 guard=of.guard,
                 seed=self.seed,
             )
-        return PatchRule(tile=self.edge, stride=of.stride or self.edge, keep=of.keep)
+        return PatchRule(
+            tile=self.edge, stride=of.stride or self.edge, keep=of.keep, empty=of.empty
+        )
 
 
 def read_config(config: TrainingConfig | Mapping[str, Any] | str | Path) -> TrainingConfig:

@@ -38,6 +38,8 @@ class PatchRule:
     """Step between patches, pixels."""
     keep: Literal["slide", "all"] = "slide"
     """'slide': with at least one landslide pixel, the paper's; 'all': all that are labelled."""
+    empty: float = 1.0
+    """Of all: share kept of those without a landslide pixel, drawn at random."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,9 @@ def find_patches(labels: Labels, rule: PatchRule, covers: LandCover | None = Non
             "area and the clouds, or keep all patches (keep='all')."
         )
     index = index.take(np.lexsort((index.column, index.row)))
+    if rule.empty < 1:
+        chance = np.random.default_rng(len(index.row)).random(len(index.row))
+        index = index.take(index.positive | (chance < rule.empty))
     if covers is None:
         return index
     half = rule.tile // 2

@@ -25,6 +25,7 @@ from sarmap.learn.scoring import PartScore, answers_of, score_parts
 from sarmap.learn.sources import Stored, band_means
 from sarmap.learn.splits import PARTS
 from sarmap.learn.store import SampleStore
+from sarmap.learn.worlds import measured_ranges
 from sarmap.version import __version__
 
 __all__ = ["check_backend", "normalisation_of", "settle"]
@@ -169,14 +170,16 @@ def _fields(config: TrainingConfig, store: SampleStore, statistics: Any) -> dict
     return {
         "name": config.name,
         "network": config.network,
-        "arguments": config.network_arguments,
+        "arguments": config.map_arguments,
         "bands": store.bands,
         "composite": named if isinstance(named, str) else None,
         "scaling": store.scaling,
         "normalisation": statistics,
         "kind": config.kind,
-        "tile": config.edge,
-        "stride": 2 if window else config.edge,
+        "tile": config.map_tile or config.edge,
+        "stride": 2 if window else config.map_tile or config.edge,
+        "halo": config.halo,
+        "made_for": measured_ranges(config.worlds, store.bands, config.worlds_folder),
         "network_size": config.network_arguments.get("size", 32) if window else None,
         "simulated": bool(store.attrs["simulated"]),
         "licence": config.licence,

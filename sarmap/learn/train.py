@@ -15,6 +15,7 @@ from sarmap.learn.scene import Scene
 from sarmap.learn.scenes import open_scenes
 from sarmap.learn.settle import settle
 from sarmap.learn.store import SampleStore, samples_for
+from sarmap.learn.worlds import open_worlds
 from sarmap.learn.writing import Progress, write_samples
 
 __all__ = ["TrainingResult", "prepare_samples", "train"]
@@ -122,7 +123,8 @@ def _samples(
     if known is not None:  # no catalogue need be asked again
         return known
     with open_scenes(config.events, config.bands, config.scaling) as opened:
-        store = written(opened)
+        drawn = open_worlds(config.worlds, config.bands, config.worlds_folder)
+        store = written([*opened, *drawn])
     store.remember(asked)
     return store
 
@@ -131,6 +133,7 @@ def _asked(config: TrainingConfig) -> str:
     """Hash of all in the configuration, and of the files it names, that decides the samples."""
     told = [
         events_of(config),
+        [source.model_dump(mode="json") for source in config.worlds],
         [*config.bands, config.scaling, config.normalised, str(config.rule)],
     ]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]

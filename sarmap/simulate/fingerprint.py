@@ -6,7 +6,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["simulator_hash"]
+__all__ = ["simulator_hash", "world_hash"]
 
 _SERVERS = (
     "serve.py",
@@ -36,9 +36,24 @@ def simulator_hash() -> str:
     >>> len(simulator_hash())
     12
     """
+    modules = sorted(Path(__file__).parent.glob("*.py"))
+    return _hash([module for module in modules if module.name not in _SERVERS])
+
+
+@lru_cache(maxsize=1)
+def world_hash() -> str:
+    """The same of the modules that shape a drawn world.
+
+    >>> len(world_hash())
+    12
+    """
+    first = _SERVERS.index("physics.py")
+    return _hash([Path(__file__).with_name(name) for name in sorted(_SERVERS[first:])])
+
+
+def _hash(modules: list[Path]) -> str:
     digest = hashlib.sha256()
-    for module in sorted(Path(__file__).parent.glob("*.py")):
-        if module.name not in _SERVERS:
-            digest.update(module.name.encode())
-            digest.update(module.read_bytes())
+    for module in modules:
+        digest.update(module.name.encode())
+        digest.update(module.read_bytes())
     return digest.hexdigest()[:12]
