@@ -1,10 +1,4 @@
-"""What landslides do to backscatter, pass by pass: for drawn worlds, and put into real passes.
-
-Forest scatters from its volume, bare debris from its surface: bright where it faces the radar, dark
-where it looks away, brighter when wet. The hole that a landslide leaves in tall forest has a far
-wall that turns to the radar and a near wall that shades the ground behind it, so that the change
-around it is a pair of bright and dark along the look (Sao Sebastiao 2023, OPERA RTC-S1).
-"""
+"""What landslides do to backscatter, pass by pass: for drawn worlds, and put into real passes."""
 
 from __future__ import annotations
 
@@ -15,18 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
+from sarmap.simulate.debris import Debris, draw_debris
 from sarmap.simulate.drawing import stream
-from sarmap.simulate.noise import fractal_noise
-from sarmap.simulate.physics import FAMILIES, Physics
-from sarmap.simulate.scars import Scars, draw_scars
+from sarmap.simulate.physics import Physics
+from sarmap.simulate.scars import draw_scars
 
-__all__ = ["ChangeField", "Implanted", "change_field", "implant", "wall_shares"]
+__all__ = ["ChangeField", "Implanted", "change_field", "implant"]
 
 Field = NDArray[np.float32]
 Chance = np.random.Generator
-
-LONGEST_WALL = 45.0
-"""Metres a far wall is laid over towards the radar, at most: crowns let the beam through."""
 
 
 class ChangeField(NamedTuple):
@@ -57,142 +48,17 @@ class Implanted(NamedTuple):
     """Number of the landslide where the radar changes (y, x), 0 none."""
 
 
-def wall_shares(covered: Field, physics: Physics) -> tuple[Field, Field]:
-    """Share of each pixel's hole that lies in its near wall's shade, and under its far wall.
-
-    Parameters
-    ----------
-    covered
-        Share of each pixel without trees (y, x).
-    physics
-        Canopy, incidence, look and spacing count.
-
-    Returns
-    -------
-    Two float32 (y, x), 0 to 1; they mean something where `covered` is above 0.
-    """
+def _ratio_db(body: Field, debris: Debris, shown: Field | None, wall: float, sigma: float) -> Field:
+    """Change of pixels of which a share is covered, and a share under walls, dB."""
     from scipy import ndimage
 
-    turn, angle = np.radians(physics.look), np.radians(physics.incidence)
-    away = np.array([-np.cos(turn), np.sin(turn)])  # rows, columns
-    shade = physics.canopy * np.tan(angle) / physics.spacing
-    lean = min(physics.canopy / np.tan(angle), LONGEST_WALL) / physics.spacing
-    near = ndimage.shift(covered, shade * away, order=1, mode="nearest")
-    far = ndimage.shift(covered, -lean * away, order=1, mode="nearest")
-    return np.asarray(1 - near, np.float32), np.asarray(1 - far, np.float32)
-
-
-def _means(
-    number: NDArray[np.int32], field: Field, count: int, otherwise: float
-) -> NDArray[np.float64]:
-    """Mean of a field over each landslide (count,)."""
-    pixels = np.bincount(number.ravel(), minlength=count + 1)[1 : count + 1]
-    sums = np.bincount(number.ravel(), field.ravel(), minlength=count + 1)[1 : count + 1]
-    return np.asarray(np.where(pixels > 0, sums / np.maximum(pixels, 1), otherwise))
-
-
-def _families(rng: Chance, physics: Physics, facing: NDArray[np.float64]) -> NDArray[np.int8]:
-    """A family for each landslide: shares as in `mix`; the more `facing` counts, the likelier those
-    that look at the radar brighten."""
-    count = len(facing)
-    score = physics.facing * _rank(facing) + (1 - physics.facing) * rng.random(count)
-    rank = _rank(score + 1e-9 * rng.random(count))
-    brightest_first = np.array([FAMILIES.index("both_up"), 2, 3, FAMILIES.index("both_down")])
-    limits = np.cumsum(np.array(physics.mix)[brightest_first])[:3]
-    return np.asarray(brightest_first[np.digitize(1 - rank, limits)], np.int8)
-
-
-def _rank(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Place in the order, 0 to 1."""
-    return np.asarray((np.argsort(np.argsort(values)) + 0.5) / max(len(values), 1))
-
-
-def _strengths(
-    rng: Chance, physics: Physics, family: NDArray[np.int8], facing: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Change of each landslide, dB: VV and VH."""
-    count = len(family)
-    size = physics.strength * np.exp(physics.strength_spread * rng.standard_normal(count))
-    weak = rng.random(count) < physics.weak
-    size = np.where(weak, rng.uniform(0, 1, count), np.minimum(size, 9.0))
-    lean = np.clip(physics.facing_law * facing / 10, -0.6 * size, 0.6 * size)
-    share = np.clip(physics.vh_share + rng.normal(0, 0.1, count), 0.1, 1.3)
-    own = np.maximum(share, 0.7)  # where only VH falls it falls by as much as VV elsewhere
-    little = rng.normal(0, 0.2, count)
-    vv = np.choose(family, [-size + lean, size + lean, 0.7 * size + lean, little])
-    vh = np.choose(
-        family, [share * (-size + lean), share * (size + lean), -own * size, -own * size]
-    )
-    return vv, vh
-
-
-def _within(rng: Chance, physics: Physics, shape: tuple[int, int]) -> tuple[Field, Field]:
-    """Lasting differences inside landslides, dB, and the share that changed (y, x)."""
-    patch = 40.0 / physics.spacing
-    lumps = fractal_noise(rng, shape, slope=0.8, longest=max(4 * patch, 4.0))
-    left = np.ones(shape, np.float32)
-    if physics.remnants > 0:
-        clumps = fractal_noise(rng, shape, slope=0.9, longest=max(3 * patch, 4.0))
-        limit = np.quantile(clumps[::4, ::4], 1 - physics.remnants)
-        left = np.where(clumps > limit, np.float32(0.12), np.float32(1.0))
-    return np.asarray(np.float32(physics.mottle) * lumps, np.float32), left
-
-
-def _bodies(
-    rng: Chance,
-    physics: Physics,
-    scars: Scars,
-    incidence: Field,
-    trees: NDArray[np.bool_],
-) -> tuple[Field, Field, NDArray[np.int8]]:
-    """Change under full cover and dry, dB: VV and VH (y, x), and each landslide's family."""
-    mean = _means(scars.footprint, incidence, scars.count, physics.incidence)
-    facing = physics.incidence - mean
-    family = _families(rng, physics, facing)
-    vv, vh = _strengths(rng, physics, family, facing)
-    number = np.where(scars.footprint > 0, scars.footprint, _nearest(scars))
-    tilt = np.concatenate(([0.0], mean))[number] - incidence
-    shape = (incidence.shape[0], incidence.shape[1])
-    lumps, left = _within(rng, physics, shape)
-    slanted = np.clip(physics.facing_law * tilt / 10, -3, 3) + lumps
-    scale = np.where(trees, 1.0, physics.open_share) * left
-    of = [np.concatenate(([0.0], each)).astype(np.float32)[number] for each in (vv, vh)]
-    # what lies within a landslide fades with its change: a weak one stays weak
-    size = np.maximum(abs(of[0]), abs(of[1]))
-    of_size = np.asarray(np.clip(size / (0.7 * physics.strength), 0, 1), np.float32)
-    body_vv = (of[0] + np.clip(abs(of[0]) / 2, 0, 1) * of_size * slanted) * scale
-    body_vh = (of[1] + np.clip(physics.vh_share, 0.4, 1) * of_size * slanted) * scale
-    rough = _walls(scars, physics, trees, of_size * left)
-    return (
-        np.asarray(body_vv + rough, np.float32),
-        np.asarray(body_vh + np.float32(min(physics.vh_share + 0.1, 1.1)) * rough, np.float32),
-        family,
-    )
-
-
-def _nearest(scars: Scars) -> NDArray[np.int32]:
-    """Numbers of landslides on the pixels they barely cover."""
-    from scipy import ndimage
-
-    return np.asarray(ndimage.grey_dilation(scars.footprint, size=3) * (scars.covered > 0))
-
-
-def _walls(scars: Scars, physics: Physics, trees: NDArray[np.bool_], strength: Field) -> Field:
-    """What the hole's walls add, dB (y, x): bright at the far one, dark at the near one."""
-    shade, lean = wall_shares(scars.covered, physics)
-    height = np.float32(physics.walls * min(physics.canopy / 20, 1.2))
-    inner = trees & (scars.covered > 0)
-    return np.asarray(height * (lean - shade) * strength * inner, np.float32)
-
-
-def _ratio_db(body: Field, covered: Field, sigma: float) -> Field:
-    """Change of a pixel of which a share is covered, dB, at the sensor's resolution."""
-    from scipy import ndimage
-
-    ratio = 1 + covered * (np.power(np.float32(10), body * np.float32(0.1)) - 1)
+    added = debris.covered * (np.power(np.float32(10), body * np.float32(0.1)) - 1)
+    added += debris.laid_out * np.float32(10 ** (wall / 10) - 1)
+    if shown is not None:
+        added *= shown
     if sigma > 0.2:
-        ratio = ndimage.gaussian_filter(ratio, sigma, truncate=3.0)
-    return np.asarray(10 * np.log10(np.maximum(ratio, 1e-3)), np.float32)
+        added = ndimage.gaussian_filter(added, sigma, truncate=3.0)
+    return np.asarray(10 * np.log10(np.maximum(1 + added, np.float32(1e-3))), np.float32)
 
 
 def change_field(
@@ -258,39 +124,36 @@ def change_field(
     if scars.count == 0:
         none = np.zeros((len(days), *size), np.float32)
         return ChangeField(none, none.copy(), scars.truth, scars.footprint, np.zeros(0, np.int8))
-    vv, vh, family = _bodies(stream(seed, "change"), physics, scars, local, trees)
-    covered = scars.covered if shown is None else scars.covered * shown
+    debris = draw_debris(stream(seed, "change"), physics, scars, local, trees)
     made = [
-        _at(stream(seed, "moisture", str(n)), physics, day, vv, vh, covered)
+        _at(stream(seed, "moisture", str(n)), physics, day, debris, shown)
         for n, day in enumerate(days)
     ]
     return ChangeField(
         np.stack([one for one, _ in made]),
         np.stack([one for _, one in made]),
         scars.truth,
-        scars.footprint,
-        family,
+        debris.number,
+        debris.family,
     )
 
 
 def _at(
-    rng: Chance, physics: Physics, day: float, vv: Field, vh: Field, covered: Field
+    rng: Chance, physics: Physics, day: float, debris: Debris, shown: Field | None
 ) -> tuple[Field, Field]:
     """Change of one pass so many days after the event, dB: VV and VH (y, x)."""
-    left = max(1 - physics.healing * day / 30, 0.3)
+    left = np.float32(max(1 - physics.healing * day / 30, 0.3))
     wet = physics.wetness * np.exp(-day / 20) * rng.uniform(0.3, 1)
-    developed = 1 - physics.delay * (1 - min(day / 35, 1.0))
+    developed = np.float32(1 - physics.delay * (1 - min(day / 35, 1.0)))
     sigma = physics.blur / physics.spacing
-
-    # moisture brightens what has changed, and no more than by the change's own size
-    def damp(body: Field) -> Field:
-        return np.asarray(wet * np.clip(np.abs(body) / 4, 0, 1), np.float32)
-
-    one = _ratio_db(np.float32(left) * vv + damp(vv), covered, sigma)
-    other = _ratio_db(
-        np.float32(left * developed) * vh + np.float32(0.7) * damp(vh), covered, sigma
+    # moisture brightens what has changed, the more the more it did
+    damp = np.asarray(wet * np.clip(np.abs(debris.vv) / 4, 0, 1), np.float32)
+    vv = left * debris.vv + damp
+    vh = left * developed * debris.vh + np.float32(0.7) * damp
+    return (
+        _ratio_db(np.asarray(vv), debris, shown, debris.wall[0], sigma),
+        _ratio_db(np.asarray(vh), debris, shown, debris.wall[1], sigma),
     )
-    return one, other
 
 
 def _hillsides(

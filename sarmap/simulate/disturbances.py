@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.simulate.change import wall_shares
+from sarmap.simulate.debris import far_wall_db, near_wall_db, wall_shares
 from sarmap.simulate.noise import fractal_noise
 from sarmap.simulate.patches import Ground, Patches, parcels
 from sarmap.simulate.physics import Physics
@@ -63,10 +63,17 @@ def _felling(rng: Chance, physics: Physics, patches: Patches, passes: int) -> li
         cut = (forest & (plots < physics.felling / 3)).astype(np.float32)
         if not cut.any():
             continue
-        shade, lean = wall_shares(cut, physics)
-        walls = np.float32(physics.walls * min(physics.canopy / 20, 1.2)) * (lean - shade)
+        shade, laid_out = wall_shares(cut, physics)
+        walls = far_wall_db(physics) * laid_out - near_wall_db(physics) * shade
         vv, vh = _amount(rng)
-        found.append(Disturbance(cut * (vv + walls), cut * (vh + walls), int(first), passes))
+        found.append(
+            Disturbance(
+                np.asarray(cut * vv + walls, np.float32),
+                np.asarray(cut * vh + walls, np.float32),
+                int(first),
+                passes,
+            )
+        )
     return found
 
 

@@ -110,7 +110,7 @@ _LAWS: dict[str, Callable[[Chance], Any]] = {
     "speckle_correlation": _even(0.0, 0.7),
     "despeckled": _seldom(1 / 14, 0.8, 1.8),
     "cross_speckle": _even(0.0, 0.2),
-    "blur": _even(5, 12),
+    "blur": _even(5, 14),
     "noise_floor": _noise_floor,
     "incidence": _incidence,
     "look": _look,
@@ -155,8 +155,8 @@ _LAWS: dict[str, Callable[[Chance], Any]] = {
     "strength_spread": _even(0.25, 0.6),
     "vh_share": _vh_share,
     "facing_law": _even(0, 1.6),
-    "canopy": _even(0, 35),
-    "walls": _even(1, 6),
+    "canopy": _seldom(0.7, 3, 35),
+    "walls": _even(2, 9),
     "wetness": _even(0, 2),
     "weak": _even(0.05, 0.35),
     "remnants": _even(0, 0.35),
@@ -171,7 +171,7 @@ _LAWS: dict[str, Callable[[Chance], Any]] = {
     "steepest_first": _even(18, 38),
     "clustering": _even(0, 2),
     "outline_error": _even(2, 15),
-    "geometry_error": _even(-12, 12),
+    "geometry_error": _even(-18, 12),
 }
 """Each field's law; the family and its shares are drawn together."""
 

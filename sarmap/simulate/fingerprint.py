@@ -21,6 +21,8 @@ _SERVERS = (
     "patches.py",
     "scars.py",
     "change.py",
+    "debris.py",
+    "real_change.py",
     "disturbances.py",
     "seasons.py",
     "sensing.py",

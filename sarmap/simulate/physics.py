@@ -51,7 +51,8 @@ class Physics:
     cross_speckle: float
     """Correlation of VV and VH speckle: 0-0.2 (OPERA over forest 0.09)."""
     blur: float
-    """Metres (standard deviation) of the sensor's resolution: 5-12 (IW: 20 m across)."""
+    """Metres (standard deviation) of the sensor's resolution and the maker's resampling: 5-14 (IW:
+    20 m across; OPERA resamples to 30 m)."""
     noise_floor: tuple[float, float]
     """Noise-equivalent level, dB: VV -26 to -21, VH -28 to -22 (IW)."""
     incidence: float
@@ -158,9 +159,10 @@ class Physics:
     facing_law: float
     """Brighter by so many dB per 10 degrees towards the radar: 0-1.6 (Iburi 1.1)."""
     canopy: float
-    """Height of the trees around a landslide, metres: 0-35."""
+    """Height of the trees around a landslide, metres: 3-35, in three worlds of ten 0."""
     walls: float
-    """Change at the hole's far (bright) and near (dark) wall, dB: 1-6 (Sao Sebastiao's pairs)."""
+    """Change at the far (bright) and near (dark) wall of a hole in trees of 20 m, dB: 2-9 (Sao
+    Sebastiao's pairs: about 8, of which 30 m pixels keep 3.4)."""
     wetness: float
     """Debris brighter by moisture just after the event, dB: 0-2; it dries."""
     weak: float
@@ -190,7 +192,8 @@ class Physics:
     outline_error: float
     """Metres by which analysts' outlines are off, per landslide: 2-15."""
     geometry_error: float
-    """Metres by which terrain correction moves the radar's footprint along the look: -12-12."""
+    """Metres by which terrain correction moves the radar's footprint along the look: -18-12 (the
+    canopy's top lies nearer to the radar than the ground that an elevation model may hold)."""
 
     @classmethod
     def draw(cls, seed: int, **fixed: Any) -> Physics:

@@ -22,7 +22,7 @@ RANGES = {
     "canopy": (0, 35),
     "vh_share": (0.2, 1.2),
     "land_share": (0, 0.2),
-    "geometry_error": (-12, 12),
+    "geometry_error": (-18, 12),
 }
 
 

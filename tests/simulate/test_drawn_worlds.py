@@ -105,14 +105,16 @@ def test_nothing_changes_away_from_landslides() -> None:
 def test_a_hole_in_tall_forest_is_dark_near_and_bright_far() -> None:
     from scipy import ndimage
 
-    law = Physics.draw(4, family="both_down", **(CLEAR | {"strength": 1.0, "canopy": 30.0}))
-    law = Physics.draw(4, **(vars(law) | {"walls": 5.0, "look": 90.0, "blur": 5.0}))  # looks east
-    field = change_field(8, law, shape=SMALL)
-    inside = field.footprint > 0
-    west = inside & ~ndimage.shift(inside, (0, 1), order=0)
-    east = inside & ~ndimage.shift(inside, (0, -1), order=0)
-    assert field.vv[0][west].mean() < -1
-    assert field.vv[0][east].mean() > 1
+    tall = {"strength": 1.0, "canopy": 25.0, "walls": 8.0, "look": 90.0, "blur": 5.0}
+    field = change_field(8, Physics.draw(4, family="both_down", **(CLEAR | tall)), shape=SMALL)
+    low = change_field(8, Physics.draw(4, family="both_down", **CLEAR), shape=SMALL)
+    inside = low.footprint > 0
+    west = inside & ~ndimage.shift(inside, (0, 1), order=0)  # the radar looks east
+    beyond_east = ~inside & ndimage.shift(inside, (0, 1), order=0)
+    assert field.vv[0][west].mean() < -2.5
+    assert field.vv[0][beyond_east].mean() > 1
+    assert (field.footprint > 0)[beyond_east].mean() > 0.7  # the radar changes beyond the hole
+    assert np.array_equal(field.truth, low.truth)
 
 
 def test_the_outline_is_near_the_footprint_and_not_upon_it() -> None:
