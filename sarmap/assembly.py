@@ -6,6 +6,7 @@ hangs the rooms together in the order of the route: cube, terrain, composite, pr
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -280,6 +281,7 @@ def _assemble_orbit(prepared: Prepared, passes: Passes, look: Passes) -> Assembl
         bands = (*bands, *(band for band in spec.bands if band in ("red", "green", "blue")))
     cube = open_cube(passes, grid, bands=bands, chunk=chunk)
     terrain, warnings = _terrain(prepared, look, grid, chunk)
+    warnings = (*json.loads(cube.attrs["notes"]), *warnings)
     composite = make_composite(cube, terrain, spec.bands, scaling=spec.scaling)
     dataset = _predicted(prepared, composite)
     if terrain is not None:
@@ -324,9 +326,11 @@ def _terrain(
         if needed:
             raise
         return None, (f"No elevation ({error}): {blind}.",)
+    notes = tuple(json.loads(terrain.attrs["notes"]))
     if terrain.attrs.get("incidence_source") == "assumed mid-swath":
         return terrain, (
             "The scenes do not say at what angle the radar looked, so layover and shadow are those "
             "of the middle of the swath.",
+            *notes,
         )
-    return terrain, ()
+    return terrain, notes

@@ -82,7 +82,8 @@ class CatalogSettings:
     orbit_state_from_time: bool = False
     """Derive the orbit state from the local solar time where an item lacks the property."""
     projection_from_file: bool = False
-    """Items say nothing of their projection: read it from the file's header, once per item."""
+    """Items say nothing of where their pixels lie, or nothing true: read it from the file's header,
+    once per item. Records that contradict themselves or their footprint are never believed."""
     dem_url: str | None = None
     """Root of the STAC API with the elevation tiles; None: the same API."""
     dem_collection: str | None = "cop-dem-glo-30"

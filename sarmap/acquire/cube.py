@@ -17,11 +17,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.acquire.header import place_scenes
-from sarmap.acquire.loader import Slice, block_lengths, load
+from sarmap.acquire.loader import Slice, block_lengths, load, on_grid
 from sarmap.acquire.reach import reach_of
+from sarmap.acquire.scenes import footprint_of, share_covered
 from sarmap.acquire.signing import Signer, make_signer
 from sarmap.acquire.source import item_source
-from sarmap.errors import RequestError
+from sarmap.errors import CatalogError, RequestError
 from sarmap.types import CatalogSettings, Chunk, Observation, Pass, Passes
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ __all__ = ["OPTICAL_BANDS", "grid_coords", "open_cube"]
 
 OPTICAL_BANDS = ("red", "green", "blue")
 """Bands read from the optical scenes; all others are radar bands."""
+
+MOST = 0.5
+"""Share of the grid under a pass's footprints above which its files must hold some of it."""
 
 _RADAR_ATTRS = {"units": "1", "long_name": "gamma-nought backscatter power"}
 _OPTICAL_ATTRS = {"units": "1", "long_name": "reflectance"}
@@ -64,7 +68,8 @@ def open_cube(
     and `observation` (time, y, x) uint8 (`sarmap.types.Observation`): a pixel is observed where all
     radar bands asked for are. With optical bands also `red`, `green`, `blue` (y, x) float32
     reflectance and `observation_optical` (y, x) uint8. Coordinates: `time` (UTC), `role`, `pass_id`
-    along time; `y`, `x` at pixel centres; `spatial_ref`. A scene in another projection, or off the
+    along time; `y`, `x` at pixel centres; `spatial_ref`. Attribute `notes`: sentences (JSON) on
+    records that contradict their files. A scene in another projection, or off the
     grid's lattice, is resampled bilinearly in power. Slices of a pass are mosaicked: the first that
     holds data gives the pixel, and none stands in for one that could not be read.
 
@@ -72,19 +77,24 @@ def open_cube(
     ------
     RequestError
         An unknown band; an item without the band's asset, in source form, or without `proj:*` in a
-        catalogue that does not set `projection_from_file`. No pixel is read before this is known. A
+        catalogue that does not set `projection_from_file`; a file without map projection (GRD). No
+        pixel is read before this is known, of files that need not be asked where they lie. A
         failing read never raises: it is marked read_failed.
     CatalogError
-        With `projection_from_file`, not one file could be opened.
+        Not one file could be opened that must say where it lies, or a pass that covers the grid by
+        its footprints lies elsewhere by its files.
     """
     block_lengths(grid.shape, chunk)
     radar, optical = _split(bands, passes)
     ordered: list[Pass] = list(passes)
     variables: dict[str, Any] = {}
+    notes: tuple[str, ...] = ()
     if radar:
-        variables |= _radar(ordered, radar, grid, passes.catalog, chunk)
+        found, said = _radar(ordered, radar, grid, passes.catalog, chunk)
+        variables, notes = variables | found, notes + said
     if optical:
-        variables |= _optical(passes, optical, grid, chunk)
+        found, said = _optical(passes, optical, grid, chunk)
+        variables, notes = variables | found, notes + said
     return xr.Dataset(
         variables,
         coords={
@@ -93,7 +103,7 @@ def open_cube(
             "pass_id": ("time", [_pass_id(one) for one in ordered]),
             **grid_coords(grid),
         },
-        attrs=_attributes(passes),
+        attrs=_attributes(passes) | {"notes": json.dumps(notes)},
     )
 
 
@@ -125,11 +135,12 @@ def _radar(
     grid: GeoBox,
     catalog: CatalogSettings,
     chunk: Chunk,
-) -> dict[str, Any]:
-    """Power per band and observation, by time."""
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Power per band and observation, by time, and what is to be said of them."""
     assets = {band: (catalog.radar_assets[band], 1, f"radar_assets[{band!r}]") for band in bands}
-    scenes = _scenes([one.items for one in ordered], assets, catalog, make_signer(catalog))
-    return radar_layers(scenes, bands, grid, catalog, chunk)
+    scenes, notes = _scenes([one.items for one in ordered], assets, catalog, make_signer(catalog))
+    _refuse_elsewhere(ordered, scenes, grid)
+    return radar_layers(scenes, bands, grid, catalog, chunk), notes
 
 
 def radar_layers(
@@ -146,10 +157,30 @@ def radar_layers(
         band: (("time", "y", "x"), _band(pixels, index, 1), _RADAR_ATTRS)
         for index, band in enumerate(bands)
     }
-    return variables | {"observation": (("time", "y", "x"), _observation(pixels, 1), _flags())}
+    variables["observation"] = (("time", "y", "x"), _observation(pixels, 1), _flags())
+    return variables
 
 
-def _optical(passes: Passes, bands: Sequence[str], grid: GeoBox, chunk: Chunk) -> dict[str, Any]:
+def _refuse_elsewhere(
+    ordered: Sequence[Pass], scenes: Sequence[Sequence[Slice]], grid: GeoBox
+) -> None:
+    """Refuse a pass whose footprints cover the grid while its files lie elsewhere."""
+    place = grid.extent.to_crs("EPSG:4326").geom
+    for one, slices in zip(ordered, scenes, strict=True):
+        if any(on_grid(scene, grid) for scene in slices):
+            continue
+        share = share_covered(place, [footprint_of(item) for item in one.items])
+        if share > MOST:
+            raise CatalogError(
+                f"By its footprint item {one.items[0].id!r} covers {share:.0%} of the place, and "
+                f"by its file none of it ({_day(one)}, {one.role}): its record cannot be true; "
+                "choose other passes (event, before_days, after_days, orbit) or another catalogue."
+            )
+
+
+def _optical(
+    passes: Passes, bands: Sequence[str], grid: GeoBox, chunk: Chunk
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Reflectance per band and its observation, one mosaic of all optical scenes."""
     catalog = passes.catalog
     if not passes.optical:
@@ -159,13 +190,14 @@ def _optical(passes: Passes, bands: Sequence[str], grid: GeoBox, chunk: Chunk) -
         )
     assets = {band: (*catalog.optical_assets[band], f"optical_assets[{band!r}]") for band in bands}
     signer = make_signer(catalog)
-    scenes = _scenes([passes.optical], assets, catalog, signer)
+    scenes, notes = _scenes([passes.optical], assets, catalog, signer)
     pixels = load(scenes, bands, grid, chunk=chunk, signer=signer, positive=False)
     variables: dict[str, Any] = {
         band: (("y", "x"), _band(pixels, index, (0, 1)), _OPTICAL_ATTRS)
         for index, band in enumerate(bands)
     }
-    return variables | {"observation_optical": (("y", "x"), _observation(pixels, (0, 1)), _flags())}
+    variables["observation_optical"] = (("y", "x"), _observation(pixels, (0, 1)), _flags())
+    return variables, notes
 
 
 def _scenes(
@@ -173,8 +205,9 @@ def _scenes(
     assets: Mapping[str, tuple[str, int, str]],
     catalog: CatalogSettings,
     signer: Signer,
-) -> list[list[Slice]]:
-    """What to read of each scene: per band its asset, its band in the file, and who says so."""
+) -> tuple[list[list[Slice]], tuple[str, ...]]:
+    """What to read of each scene: per band its asset, its band in the file, and who says so; and
+    what is to be said of their records."""
     reach = reach_of(catalog)
 
     def scene(item: pystac.Item) -> Slice:
@@ -272,8 +305,11 @@ def _times(ordered: Sequence[Pass]) -> NDArray[np.datetime64]:
 
 def _pass_id(one: Pass) -> str:
     """Day, orbit and satellite of a pass, e.g. '2018-09-01_ascending_068_SENTINEL-1B'."""
-    day = one.datetime.astimezone(dt.UTC).date().isoformat()
-    return f"{day}_{one.orbit_state}_{one.relative_orbit:03d}_{one.platform}"
+    return f"{_day(one)}_{one.orbit_state}_{one.relative_orbit:03d}_{one.platform}"
+
+
+def _day(one: Pass) -> str:
+    return one.datetime.astimezone(dt.UTC).date().isoformat()
 
 
 def _attributes(passes: Passes) -> dict[str, Any]:

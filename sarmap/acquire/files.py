@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 from rasterio.errors import RasterioError
-from rasterio.transform import array_bounds
 
 from sarmap.acquire.cube import grid_coords, radar_layers
 from sarmap.acquire.loader import Slice, check_grid
+from sarmap.acquire.projection import lattice_bounds
 from sarmap.acquire.reach import Reach
 from sarmap.acquire.source import Source
 from sarmap.errors import RequestError
@@ -123,7 +123,7 @@ def _source(path: Path, index: int, band: str) -> Source:
             href=str(path.resolve()),
             band=index,
             crs=f"EPSG:{epsg}" if epsg else file.crs.to_wkt(),
-            bounds=array_bounds(file.height, file.width, file.transform),
+            bounds=lattice_bounds(file.transform, file.shape),
             transform=file.transform,
             reach=Reach(trusted=True),
         )

@@ -85,10 +85,10 @@ class Handle:
     """The open dataset."""
     key: str
     """What it is kept under."""
-    crs: CRS
-    """Coordinate reference system of the pixels."""
+    crs: CRS | None
+    """Coordinate reference system of the pixels; None: the file names none."""
     transform: Affine
-    """Pixel to CRS."""
+    """Pixel to CRS, north up also where the file's rows run northwards (`flipped`)."""
     shape: tuple[int, int]
     """Rows, columns."""
     nodata: float | None
@@ -97,9 +97,19 @@ class Handle:
     """True where a mask or alpha band, not a value, marks no data."""
     remote: RemoteFile | None = None
     """The file's bytes, where it is on the web."""
+    flipped: bool = False
+    """True where the file's first row is the southernmost."""
+    control_points: bool = False
+    """True where ground control points alone tell where its pixels lie, as in radar geometry."""
+
+    def stored(self, box: Box) -> Box:
+        """Rows and columns as the file counts them, or back from that."""
+        if not self.flipped:
+            return box
+        return (self.shape[0] - box[1], self.shape[0] - box[0], box[2], box[3])
 
     def ranges(self, band: int, box: Box) -> list[Range]:
-        """First and last byte of each stored block of a band under a box inside the file."""
+        """First and last byte of each stored block of a band under a stored box."""
         rows, columns = self.dataset.block_shapes[band - 1]
         largest = 2 * _block_bytes(self.dataset, band) + 65_536
         found = []
@@ -196,15 +206,20 @@ def _described(dataset: rasterio.DatasetReader, key: str, remote: RemoteFile | N
         raise ReadError(
             f"its header claims blocks of more than {BLOCK_LIMIT >> 20} MiB", again=False
         )
+    lattice = dataset.transform
+    flipped = lattice.e > 0 and lattice.b == lattice.d == 0 and not lattice.is_identity
+    upwards = Affine.translation(0, dataset.height) * Affine.scale(1, -1)
     return Handle(
         dataset=dataset,
         key=key,
-        crs=dataset.crs,
-        transform=dataset.transform,
+        crs=dataset.crs or None,
+        transform=lattice * upwards if flipped else lattice,
         shape=dataset.shape,
         nodata=dataset.nodata,
         masked=MaskFlags.nodata not in flags and MaskFlags.all_valid not in flags,
         remote=remote,
+        flipped=flipped,
+        control_points=lattice.is_identity and bool(dataset.gcps[0]),
     )
 
 

@@ -1,7 +1,8 @@
-"""Where a scene lies, out of its file's header: for catalogues whose items do not say.
+"""Where a scene lies, out of its file's header: where its record does not say, or cannot be true.
 
-NASA's CMR-STAC gives items a footprint in degrees and nothing of the STAC projection extension. A
-scene's lattice then stands in its files alone, and one of them speaks for all of the item's.
+NASA's CMR-STAC gives items a footprint in degrees and nothing of the STAC projection extension; the
+records of others contradict their own footprints (`acquire.projection`). A scene's lattice then
+stands in its files alone, and one of them speaks for all of the item's.
 """
 
 from __future__ import annotations
@@ -9,20 +10,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-
-from affine import Affine
-from rasterio.transform import array_bounds
+from dataclasses import replace
 
 from sarmap.acquire.handles import Handle
 from sarmap.acquire.loader import Slice
+from sarmap.acquire.projection import Place, differ, lattice_bounds
 from sarmap.acquire.reader import read_source, why_unread
 from sarmap.acquire.signing import Signer
-from sarmap.acquire.source import Bounds, Source
-from sarmap.errors import CatalogError, RequestError
+from sarmap.acquire.source import Source
+from sarmap.errors import CatalogError
 from sarmap.types import CatalogSettings
 
-__all__ = ["HEADER_THREADS", "place_scenes"]
+__all__ = ["HEADER_THREADS", "place_of", "place_scenes"]
 
 HEADER_THREADS = 8
 """Headers read at a time: each is one small request."""
@@ -32,26 +31,13 @@ PLACES_KEPT = 10_000
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class _Place:
-    """What a header says of where the pixels lie."""
-
-    crs: str
-    """EPSG code, or WKT where there is none."""
-    bounds: Bounds
-    """Extent in that CRS."""
-    transform: Affine
-    """Pixel to CRS."""
-
-
-_places: dict[str, _Place] = {}
+_places: dict[str, Place] = {}
 
 
 def place_scenes(
     passes: Sequence[Sequence[Slice]], settings: CatalogSettings, signer: Signer
-) -> list[list[Slice]]:
-    """Scenes with the place that their files' headers give, where their items gave none.
+) -> tuple[list[list[Slice]], tuple[str, ...]]:
+    """Scenes with the place that their files' headers give, where their items are not believed.
 
     Parameters
     ----------
@@ -65,27 +51,31 @@ def place_scenes(
 
     Returns
     -------
-    The same scenes, placed. One whose file could not be opened stays on its footprint, and so is
-    read_failed there, unless it opens when its pixels are read; the log says so.
+    The same scenes, placed, and what a reader of the map should know: which records contradict
+    their files. A scene whose file could not be opened lies where its item says, if there is
+    nothing odd about that; else it stays on its footprint, and so is read_failed there, unless it
+    opens when its pixels are read; the log says so.
 
     Raises
     ------
     CatalogError
         Not one file could be opened.
     RequestError
-        A file has no coordinate reference system.
+        A file has no map projection.
     """
     scenes = [scene for one in passes for scene in one]
     speaking = {source.href: source for source in map(_unplaced, scenes) if source}
     if not speaking:
-        return [list(one) for one in passes]
+        return [list(one) for one in passes], ()
     with ThreadPoolExecutor(min(HEADER_THREADS, len(speaking))) as pool:
         found = pool.map(lambda source: _read_place(source, signer), speaking.values())
         places = dict(zip(speaking, found, strict=True))
-    silent = [speaking[href] for href, place in places.items() if place is None]
+    silent = [one for href, one in speaking.items() if not places[href] and not _believed(one)]
     if silent:
-        _say_silent(silent, len(scenes), settings)
-    return [[_placed(scene, places) for scene in one] for one in passes]
+        files = {next(iter(scene.values())).href for scene in scenes}
+        _say_silent(silent, len(files), settings)
+    placed = [[_placed(scene, places) for scene in one] for one in passes]
+    return placed, _notes(speaking, places)
 
 
 def _unplaced(scene: Slice) -> Source | None:
@@ -93,30 +83,44 @@ def _unplaced(scene: Slice) -> Source | None:
     return next((source for source in scene.values() if not source.placed), None)
 
 
-def _placed(scene: Slice, places: dict[str, _Place | None]) -> Slice:
+def _believed(source: Source) -> Place | None:
+    """Where an item says that a file lies, where there is nothing odd about it."""
+    return None if source.doubt else source.said
+
+
+def _placed(scene: Slice, places: dict[str, Place | None]) -> Slice:
     """A scene with what its speaking file says."""
     speaker = _unplaced(scene)
-    place = places[speaker.href] if speaker else None
-    if place is None:
+    if speaker is None:
         return scene
     return {
-        name: source
-        if source.placed
-        else replace(
-            source, crs=place.crs, bounds=place.bounds, transform=place.transform, placed=True
-        )
+        name: source if source.placed else _at(source, places[speaker.href] or _believed(source))
         for name, source in scene.items()
     }
 
 
-def _read_place(source: Source, signer: Signer) -> _Place | None:
+def _at(source: Source, place: Place | None) -> Source:
+    if place is None:
+        return source
+    return replace(
+        source,
+        crs=place.crs,
+        bounds=place.bounds,
+        transform=place.transform,
+        placed=True,
+        said=None,
+        doubt="",
+    )
+
+
+def _read_place(source: Source, signer: Signer) -> Place | None:
     """What the header of a source's file says; None where it cannot be opened."""
     if source.href in _places:
         return _places[source.href]
     found = read_source(source, lambda _handle: (0, 0, 0, 0), signer, positive=False)
     if found is None:
         return None
-    place = _place_of(source, found[1])
+    place = place_of(found[1])
     if source.href.startswith(("http://", "https://")):  # a local file may be written anew
         if len(_places) >= PLACES_KEPT:
             _places.clear()
@@ -124,31 +128,54 @@ def _read_place(source: Source, signer: Signer) -> _Place | None:
     return place
 
 
-def _place_of(source: Source, handle: Handle) -> _Place:
-    if not handle.crs:
-        raise RequestError(
-            f"Neither the record nor the file of {source.label} names a coordinate reference "
-            "system: its pixels cannot be placed; choose another catalogue or collection."
-        )
+def place_of(handle: Handle) -> Place:
+    """Where an open file's pixels lie."""
+    assert handle.crs is not None  # or it would not have been read
     epsg = handle.crs.to_epsg()
-    left, bottom, right, top = array_bounds(*handle.shape, handle.transform)
     crs = f"EPSG:{epsg}" if epsg else handle.crs.to_wkt()
-    return _Place(crs, (left, bottom, right, top), handle.transform)
+    bounds = lattice_bounds(handle.transform, handle.shape)
+    return Place(crs, bounds, handle.transform, handle.flipped)
+
+
+def _notes(speaking: dict[str, Source], places: dict[str, Place | None]) -> tuple[str, ...]:
+    """Which records contradict their files, and which say nothing, in a sentence each."""
+    lied, mute = [], []
+    for href, place in places.items():
+        said = speaking[href].said
+        if place is not None and said is not None and differ(said, place):
+            lied.append(speaking[href])
+        elif place is not None and said is None and speaking[href].doubt:
+            mute.append(speaking[href])
+    return tuple(
+        f"The record of item {some[0].item!r}{_others(some)} {words}: the file was believed."
+        for some, words in (
+            (lied, "contradicts its file on where the pixels lie"),
+            (mute, "does not say where the pixels lie"),
+        )
+        if some
+    )
+
+
+def _others(sources: Sequence[Source]) -> str:
+    more = len(sources) - 1
+    return f" (and of {more} more)" if more else ""
 
 
 def _say_silent(silent: Sequence[Source], scenes: int, settings: CatalogSettings) -> None:
     """Refuse to go on where no scene at all could be opened; else tell which could not."""
     first = silent[0]
+    odd = f", whose record {first.doubt}" if first.doubt else ""
     if len(silent) == scenes:
         raise CatalogError(
             f"Not one of {scenes} files of catalogue {settings.name!r} could be opened to learn "
-            f"where it lies (first {first.label}: {why_unread(first)}): check the network, and the "
-            "login that this catalogue's data needs."
+            f"where it lies (first {first.label}{odd}: {why_unread(first)}): check the network, "
+            "and the login that this catalogue's data needs."
         )
     logger.warning(
-        "%d of %d scenes could not be opened to learn where they lie (first %s): their footprints "
-        "are read_failed where no other scene is seen",
+        "%d of %d scenes could not be opened to learn where they lie (first %s%s): their "
+        "footprints are read_failed where no other scene is seen",
         len(silent),
         scenes,
         first.label,
+        odd,
     )

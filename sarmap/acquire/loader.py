@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 
-from sarmap.acquire.reader import SceneReader
+from sarmap.acquire.scene_reader import SceneReader
 from sarmap.acquire.signing import Signer
 from sarmap.acquire.source import Bounds, Source
 from sarmap.errors import RequestError
@@ -26,7 +26,7 @@ from sarmap.types import Chunk
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-__all__ = ["Slice", "block_lengths", "check_grid", "load"]
+__all__ = ["Slice", "block_lengths", "check_grid", "load", "on_grid"]
 
 Slice = Mapping[str, Source]
 """Band name -> what to read, for one scene."""
@@ -72,6 +72,12 @@ def block_lengths(shape: Any, chunk: Chunk) -> tuple[tuple[int, ...], tuple[int,
 
 def _cut(length: int, edge: int) -> tuple[int, ...]:
     return tuple(min(edge, length - start) for start in range(0, length, edge))
+
+
+def on_grid(scene: Slice, grid: GeoBox) -> bool:
+    """True where a scene's files lie on the grid, by what is known of them."""
+    extent = _extent(scene, list(scene), CRS.from_epsg(check_grid(grid)))
+    return extent is not None and _overlap(extent, grid.boundingbox)
 
 
 def load(

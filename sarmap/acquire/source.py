@@ -1,8 +1,7 @@
 """From a STAC item to what is read: which file, which band, where it lies; refused before any read.
 
-Projection fields follow https://github.com/stac-extensions/projection: on the asset, else on the
-item, `proj:code` or the older `proj:epsg`. pystac 1.15 rewrites the one to the other on reading.
-Items without them are refused, unless the catalogue's files are to say it (`acquire.header`).
+Where a record's projection fields cannot be believed (`acquire.projection`), or the catalogue's
+settings say so, the file is to say it (`acquire.header`).
 """
 
 from __future__ import annotations
@@ -14,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
-from rasterio.transform import array_bounds
 from rasterio.warp import transform_bounds
 
+from sarmap.acquire.projection import Bounds, Place, projection_fields, stated_place
 from sarmap.acquire.reach import Reach, check_href
 from sarmap.acquire.scenes import MALFORMED, footprint_of, refuse_source_form
 from sarmap.acquire.signing import unsigned
@@ -27,11 +25,6 @@ if TYPE_CHECKING:
     import pystac
 
 __all__ = ["Bounds", "Source", "item_source"]
-
-Bounds = tuple[float, float, float, float]
-"""left, bottom, right, top."""
-
-_CRS_FIELDS = ("proj:code", "proj:epsg", "proj:wkt2")
 
 
 @dataclass(frozen=True)
@@ -59,8 +52,12 @@ class Source:
     transform: Affine | None = None
     """Pixel to CRS as the item says, where it does."""
     placed: bool = True
-    """False: the item says nothing of its projection, and `crs` and `bounds` are its footprint's,
-    in degrees."""
+    """False: the file is still to say where it lies, and `crs` and `bounds` are the item's
+    footprint's, in degrees."""
+    said: Place | None = None
+    """Where the item says that the file lies, while the file is still to say it."""
+    doubt: str = ""
+    """Why that is not believed, as a clause; empty where it is."""
     reach: Reach = field(default_factory=Reach)
     """Where its href may lead."""
 
@@ -101,13 +98,13 @@ def item_source(
     reach
         How far the catalogue's records reach.
     projection_from_file
-        True: an item that lacks `proj:*` is not refused, but left unplaced on its footprint.
+        True: whatever the item says of its projection, its file is asked.
 
     Raises
     ------
     RequestError
-        The asset is missing or its href leads where it may not, the item lacks `proj:*`, or its
-        bbox is not in degrees.
+        The asset is missing or its href leads where it may not, the item says nothing of its
+        projection, or its bbox is not in degrees.
     """
     refuse_source_form(item.id, item.bbox, item.geometry)
     asset = item.assets.get(asset_key)
@@ -124,7 +121,7 @@ def item_source(
         raise
     except MALFORMED as error:
         raise RequestError(
-            f"The record of {what} has proj: or raster: fields that cannot be read "
+            f"The record of {what} has raster: fields that cannot be read "
             f"({type(error).__name__}): correct the item, or choose another catalogue."
         ) from None
 
@@ -134,30 +131,40 @@ def _described(
 ) -> Source:
     """What an item's fields say of an asset's file."""
     asset = item.assets[asset_key]
-    fields = _projection_fields(item.properties, asset.extra_fields)
     details = _band_details(asset.extra_fields, band)
-    placed = _says_place(fields) or not projection_from_file
+    fields = projection_fields(item.properties, asset.extra_fields)
+    if not fields and not projection_from_file:
+        raise RequestError(
+            f"Item {item.id!r} has no proj:code (or proj:epsg) for asset {asset_key!r}: its pixels "
+            "cannot be placed; choose a catalogue whose items carry the STAC projection extension, "
+            "or set projection_from_file in the catalogue's settings."
+        )
+    said, doubt = _stated(fields, item) if fields else (None, "")
+    place = None if doubt or projection_from_file else said
     return Source(
         item=item.id,
         asset=asset_key,
         href=unsigned(asset.href),
         band=band,
-        crs=_crs(fields, item.id, asset_key) if placed else "EPSG:4326",
-        bounds=_bounds(fields, item.id, asset_key) if placed else _footprint(item),
+        crs=place.crs if place else "EPSG:4326",
+        bounds=place.bounds if place else _footprint(item),
         nodata=_number(details.get("nodata")),
         scale=_number(details.get("scale")) or 1.0,
         offset=_number(details.get("offset")) or 0.0,
-        transform=_transform(fields) if placed else None,
-        placed=placed,
+        transform=place.transform if place else None,
+        said=None if place else said,
+        doubt=doubt,
+        placed=place is not None,
         reach=reach,
     )
 
 
-def _says_place(fields: Mapping[str, Any]) -> bool:
-    """True where projection fields give both a CRS and an extent in it."""
-    crs = any(fields.get(name) for name in _CRS_FIELDS)
-    lattice = fields.get("proj:transform") and fields.get("proj:shape")
-    return bool(crs and (lattice or fields.get("proj:bbox")))
+def _stated(fields: Mapping[str, Any], item: pystac.Item) -> tuple[Place | None, str]:
+    """What projection fields say, if they can be read; and why not to believe them."""
+    try:
+        return stated_place(fields, item)
+    except MALFORMED:
+        return None, "has proj: fields that cannot be read"
 
 
 def _footprint(item: pystac.Item) -> Bounds:
@@ -169,19 +176,9 @@ def _footprint(item: pystac.Item) -> Bounds:
     return (west, south, east, north)
 
 
-def _projection_fields(item: Mapping[str, Any], asset: Mapping[str, Any]) -> dict[str, Any]:
-    """The asset's projection fields over the item's; a CRS on the asset hides all of the item's."""
-    hidden = _CRS_FIELDS if any(asset.get(name) for name in _CRS_FIELDS) else ()
-    return {**{key: value for key, value in item.items() if key not in hidden}, **asset}
-
-
 def _number(value: Any) -> float | None:
     """A number that may be written as text ('nan' included)."""
     return None if value is None else float(value)
-
-
-def _numbers(value: Any) -> tuple[float, ...]:
-    return tuple(float(v) for v in value)
 
 
 def _band_details(asset: Mapping[str, Any], band: int) -> Mapping[str, Any]:
@@ -197,44 +194,3 @@ def _band_details(asset: Mapping[str, Any], band: int) -> Mapping[str, Any]:
             own = bands[band - 1]
             return {key: own.get(key, own.get(f"raster:{key}", whole[key])) for key in whole}
     return whole
-
-
-def _crs(fields: Mapping[str, Any], item: str, asset: str) -> str:
-    code = fields.get("proj:code")
-    epsg = fields.get("proj:epsg")
-    name = str(code) if code else f"EPSG:{int(epsg)}" if epsg else fields.get("proj:wkt2")
-    if not name:
-        raise RequestError(
-            f"Item {item!r} has no proj:code (or proj:epsg) for asset {asset!r}: its pixels cannot "
-            "be placed; choose a catalogue whose items carry the STAC projection extension, or set "
-            "projection_from_file in the catalogue's settings."
-        )
-    try:
-        CRS.from_user_input(name)
-    except CRSError as error:
-        raise RequestError(
-            f"Item {item!r}, asset {asset!r} names an unknown projection {name[:60]!r} in proj:code"
-            ": correct the item, or choose a catalogue whose items carry a known one."
-        ) from error
-    return name
-
-
-def _transform(fields: Mapping[str, Any]) -> Affine | None:
-    values = fields.get("proj:transform")
-    return Affine(*_numbers(values)[:6]) if values else None
-
-
-def _bounds(fields: Mapping[str, Any], item: str, asset: str) -> Bounds:
-    transform, shape = _transform(fields), fields.get("proj:shape")
-    if transform is not None and shape:
-        rows, columns = (int(v) for v in shape)
-        corners = array_bounds(rows, columns, transform)
-        return (corners[0], corners[1], corners[2], corners[3])
-    if fields.get("proj:bbox"):
-        left, bottom, right, top = _numbers(fields["proj:bbox"])
-        return (left, bottom, right, top)
-    raise RequestError(
-        f"Item {item!r} has neither proj:transform with proj:shape nor proj:bbox for asset "
-        f"{asset!r}: its pixels cannot be placed; choose a catalogue whose items carry the STAC "
-        "projection extension, or set projection_from_file in the catalogue's settings."
-    )

@@ -82,15 +82,17 @@ def open_terrain(
     Dataset of `dem` (metres) and `slope` (degrees), (y, x) float32, NaN where there is no
     elevation, and `observation` (y, x) uint8 (`sarmap.types.Observation`). With `passes` also
     `incidence` (y, x) float32, the local incidence angle in degrees, and `layover_shadow` (y, x)
-    bool. Attributes: `attribution`, `dem_tiles` (ids as JSON), `dem_resolution` (metres) and, with
-    passes, `incidence_source`.
+    bool. Attributes: `attribution`, `dem_tiles` (ids as JSON), `dem_resolution` (metres), `notes`
+    (sentences as JSON, on records that contradict their files) and, with passes,
+    `incidence_source`.
 
     Raises
     ------
     RequestError
         The grid is not projected in metres; the catalogue has no elevation collection, or no tile
-        under the grid; a tile's record does not say where its pixels lie. Squares without a tile
-        beside others with one are taken for open sea: no_data, with a warning in the log.
+        under the grid; neither a tile's file nor its record says where its pixels lie. Squares
+        without a tile beside others with one are taken for open sea: no_data, with a warning in
+        the log.
     CatalogError
         The catalogue cannot be reached.
     """
@@ -121,6 +123,7 @@ def _dataset(maker: _Maker, grid: GeoBox, settings: CatalogSettings) -> xr.Datas
         "attribution": settings.dem_attribution or settings.attribution,
         "dem_tiles": json.dumps(maker.dem.tiles),
         "dem_resolution": maker.dem.resolution,
+        "notes": json.dumps(maker.dem.notes),
     }
     if maker.look is not None:
         attrs["incidence_source"] = maker.look.source

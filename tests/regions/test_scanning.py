@@ -348,7 +348,7 @@ def test_pixels_that_cannot_be_read_are_read_again_by_resuming(
 def test_a_unit_with_unread_pixels_stays_on_the_map_while_they_cannot_be_tried_again(
     fault: str, scan_request: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sarmap.acquire.reader import SceneReader
+    from sarmap.acquire.scene_reader import SceneReader
     from sarmap.regions import desk, scanning
 
     request, real = scan_request(), SceneReader.read
@@ -390,7 +390,7 @@ def test_a_unit_that_looks_at_unread_ground_beyond_its_border_is_done_again_too(
     scan_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All its own pixels are there, but its answers are not those of an undisturbed scan."""
-    from sarmap.acquire.reader import SceneReader
+    from sarmap.acquire.scene_reader import SceneReader
     from sarmap.regions.survey import survey
 
     request = scan_request(unit=128)

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from unittest import mock
 
 from affine import Affine
 
@@ -277,17 +278,23 @@ def fuzz_item(draw: Draw, folder: Path) -> None:
         passes = Passes(chosen.pre, chosen.post, settings, (event, event))
         if not passes.pre or not passes.post:
             return
-        cube = open_cube(passes, grid, bands=("vv", "vh"), chunk=64)
+        with _no_file():
+            cube = open_cube(passes, grid, bands=("vv", "vh"), chunk=64)
     assert cube["vv"].shape[1:] == (64, 64)
     assert np.dtype(cube["vv"].dtype) == np.float32
     json.dumps(public_attributes(cube.attrs))
+
+
+def _no_file() -> Any:
+    """No header of a file is asked for: records are what is tried."""
+    return mock.patch("sarmap.acquire.header._read_place", return_value=None)
 
 
 def fuzz_elevation(draw: Draw, folder: Path) -> None:
     """Elevation items: laid under a grid and made ready to be read."""
     from odc.geo.geobox import GeoBox
 
-    from sarmap.acquire import dem
+    from sarmap.acquire import dem, tiles
     from sarmap.acquire.scenes import read_item
     from sarmap.types import CatalogSettings
 
@@ -301,16 +308,18 @@ def fuzz_elevation(draw: Draw, folder: Path) -> None:
     items = [read_item(mutated(record, draw)), read_item(record)]
     settings = CatalogSettings("fuzz", "https://8.8.8.8/v1")
     grid = GeoBox((64, 64), Affine(10, 0, 600_000, 0, -10, 4_740_000), "EPSG:32654")
-    sources = dem._sources(items, settings, dem.make_signer(settings))
-    groups = dem._groups(sources)
-    surface = dem.Dem(groups, 32654, dem._resolution(groups[0][0]), dem.make_signer(settings))
+    with _no_file():
+        sources, _ = tiles.tile_sources(items, settings, dem.make_signer(settings))
+    groups = tiles.in_groups(sources)
+    resolution = tiles.mother_resolution(groups[0][0])
+    surface = dem.Dem(groups, 32654, resolution, dem.make_signer(settings))
     assert 0 < surface.resolution < 1e6
     for group in groups:
         lattice = group[0].transform
         assert lattice is not None
         # What one cell takes in memory follows from these two alone.
-        assert dem.CELL * surface.resolution / dem._metres(group[0]) < 10_000
-    dem._meets(items[0].bbox, dem._bbox(grid, 100.0))
+        assert dem.CELL * surface.resolution / tiles._metres(group[0]) < 10_000
+    tiles.meets(items[0].bbox, tiles.bbox_of(grid, 100.0))
 
 
 def fuzz_geometry(draw: Draw, folder: Path) -> None:

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 
-from sarmap.acquire import dem, handles, reader
+from sarmap.acquire import handles, reader, tiles
 from sarmap.acquire.reach import Reach
 from sarmap.acquire.reader import read_source
 from sarmap.acquire.signing import Signer
 from sarmap.acquire.source import Source
-from sarmap.errors import RequestError
+from sarmap.errors import CatalogError, RequestError
 from sarmap.types import CatalogSettings
 
 HOME = Reach(home=("127.0.0.1",))
@@ -133,11 +134,21 @@ class TestItems:
             [4e-6, 0, 141, 0, -4e-2, 43],
         ],
     )
+    @pytest.mark.parametrize("by", ["file", "record"])
     def test_elevation_whose_pixels_would_fill_the_memory_is_refused(
-        self, transform: list[float], fuzz_targets: ModuleType
+        self,
+        transform: list[float],
+        by: str,
+        fuzz_targets: ModuleType,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         import pystac
 
+        from sarmap.acquire.projection import Place
+
+        claimed = Place("EPSG:4326", (141.0, 42.0, 142.0, 43.0), Affine(*transform))
+        found = claimed if by == "file" else None
+        monkeypatch.setattr("sarmap.acquire.header._read_place", lambda *_: found)
         record = copy.deepcopy(fuzz_targets.ITEM)
         record["assets"] = {"data": record["assets"]["vv"]}
         record["properties"] |= {
@@ -146,8 +157,8 @@ class TestItems:
             "proj:transform": transform,
         }
         settings = CatalogSettings("fuzz", "https://8.8.8.8/v1")
-        with pytest.raises(RequestError, match=r"claims pixels|cannot be placed|cannot be read"):
-            dem._sources([pystac.Item.from_dict(record)], settings, Signer(None))
+        with pytest.raises((RequestError, CatalogError), match=r"claims pixels|to learn where it"):
+            tiles.tile_sources([pystac.Item.from_dict(record)], settings, Signer(None))
 
 
 class TestModels:

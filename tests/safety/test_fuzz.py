@@ -180,6 +180,21 @@ FOUND_FIELDS = [
     ("properties/proj:transform", ["http://[", 0, 0, 0, 0, 0]),
     ("properties/proj:transform", 7.5),
     ("properties/proj:transform", [HUGE, 0, 0, 0, 0, 0]),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), FOUND_FIELDS)
+def test_projection_fields_that_were_found_to_crash_are_not_believed(
+    path: str, value: Any, targets: ModuleType
+) -> None:
+    record = changed(targets.ITEM, path, value)
+    item = read_scene(record, SETTINGS).item
+    source = item_source(item, "vv", setting="radar_assets", reach=Reach())
+    assert source.doubt
+    assert not source.placed
+
+
+FOUND_BANDS = [
     ("assets/vv/raster:bands", 5),
     ("assets/vv/raster:bands", ["a"]),
     ("assets/vv/raster:bands", [{"nodata": [1]}]),
@@ -187,10 +202,8 @@ FOUND_FIELDS = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value"), FOUND_FIELDS)
-def test_projection_fields_that_were_found_to_crash(
-    path: str, value: Any, targets: ModuleType
-) -> None:
+@pytest.mark.parametrize(("path", "value"), FOUND_BANDS)
+def test_band_fields_that_were_found_to_crash(path: str, value: Any, targets: ModuleType) -> None:
     record = changed(targets.ITEM, path, value)
     item = read_scene(record, SETTINGS).item
     with pytest.raises(RequestError, match=item.id):

@@ -18,7 +18,7 @@ import pytest
 import zarr
 
 import sarmap
-from sarmap.acquire.reader import SceneReader
+from sarmap.acquire.scene_reader import SceneReader
 from sarmap.continuing import identity_of
 from sarmap.errors import Interrupted, RequestError
 from sarmap.export.ledger import Ledger

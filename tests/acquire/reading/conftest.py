@@ -20,6 +20,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.io import MemoryFile
 from rasterio.shutil import copy as copy_raster
+from rasterio.warp import transform_bounds
 
 from sarmap.acquire import reader
 from sarmap.types import CatalogSettings, Pass, Passes
@@ -74,23 +75,25 @@ def write_cog(
 def make_item(
     name: str, assets: dict[str, Any], *, properties: dict[str, Any] | None = None, **changes: Any
 ) -> pystac.Item:
-    """An item whose projection fields are read off its first existing file."""
+    """An item whose projection fields and footprint are read off its first existing file."""
     files = [href for href in assets.values() if isinstance(href, Path)]
     fields: dict[str, Any] = {}
+    west, south, east, north = 140.0, 42.0, 143.0, 44.0
     if files:
         with rasterio.open(files[0]) as made:
+            west, south, east, north = transform_bounds(made.crs, "EPSG:4326", *made.bounds)
             fields = {
                 "proj:epsg": made.crs.to_epsg(),
                 "proj:shape": list(made.shape),
                 "proj:transform": list(made.transform),
             }
-    ring = [[140.0, 42.0], [143.0, 42.0], [143.0, 44.0], [140.0, 44.0], [140.0, 42.0]]
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     record: dict[str, Any] = {
         "type": "Feature",
         "stac_version": "1.0.0",
         "stac_extensions": ["https://stac-extensions.github.io/projection/v1.1.0/schema.json"],
         "id": name,
-        "bbox": [140.0, 42.0, 143.0, 44.0],
+        "bbox": [west, south, east, north],
         "geometry": {"type": "Polygon", "coordinates": [ring]},
         "links": [],
         "properties": {"datetime": "2018-09-01T08:34:00Z", **fields, **(properties or {})},

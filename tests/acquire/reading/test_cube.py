@@ -19,7 +19,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
 from sarmap.acquire.cube import open_cube
-from sarmap.errors import RequestError
+from sarmap.errors import CatalogError, RequestError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 
@@ -159,7 +159,7 @@ def test_copied_values_do_not_depend_on_blocks(
 def test_resampled_values_do_not_depend_on_blocks(
     one_pass: Any, kit: Any, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sarmap.acquire.reader.CELL", 64)
+    monkeypatch.setattr("sarmap.acquire.scene_reader.CELL", 64)
     grid = kit.box(200, 150, row=20.37, column=31.6)
     whole = open_cube(one_pass, grid, bands=("vv",), chunk=1000).compute()
     cut = open_cube(one_pass, grid, bands=("vv",), chunk=chunk).compute()
@@ -264,13 +264,17 @@ class TestBadRecords:
         assert "'S1_x'" in message
         assert "proj:code" in message
 
-    def test_no_extent(self, kit: Any) -> None:
-        item = kit.item("S1_x", {"vv": "a.tif"}, properties={"proj:epsg": 32654})
-        assert "proj:transform" in self.refused(kit, item)
-
-    def test_unknown_projection(self, kit: Any) -> None:
-        item = kit.item("S1_x", {"vv": "a.tif"}, properties={"proj:code": "EPSG:1"})
-        assert "'EPSG:1'" in self.refused(kit, item)
+    @pytest.mark.parametrize(
+        ("fields", "said"),
+        [
+            ({"proj:epsg": 32654}, "does not say where its pixels lie"),
+            ({"proj:code": "EPSG:1"}, "names an unknown projection 'EPSG:1'"),
+        ],
+    )
+    def test_half_a_projection_and_no_file(self, kit: Any, fields: Any, said: str) -> None:
+        item = kit.item("S1_x", {"vv": "a.tif"}, properties=fields)
+        with pytest.raises(CatalogError, match=f"'S1_x', asset 'vv', whose record {said}"):
+            open_cube(kit.passes({"pre": [item], "post_1": [item]}), kit.box(4, 4), bands=("vv",))
 
     def test_source_form(self, kit: Any, tmp_path: Path, power: Any) -> None:
         kit.cog(tmp_path / "a.tif", power)

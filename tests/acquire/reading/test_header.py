@@ -87,14 +87,18 @@ def test_one_header_per_item_is_read_and_only_once(
     assert files_server.requests == []
 
 
-def test_items_that_say_it_themselves_are_believed(
+def test_items_that_say_it_themselves_are_believed_unless_told_otherwise(
     passes_of: Any, kit: Any, tmp_path: Path, power: Any, files_server: Any
 ) -> None:
     kit.cog(tmp_path / "a.tif", power)
     asset = {"href": f"{files_server.url}/a.tif"}
     item = kit.item("a", {"vv": asset, "file": tmp_path / "a.tif"})
-    open_cube(passes_of({"pre": [item], "post_1": [item]}), kit.box(9, 9), bands=("vv",))
+    open_cube(kit.passes({"pre": [item], "post_1": [item]}), kit.box(9, 9), bands=("vv",))
     assert files_server.requests == []
+    item.properties["proj:transform"] = [10.0, 0.0, 600_010.0, 0.0, -10.0, 4_740_000.0]
+    cube = open_cube(passes_of({"pre": [item], "post_1": [item]}), kit.box(9, 9), bands=("vv",))
+    assert opened(files_server) == {"/a.tif"}
+    np.testing.assert_array_equal(cube.vv.values[0], power[:9, :9])
 
 
 def test_half_a_projection_is_none(
@@ -152,8 +156,9 @@ def test_headers_are_read_signed_and_again_when_refused(
         False,
     )
     signer: Any = Tokens()
-    ((scene,),) = header.place_scenes([[{"vv": source}]], kit.settings, signer)
+    ((scene,),), notes = header.place_scenes([[{"vv": source}]], kit.settings, signer)
     placed = scene["vv"]
+    assert notes == ()
     assert placed.crs == "EPSG:32654"
     assert placed.bounds == (600_000.0, 4_737_000.0, 602_600.0, 4_740_000.0)
     assert placed.placed
@@ -183,7 +188,7 @@ class TestUnreadHeaders:
         assert (codes[:, 100:180] == READ_FAILED).all()
         assert (codes[:, 186:] == NO_DATA).all()  # degrees are not quite parallel to the grid
         assert (cube.observation.values[1, :, 100:] == NO_DATA).all()
-        assert "1 of 3 scenes could not be opened" in caplog.text
+        assert "1 of 2 scenes could not be opened" in caplog.text
         assert "'lost'" in caplog.text
         assert "127.0.0.1" not in caplog.text
 

@@ -16,7 +16,7 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from sarmap.acquire import dem, reader
+from sarmap.acquire import dem, reader, tiles
 from sarmap.types import CatalogSettings, Pass, Passes
 
 SETTINGS = CatalogSettings(
@@ -125,9 +125,9 @@ def kit(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def serve(items: list[pystac.Item]) -> None:
         def search(_settings: Any, place: tuple[float, ...]) -> list[pystac.Item]:
-            return [item for item in items if dem._meets(item.bbox, place)]
+            return [item for item in items if tiles.meets(item.bbox, place)]
 
-        monkeypatch.setattr(dem, "_search", search)
+        monkeypatch.setattr(dem, "search_tiles", search)
 
     def box(rows: int, columns: int, left: float, top: float, step: float = 10.0) -> GeoBox:
         return GeoBox((rows, columns), Affine(step, 0, left, 0, -step, top), "EPSG:32654")

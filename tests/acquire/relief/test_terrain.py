@@ -102,7 +102,7 @@ def test_tiles_that_do_not_say_where_they_lie_are_placed_by_their_files(
     for item in two_tiles:
         for key in [key for key in item.properties if key.startswith("proj:")]:
             del item.properties[key]
-    found = open_terrain(grid, catalog=replace(kit.settings, projection_from_file=True)).compute()
+    found = open_terrain(grid, catalog=kit.settings).compute()
     np.testing.assert_array_equal(found.slope.values, stated.slope.values)
 
 
@@ -320,21 +320,13 @@ class TestRefused:
         with pytest.raises(RequestError, match="dem_asset"):
             open_terrain(kit.box(10, 10, LEFT, TOP), catalog=kit.settings)
 
-    def test_no_projection(self, kit: Any, two_tiles: Any) -> None:
-        for item in two_tiles:
-            for key in [key for key in item.properties if key.startswith("proj:")]:
-                del item.properties[key]
-        with pytest.raises(RequestError, match="proj:code"):
-            open_terrain(kit.box(10, 10, LEFT, TOP), catalog=kit.settings)
-
     def test_no_projection_and_no_file(self, kit: Any, two_tiles: Any) -> None:
         for item in two_tiles:
             for key in [key for key in item.properties if key.startswith("proj:")]:
                 del item.properties[key]
         Path(two_tiles[1].assets["data"].href).unlink()
-        settings = replace(kit.settings, projection_from_file=True)
         with pytest.raises(RequestError, match=f"'{two_tiles[1].id}'.*could not be opened"):
-            open_terrain(kit.box(10, 10, LEFT, TOP), catalog=settings)
+            open_terrain(kit.box(10, 10, LEFT, TOP), catalog=kit.settings)
 
     def test_degrees(self, kit: Any) -> None:
         grid = GeoBox((10, 10), Affine(1e-4, 0, 142, 0, -1e-4, 42.8), "EPSG:4326")
