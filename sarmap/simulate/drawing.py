@@ -61,6 +61,10 @@ def _look(rng: Chance) -> float:
     return (78.0 + tilt) if rng.random() < 0.5 else (282.0 - tilt)
 
 
+def _steepness(rng: Chance) -> float:
+    return float(rng.uniform(8, 16) if rng.random() < 0.15 else rng.uniform(16, 45))
+
+
 def _scatter(rng: Chance) -> tuple[float, float]:
     vv = float(rng.uniform(0.1, 1.1))
     return vv, vv * float(rng.uniform(1.0, 1.3))
@@ -137,7 +141,7 @@ _LAWS: dict[str, Callable[[Chance], Any]] = {
     "scatter": _scatter,
     "slope_brightness": _even(-1.2, 0.6),
     "slope_unsteady": _even(0, 0.15),
-    "steepness": _even(8, 45),
+    "steepness": _steepness,
     "valleys": _log(500, 4000),
     "roughness": _even(1.8, 2.5),
     "ridges": _even(0, 1),
@@ -151,21 +155,21 @@ _LAWS: dict[str, Callable[[Chance], Any]] = {
     "flood": _seldom(0.2, 0.02, 0.4),
     "harvest": _even(0.8, 3),
     "facing": _even(0, 1),
-    "strength": lambda rng: float(np.clip(3.0 * np.exp(0.35 * rng.standard_normal()), 1, 6)),
+    "strength": lambda rng: float(np.clip(3.2 * np.exp(0.33 * rng.standard_normal()), 1.5, 6)),
     "strength_spread": _even(0.25, 0.6),
     "vh_share": _vh_share,
     "facing_law": _even(0, 1.6),
     "canopy": _seldom(0.7, 3, 35),
     "walls": _even(2, 9),
     "wetness": _even(0, 2),
-    "weak": _even(0.05, 0.35),
-    "remnants": _even(0, 0.35),
+    "weak": _even(0.05, 0.25),
+    "remnants": _even(0, 0.25),
     "mottle": _even(0.5, 2),
     "delay": _seldom(0.25, 0.2, 0.9),
     "healing": _even(0, 0.15),
-    "open_share": _even(0.2, 0.8),
+    "open_share": _even(0.35, 0.9),
     "land_share": _land_share,
-    "area": _log(800, 15_000),
+    "area": _log(1_200, 15_000),
     "area_spread": _even(0.6, 1.3),
     "elongation": _even(1.6, 7),
     "steepest_first": _even(18, 38),

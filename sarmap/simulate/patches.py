@@ -98,16 +98,15 @@ def _wild(
 
 
 def _water(rng: np.random.Generator, hills: Hills, physics: Physics) -> NDArray[np.bool_]:
-    """The lowest ground, and a river along the flats."""
+    """The level lowest ground, and a river along the flats."""
     if physics.water <= 0:
         return np.zeros(hills.height.shape, bool)
     shape = (hills.height.shape[0], hills.height.shape[1])
-    level = np.quantile(hills.height[::4, ::4], physics.water * rng.uniform(0, 1))
     meander = np.abs(fractal_noise(rng, shape, slope=2.0))
     width = rng.uniform(10, 90) / physics.spacing
     steep = np.hypot(*np.gradient(meander)) + 1e-3
     river = (meander / steep < width / 2) & (hills.slope < 2.5) & (rng.random() < 0.6)
-    return np.asarray((hills.height < level) | river)
+    return np.asarray((hills.height <= hills.height.min()) | river)
 
 
 def draw_patches(rng: np.random.Generator, hills: Hills, physics: Physics) -> Patches:

@@ -114,7 +114,7 @@ class Physics:
     slope_unsteady: float
     """Its change from pass to pass, dB per 10 degrees (standard deviation): 0-0.15."""
     steepness: float
-    """Ninth decile of the slopes, degrees: 8-45."""
+    """Ninth decile of the slopes of its hills, degrees: 16-45, in one world of seven 8-16."""
     valleys: float
     """Metres from valley to valley: 500-4000, log-uniform (drainage density 0.5-4 per km; wide)."""
     roughness: float
@@ -150,7 +150,7 @@ class Physics:
     facing: float
     """How far the sign follows the slope's facing the radar: 0 not at all, 1 alone: 0-1."""
     strength: float
-    """Median change of VV of the clear ones, dB: 3 within a factor of 1.4, 1-6, so that landslides
+    """Median change of VV of the clear ones, dB: 3.2 within a factor of 1.4, 1.5-6, so that landslides
     reach 0.5-8 (Sao Sebastiao 3.2-3.4; Iburi 3.1)."""
     strength_spread: float
     """Spread between landslides, natural logarithm: 0.25-0.6."""
@@ -166,9 +166,9 @@ class Physics:
     wetness: float
     """Debris brighter by moisture just after the event, dB: 0-2; it dries."""
     weak: float
-    """Share of landslides that hardly show: 0.05-0.35 (Iburi 1/6)."""
+    """Share of landslides that hardly show: 0.05-0.25 (Iburi 1/6)."""
     remnants: float
-    """Share of a landslide's surface that did not change: 0-0.35."""
+    """Share of a landslide's surface that did not change: 0-0.25."""
     mottle: float
     """Lasting differences within a landslide, dB: 0.5-2."""
     delay: float
@@ -176,11 +176,11 @@ class Physics:
     healing: float
     """Loss of change per month after the event: 0-0.15."""
     open_share: float
-    """Change on grass, bare or dry ground against that in forest: 0.2-0.8."""
+    """Change on grass, bare or dry ground against that in forest: 0.35-0.9."""
     land_share: float
     """Landslides' share of the land: 0 in one world of seven, else 0.0002-0.2, log-uniform."""
     area: float
-    """Median area, m2: 800-15,000, log-uniform (Iburi 3,900)."""
+    """Median area, m2: 1,200-15,000, log-uniform (Iburi 3,900)."""
     area_spread: float
     """Spread of areas, natural logarithm: 0.6-1.3; areas keep within 300 m2 and 1 km2."""
     elongation: float

@@ -18,7 +18,7 @@ from sarmap.simulate.noise import fractal_noise
 from sarmap.simulate.physics import Physics
 from sarmap.simulate.terrain import slope_aspect
 
-__all__ = ["Hills", "cut_dem", "quick_relief", "see_hills"]
+__all__ = ["Hills", "cut_dem", "flooded", "quick_relief", "see_hills"]
 
 Field = NDArray[np.float32]
 
@@ -173,6 +173,14 @@ def cut_dem(
     part = part[:: 1 if rng.random() < 0.5 else -1, :: 1 if rng.random() < 0.5 else -1]
     places = np.indices(shape, dtype=np.float32) * np.float32(step)
     return np.asarray(ndimage.map_coordinates(part, places, order=1, mode="nearest"), np.float32)
+
+
+def flooded(rng: np.random.Generator, height: Field, physics: Physics) -> Field:
+    """A relief whose lowest ground, a share up to the law's `water`, lies under level water."""
+    if physics.water <= 0:
+        return height
+    level = np.quantile(height[::4, ::4], physics.water * rng.uniform(0, 1))
+    return np.asarray(np.maximum(height, level), np.float32)
 
 
 def see_hills(height: Field, physics: Physics) -> Hills:

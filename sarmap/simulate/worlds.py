@@ -17,7 +17,7 @@ from sarmap.simulate.disturbances import draw_disturbances
 from sarmap.simulate.drawing import stream
 from sarmap.simulate.patches import Ground, Patches, draw_patches
 from sarmap.simulate.physics import Physics
-from sarmap.simulate.quick_relief import Hills, quick_relief, see_hills
+from sarmap.simulate.quick_relief import Hills, flooded, quick_relief, see_hills
 from sarmap.simulate.seasons import Season, draw_seasons, draw_times
 from sarmap.simulate.sensing import Scene, sense
 
@@ -101,7 +101,8 @@ def draw_world(
         raise RequestError(f"dem of shape {dem.shape} does not fit shape={shape}.")
     law = Physics.draw(seed) if physics is None else physics
     height = quick_relief(stream(seed, "relief"), shape, law) if dem is None else dem
-    hills = see_hills(np.asarray(height, np.float32), law)
+    height = flooded(stream(seed, "water"), np.asarray(height, np.float32), law)
+    hills = see_hills(height, law)
     patches = draw_patches(stream(seed, "cover"), hills, law)
     times, event = draw_times(stream(seed, "times"), law)
     change = _change(seed, law, hills, patches, times, event)
