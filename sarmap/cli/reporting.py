@@ -85,8 +85,8 @@ def report(map_: str, out: str | None, as_json: bool, **options: Any) -> None:
 
 def _writer(source: str) -> Callable[..., Report]:
     """What writes the page of a map, or of a scan."""
-    from sarmap.regions.folder import Folder
     from sarmap.regions.opened import open_scan
+    from sarmap.regions.scan_folder import Folder
     from sarmap.report.writing import write_report
 
     if Folder(source).read_bytes("scan.json") is not None:

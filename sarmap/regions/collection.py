@@ -1,6 +1,7 @@
-"""One STAC collection over a scan, brought up to date as units finish.
+"""What a scan writes beside its units: one STAC collection, merged polygons, a picture.
 
-STAC 1.1. Addresses are relative, so that the folder may be moved or served from anywhere.
+The collection (STAC 1.1) is brought up to date as units finish; its addresses are
+relative, so that the folder may be moved or served from anywhere.
 """
 
 from __future__ import annotations
@@ -8,20 +9,34 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from sarmap.assess.control import ControlFigures, beyond_control
 from sarmap.choosing import instead
 from sarmap.export.item import make_item
-from sarmap.regions.folder import Folder
-from sarmap.regions.ledger import State
-from sarmap.regions.makers import decisions_of, made_by, mapped_only, told
+from sarmap.export.polygons import write_frame
+from sarmap.export.store import open_map
+from sarmap.regions.merging import landslides
+from sarmap.regions.mosaic import read_mosaic
+from sarmap.regions.picture import draw_overview
+from sarmap.regions.record import (
+    decisions_of,
+    of_mapped_units,
+    replacement_notes,
+    units_by_detector,
+)
+from sarmap.regions.request import ScanRequest
+from sarmap.regions.scan_folder import Folder, State
+from sarmap.regions.unit_map import map_name
 
 if TYPE_CHECKING:
     import pystac
     import xarray as xr
 
-__all__ = ["Collection"]
+__all__ = ["Collection", "control_of_units", "write_products"]
 
 _ASSETS = {
     "landslides.gpkg": ("application/geopackage+sqlite3", "data", "Landslides (GeoPackage)"),
@@ -29,6 +44,14 @@ _ASSETS = {
     "overview.png": ("image/png", "overview", "Overview"),
 }
 """File -> media type, role and title."""
+
+
+FILES = {
+    "geopackage": "landslides.gpkg",
+    "geoparquet": "landslides.parquet",
+    "quicklook": "overview.png",
+}
+"""Product -> its file in the folder."""
 
 
 class Collection:
@@ -69,9 +92,8 @@ class Collection:
         Raises:
             OutputError: the folder does not take it.
         """
-        mapped = [name for name, state in states.items() if state.status in ("done", "unread")]
-        made = self._collection(states)
-        record = made.to_dict(include_self_link=False, transform_hrefs=False)
+        mapped = [name for name, state in states.items() if state.mapped]
+        record = self._collection(states).to_dict(include_self_link=False, transform_hrefs=False)
         record["links"] += [
             {
                 "rel": "item",
@@ -101,14 +123,14 @@ class Collection:
         record = self.record
         simulated = bool(record["simulated"])
         counted = Counter(state.status for state in states.values())
-        mapped = mapped_only(decisions_of(record), states)
-        told_of = told(mapped, record["identity"]["detector"])
+        mapped = of_mapped_units(decisions_of(record), states)
+        notes = replacement_notes(mapped, record["identity"]["detector"])
         about = "SIMULATED, not a real event. " if simulated else ""
         return pystac.Collection(
             id=self.folder.shown,
             title=f"{'SIMULATED landslide' if simulated else 'Landslide'} scan",
             description=f"{about}Landslide probability from Sentinel-1 radar, unit by unit. "
-            f"{' '.join([*told_of, record['attribution']])}".strip(),
+            f"{' '.join([*notes, record['attribution']])}".strip(),
             extent=pystac.Extent(
                 pystac.SpatialExtent([list(record["bbox"])]),
                 pystac.TemporalExtent([self._times()]),
@@ -120,7 +142,9 @@ class Collection:
                 "sarmap:version": record["sarmap:version"],
                 "sarmap:simulated": simulated,
                 "sarmap:units": {status: counted[status] for status in sorted(counted)},
-                "sarmap:detectors": {name: len(own) for name, own in made_by(mapped).items()},
+                "sarmap:detectors": {
+                    name: len(own) for name, own in units_by_detector(mapped).items()
+                },
                 "sarmap:request": json.dumps(record["identity"]),
             },
         )
@@ -130,5 +154,58 @@ class Collection:
         times = [
             one["datetime"] for take in self.record["takes"].values() for one in take["passes"]
         ]
-        known = sorted(map(dt.datetime.fromisoformat, times or self.record["identity"]["event"]))
-        return [known[0], known[-1]]
+        ordered = sorted(map(dt.datetime.fromisoformat, times or self.record["identity"]["event"]))
+        return [ordered[0], ordered[-1]]
+
+
+def write_products(folder: Folder, request: ScanRequest) -> dict[str, str]:
+    """Write the products asked for over all units mapped so far; earlier ones are replaced.
+
+    Returns:
+        Product -> path or URL.
+
+    Raises:
+        OutputError: the folder does not take them.
+    """
+    scan = read_mosaic(folder)
+    asked = [name for name in FILES if name in request.products]
+    if {"geopackage", "geoparquet"} & set(asked):
+        frame = landslides(scan, threshold=request.threshold, min_area=request.min_area)
+        kind = "Polygon" if len(scan.record["zones"]) == 1 else "MultiPolygon"
+        for name in ("geopackage", "geoparquet"):
+            if name in asked:
+                with folder.file(FILES[name]) as file:
+                    write_frame(frame, file, layer="landslides", kind=kind, overwrite=True)
+    if "quicklook" in asked:
+        with folder.file(FILES["quicklook"]) as file:
+            draw_overview(scan, file)
+    files = {name: folder.path(FILES[name]) for name in asked}
+    Collection(folder, scan.record).finish(files, scan.states)
+    return files
+
+
+def control_of_units(
+    folder: Folder, units: Iterable[str], threshold: float
+) -> Mapping[str, Any] | None:
+    """What the controls of mapped units say together; None where no unit has one.
+
+    Areas add up; the interval of the area beyond the control redraws whole units, and is undefined
+    for fewer than ten. A patch that crosses a border of units counts in both.
+
+    Raises:
+        RequestError: a unit's map is not there.
+    """
+    records = []
+    for name in units:
+        attrs = open_map(folder.path(map_name(name))).attrs
+        if "sarmap:control" in attrs:
+            records.append(json.loads(attrs["sarmap:control"]))
+    if not records:
+        return None
+    names = ("mapped_km2", "seen_km2", "control_mapped_km2", "control_seen_km2")
+    areas = np.array([[record[name] for name in names] for record in records], float)
+    mapped, seen, false, asked = (float(one) for one in areas.sum(axis=0))
+    patches = sum(record["control_polygons"] for record in records)
+    beyond, interval = beyond_control(areas)
+    figures = ControlFigures(threshold, seen, mapped, asked, false, patches, beyond, interval)
+    return {**figures.record(), "units": len(records)}

@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING
 
 from sarmap.assembly import Prepared, assemble
 from sarmap.errors import RequestError, SarmapError
+from sarmap.export.identity import check_identity
 from sarmap.export.layout import count_blocks
 from sarmap.planning import make_plan, read_bytes_of
 from sarmap.progress import megapixels
-from sarmap.regions.design import Design, design
-from sarmap.regions.folder import Folder
-from sarmap.regions.identity import check_same, identity
-from sarmap.regions.ledger import State, read_units
-from sarmap.regions.makers import made_by, told
+from sarmap.regions.decisions import make_design
+from sarmap.regions.record import replacement_notes, units_by_detector
 from sarmap.regions.request import ScanRequest
+from sarmap.regions.scan_folder import Folder, State, read_units
 from sarmap.regions.status import Rate, measured_rate
-from sarmap.regions.survey import Work, survey
+from sarmap.regions.survey import Design, Work, identity_of_scan, make_survey
 from sarmap.regions.tracks import Decision
 from sarmap.regions.unit_map import prepared_unit
 
@@ -112,29 +111,29 @@ def plan_scan(
             not to be overwritten.
         CatalogError: the catalogue cannot be reached.
     """
-    known = survey(request)
+    survey = make_survey(request)
     folder = Folder(str(request.out))
     record = None if request.overwrite else folder.read("scan.json")
     states: dict[str, State] = {}
     if record is not None:
-        check_same(record, identity(known), folder.shown)
+        check_identity(record["identity"], identity_of_scan(survey), folder.shown)
         states = read_units(folder)
-    laid = design(known, record)
-    mapped = {name: work for name, work in known.works.items() if laid.decisions[name].takes}
+    design = make_design(survey, record)
+    mapped = {name: work for name, work in survey.works.items() if design.decisions[name].takes}
     rate = measured_rate(states, folder.shown)
     if rate is None and calibrate and mapped:
-        rate = _calibrated(next(iter(mapped.values())), laid, client)
-    return _plan(laid, mapped, states, folder, rate)
+        rate = _calibrated(next(iter(mapped.values())), design, client)
+    return _plan(design, mapped, states, folder, rate)
 
 
 def _plan(
-    laid: Design,
+    design: Design,
     mapped: Mapping[str, Work],
     states: Mapping[str, State],
     folder: Folder,
     rate: Rate | None,
 ) -> ScanPlan:
-    prepared = {name: prepared_unit(work, laid, folder) for name, work in mapped.items()}
+    prepared = {name: prepared_unit(work, design, folder) for name, work in mapped.items()}
     scenes = {
         item.id: None
         for one in prepared.values()
@@ -142,34 +141,36 @@ def _plan(
         for each in passes
         for item in each.items
     }
-    chunk = laid.survey.chunk
+    chunk = design.survey.chunk
     sizes = {name: count_blocks(work.unit.shape, chunk) for name, work in mapped.items()}
-    weights = {name: sizes[name] * len(laid.decisions[name].takes) for name in mapped}
-    makers = made_by({name: laid.decisions[name] for name in mapped})
+    weights = {name: sizes[name] * len(design.decisions[name].takes) for name in mapped}
+    names_of = units_by_detector({name: design.decisions[name] for name in mapped})
     samples: dict[str, _Sample] = {}
     tasks = 0.0
-    warnings = told(laid.decisions, laid.survey.makers.first.key, "would be mapped")
+    warnings = replacement_notes(
+        design.decisions, design.survey.detectors.first.key, "would be mapped"
+    )
     try:
-        for maker, names in makers.items():
+        for detector, names in names_of.items():
             largest = max(names, key=lambda name: weights[name])
-            samples[maker] = _sampled(prepared[largest])
+            samples[detector] = _sampled(prepared[largest])
             share = sum(weights[name] for name in names) / weights[largest]
-            tasks += samples[maker].tasks * share
+            tasks += samples[detector].tasks * share
     except SarmapError as error:
         samples = {}
         warnings = (*warnings, f"Tasks and memory are not known: {error}")
-    takes = {name: laid.decisions[name].takes for name in mapped}
+    takes = {name: design.decisions[name].takes for name in mapped}
     done = sum(state.pixels for name, state in states.items() if state.status == "done")
-    works = laid.survey.works
+    works = design.survey.works
     return ScanPlan(
-        request=laid.survey.request,
+        request=design.survey.request,
         zones=dict(Counter(work.unit.lattice.zone for work in works.values())),
         order=tuple(works),
-        decisions=laid.decisions,
-        orbits=dict(Counter(_words(laid, key) for name in mapped for key in takes[name])),
-        detectors={maker: len(names) for maker, names in makers.items()},
+        decisions=design.decisions,
+        orbits=dict(Counter(_words(design, key) for name in mapped for key in takes[name])),
+        detectors={detector: len(names) for detector, names in names_of.items()},
         scenes=tuple(scenes),
-        searches=laid.searches,
+        searches=design.searches,
         pixels=sum(work.unit.pixels for work in mapped.values()),
         pixels_done=done,
         blocks=sum(sizes.values()),
@@ -177,8 +178,8 @@ def _plan(
         unit_tasks=max((one.tasks for one in samples.values()), default=0),
         read_bytes=sum(read_bytes_of(one) for one in prepared.values()),
         write_bytes=sum(
-            (samples[maker].layers if samples else 2) * mapped[name].unit.pixels
-            for maker, names in makers.items()
+            (samples[detector].layers if samples else 2) * mapped[name].unit.pixels
+            for detector, names in names_of.items()
             for name in names
         ),
         peak_memory=max((one.peak_memory for one in samples.values()), default=0),
@@ -202,19 +203,19 @@ class _Sample:
 def _sampled(prepared: Prepared) -> _Sample:
     """What one unit takes, from its graph."""
     assembly = assemble(prepared)
-    made = make_plan(prepared, assembly)
-    return _Sample(made.tasks, made.peak_memory, len(assembly.dataset.data_vars))
+    plan = make_plan(prepared, assembly)
+    return _Sample(plan.tasks, plan.peak_memory, len(assembly.dataset.data_vars))
 
 
-def _words(laid: Design, key: str) -> str:
+def _words(design: Design, key: str) -> str:
     """A take in words: 'ascending 68, 2018-09-01 to 2018-09-13'."""
-    passes = laid.takes[key]
+    passes = design.takes[key]
     days = sorted(one.datetime for one in passes)
     orbit = f"{passes.orbit_state} {passes.relative_orbit}"
     return f"{orbit}, {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}"
 
 
-def _calibrated(work: Work, laid: Design, client: Client | None) -> Rate:
+def _calibrated(work: Work, design: Design, client: Client | None) -> Rate:
     """The rate of a piece of one unit, mapped into a folder that is removed again."""
     from sarmap.pipeline import map_landslides
     from sarmap.regions.scanning import cores_of
@@ -224,7 +225,7 @@ def _calibrated(work: Work, laid: Design, client: Client | None) -> Rate:
     columns = (unit.columns[0], min(unit.columns[0] + PIECE, unit.columns[1]))
     piece = replace(work, unit=replace(unit, rows=rows, columns=columns))
     with tempfile.TemporaryDirectory(prefix="sarmap-rate-") as scratch:
-        prepared = prepared_unit(piece, laid, Folder(scratch))
+        prepared = prepared_unit(piece, design, Folder(scratch))
         if client is not None and not _shares_disk(client):
             raise RequestError(
                 "calibrating on a cluster needs a folder that its workers share: leave "

@@ -87,9 +87,9 @@ class Lattice:
         reached: dict[tuple[int, int], tuple[float, float, float, float]] = {}
         for part in shapely.get_parts(geometry):
             for cell, bounds in self._pieces(part):
-                known = reached.get(cell, bounds)
-                low = (min(a, b) for a, b in zip(known[:2], bounds[:2], strict=True))
-                high = (max(a, b) for a, b in zip(known[2:], bounds[2:], strict=True))
+                before = reached.get(cell, bounds)
+                low = (min(a, b) for a, b in zip(before[:2], bounds[:2], strict=True))
+                high = (max(a, b) for a, b in zip(before[2:], bounds[2:], strict=True))
                 reached[cell] = (*low, *high)  # type: ignore[assignment]
         return [self._unit(cell, reached[cell]) for cell in sorted(reached)]
 

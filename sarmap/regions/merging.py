@@ -49,7 +49,7 @@ def landslides(scan: Mosaic, *, threshold: float, min_area: float) -> GeoDataFra
         frame = polygonise(
             zone.reader(), threshold=threshold, min_area=min_area if one_zone else 0.0
         )
-        frame = _told(frame, zone, scan)
+        frame = _with_sources(frame, zone, scan)
         parts.append(frame if one_zone else _in_zone(frame, scan.record["zones"][zone.zone]))
     if not parts:
         return geopandas.GeoDataFrame(geometry=[], crs="EPSG:4326")
@@ -60,7 +60,7 @@ def landslides(scan: Mosaic, *, threshold: float, min_area: float) -> GeoDataFra
     return whole
 
 
-def _told(frame: GeoDataFrame, zone: ZoneMap, scan: Mosaic) -> GeoDataFrame:
+def _with_sources(frame: GeoDataFrame, zone: ZoneMap, scan: Mosaic) -> GeoDataFrame:
     """The frame with zone, unit and the orbit that each polygon was read from."""
     inside = shapely.point_on_surface(frame.geometry.to_numpy())
     corner = zone.grid.affine
@@ -89,11 +89,11 @@ def _orbits(
     zone: ZoneMap, at: NDArray[np.intp], takes: Sequence[str], scan: Mosaic
 ) -> tuple[list[str], list[str]]:
     """Relative orbits and directions that the pixels `at` (row, column) were read from."""
-    known = [scan.record["takes"][key] for key in takes]
-    if len(known) == 1:
-        same = str(known[0]["relative_orbit"]), known[0]["orbit_state"]
+    passes = [scan.record["takes"][key] for key in takes]
+    if len(passes) == 1:
+        same = str(passes[0]["relative_orbit"]), passes[0]["orbit_state"]
         return [same[0]] * len(at), [same[1]] * len(at)
-    state = {str(one["relative_orbit"]): one["orbit_state"] for one in known}
+    state = {str(one["relative_orbit"]): one["orbit_state"] for one in passes}
     layers = [name for name in zone.layers if name.startswith("orbit")]
     found: list[list[str]] = [[] for _ in at]
     for layer in layers:
@@ -197,16 +197,16 @@ def _one(rows: GeoDataFrame) -> dict[str, Any]:
         for shape in rows.geometry
     ]
     area = rows["area_m2"].to_numpy()
-    made: dict[str, Any] = dict(rows.iloc[0])
-    made["area_m2"] = float(area.sum())
-    made["max_probability"] = float(rows["max_probability"].max())
+    whole: dict[str, Any] = dict(rows.iloc[0])
+    whole["area_m2"] = float(area.sum())
+    whole["max_probability"] = float(rows["max_probability"].max())
     for name in ("mean_probability", "mean_slope"):
         values = rows[name].to_numpy(dtype=float)
-        known = np.isfinite(values)
-        made[name] = (
-            float(np.average(values[known], weights=area[known])) if known.any() else np.nan
+        finite = np.isfinite(values)
+        whole[name] = (
+            float(np.average(values[finite], weights=area[finite])) if finite.any() else np.nan
         )
     for name in ("orbit", "relative_orbit", "zone", "unit"):
-        made[name] = ", ".join(dict.fromkeys(rows[name]))
-    made[str(rows.geometry.name)] = shapely.union_all(shapes)
-    return made
+        whole[name] = ", ".join(dict.fromkeys(rows[name]))
+    whole[str(rows.geometry.name)] = shapely.union_all(shapes)
+    return whole

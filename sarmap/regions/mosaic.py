@@ -16,7 +16,6 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from sarmap.errors import RequestError
 from sarmap.export.encoding import (
     FILL,
     PROBABILITY_STEP,
@@ -26,9 +25,8 @@ from sarmap.export.encoding import (
 )
 from sarmap.export.location import store_at
 from sarmap.export.reading import MapReader
-from sarmap.regions.attributes import zone_attributes
-from sarmap.regions.folder import Folder
-from sarmap.regions.ledger import State, read_units
+from sarmap.regions.record import read_record, zone_attributes
+from sarmap.regions.scan_folder import Folder, State, read_units
 from sarmap.regions.unit_map import map_name
 from sarmap.types import Observation
 
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-__all__ = ["Canvas", "Mosaic", "Placed", "ZoneMap", "read_mosaic", "read_scan"]
+__all__ = ["Canvas", "Mosaic", "Placed", "ZoneMap", "read_mosaic"]
 
 BLOCK = 1024
 """Edge of a block of a zone's lazy map, pixels."""
@@ -144,8 +142,8 @@ class ZoneMap:
 
     def reader(self) -> MapReader:
         """Packed rows for polygons and pages, as of a stored map."""
-        wanted = ("probability", "observation", "slope", "control_probability")
-        names = [name for name in wanted if name in self.layers]
+        packed = ("probability", "observation", "slope", "control_probability")
+        names = [name for name in packed if name in self.layers]
         return MapReader(
             grid=self.grid,
             attrs=self.attrs,
@@ -171,10 +169,10 @@ class ZoneMap:
             if step is not None:
                 data = data.map_blocks(_unpacked, step=step, floor=floor, dtype=np.float32)
             variables[name] = (("y", "x"), data, _described(name))
-        made = xr.Dataset(variables, coords=xr_coords(self.grid), attrs=dict(self.attrs))
-        for variable in made.data_vars.values():
+        dataset = xr.Dataset(variables, coords=xr_coords(self.grid), attrs=dict(self.attrs))
+        for variable in dataset.data_vars.values():
             variable.encoding["grid_mapping"] = "spatial_ref"
-        return made
+        return dataset
 
 
 _STEPS = {
@@ -265,29 +263,17 @@ def read_mosaic(folder: Folder) -> Mosaic:
         RequestError: no scan is there.
         OutputError: the store does not answer.
     """
-    record = read_scan(folder)
+    record = read_record(folder)
     _group.cache_clear()  # a unit may have been made anew
     states = read_units(folder)
     zones = {}
     for name, zone in record["zones"].items():
         own = {key: unit for key, unit in record["units"].items() if unit["zone"] == name}
-        mapped = [key for key in own if states.get(key, State()).status in ("done", "unread")]
+        mapped = [key for key in own if states.get(key, State()).mapped]
         if mapped:
             become = {key: states.get(key, State()) for key in own}
             zones[name] = _zone(folder, record, name, zone["epsg"], own, mapped, become)
     return Mosaic(folder.out, record, states, zones)
-
-
-def read_scan(folder: Folder) -> dict[str, Any]:
-    """`scan.json` of a folder.
-
-    Raises:
-        RequestError: there is none.
-    """
-    record = folder.read("scan.json")
-    if record is None:
-        raise RequestError(f"{folder.shown} holds no scan: check the path, or begin one there.")
-    return dict(record)
 
 
 def _zone(

@@ -1,28 +1,251 @@
-"""A scan opened for reading: its maps, a picture of it, and its pages."""
+"""A scan opened for reading: its maps, a picture of it, and its pages that open offline.
+
+There is a page for each zone, and a first page where there are several. A zone is one
+grid, as a map is, so its page is a map's page. Units are read where they lie: nothing is put
+together first, and memory does not grow with the region.
+"""
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sarmap.regions.folder import Folder
-from sarmap.regions.mosaic import Mosaic, read_mosaic
-from sarmap.regions.pages import write_scan_report
-from sarmap.regions.picture import overview_of, plot_scan
-from sarmap.regions.unit_map import PICTURE
+from sarmap.errors import RequestError
+from sarmap.export.polygons import pixel_area, write_frame
+from sarmap.export.provenance import Provenance
+from sarmap.regions.merging import landslides
+from sarmap.regions.mosaic import Mosaic, ZoneMap, read_mosaic
+from sarmap.regions.picture import draw_overview, overview_of, plot_scan
+from sarmap.regions.scan_folder import Folder, State
+from sarmap.regions.unit_map import PICTURE as PIXELS
+from sarmap.report.downloads import Download
+from sarmap.report.facts import attribution_words, event_words
+from sarmap.report.folder import is_single, opened
+from sarmap.report.source import Source
+from sarmap.report.start import PICTURE, Start, ZoneRow, write_start
+from sarmap.report.vectors import NothingHereError, read_vectors
+from sarmap.report.writing import Report, write_report
+from sarmap.types import Observation, as_path
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from sarmap.report.writing import Report
+    from geopandas import GeoDataFrame
 
 __all__ = ["Scan", "open_scan"]
+
+_RADAR = "_db"
+
+
+def write_scan_report(
+    scan: Mosaic,
+    out: str | Path,
+    *,
+    threshold: float | None = None,
+    min_area: float | None = None,
+    **options: Any,
+) -> Report:
+    """Write all mapped units of a scan as a page; what is not mapped yet reads as *no data*.
+
+    Args:
+        scan: an opened scan, finished or not.
+        out: folder; of a scan in one UTM zone also a file ending in ``.html``. With several zones
+            there is a page in a folder for each, and a first page that leads to them.
+        threshold, min_area: probability, and smallest landslide in square metres, that pages start
+            with and downloads are pages at; None: the scan's own.
+        options: all others of `sarmap.write_report`; where there are several zones, one that no
+            feature of ``districts`` or ``exposure`` touches does without.
+
+    Returns:
+        What was written: of several zones all of it together, `index` being the first page.
+
+    Raises:
+        RequestError: nothing is mapped yet, an argument is wrong, or `out` is taken.
+        OutputError: the pages cannot be written, or the scan's store does not answer.
+    """
+    if not scan.zones:
+        raise RequestError("No unit of this scan is mapped yet, so there is nothing to show.")
+    asked = options | {
+        "threshold": scan.record["threshold"] if threshold is None else threshold,
+        "min_area": scan.record["min_area"] if min_area is None else min_area,
+    }
+    if len(scan.zones) == 1:
+        (zone,) = scan.zones.values()
+        return write_report(_source(scan, zone), out, **asked)
+    place = as_path(out).absolute()
+    if is_single(place):
+        raise RequestError(
+            f"The scan lies in {len(scan.zones)} UTM zones, and each has a page: give --out a "
+            "folder."
+        )
+    return _write_zones(scan, place, asked)
+
+
+def _write_zones(scan: Mosaic, place: Path, asked: dict[str, Any]) -> Report:
+    """A page for each zone in a folder of its own, and the first page."""
+    started = time.perf_counter()
+    heading = asked.pop("title", None) or f"Landslides of {event_words(_provenance(scan))}"
+    overwrite = asked.pop("overwrite", False)
+    files = _touching(scan, asked.pop("districts", None), asked.pop("exposure", ()))
+    with opened(place, overwrite=overwrite) as (_, scratch):
+        root = scratch.parent
+        pages = {
+            name: write_report(
+                _source(scan, zone),
+                root / name,
+                title=f"{heading}, zone {name}",
+                **asked,
+                **files[name],
+            )
+            for name, zone in scan.zones.items()
+        }
+        frame = landslides(scan, threshold=asked["threshold"], min_area=asked["min_area"])
+        write_start(root, _start(scan, pages, frame, heading, _merged(scan, frame, scratch)))
+        draw_overview(scan, root / PICTURE)
+    return Report(
+        str(place),
+        str(place / "index.html"),
+        sum(file.stat().st_size for file in place.rglob("*") if file.is_file()),
+        sum(one.tiles for one in pages.values()),
+        time.perf_counter() - started,
+        len(frame),
+        float(frame["area_m2"].sum()) / 1e6,
+        tuple(dict.fromkeys(sentence for one in pages.values() for sentence in one.missing)),
+    )
+
+
+def _provenance(scan: Mosaic) -> Provenance:
+    """How the scan was pages: event, owners and SIMULATED are the same in all its zones."""
+    return next(iter(scan.zones.values())).reader().provenance
+
+
+def _source(scan: Mosaic, zone: ZoneMap) -> Source:
+    """A zone as the page of a map reads one."""
+    alone = replace(
+        scan,
+        record={**scan.record, "zones": {zone.zone: scan.record["zones"][zone.zone]}},
+        zones={zone.zone: zone},
+    )
+    radar = [name for name in zone.layers if name.startswith(("vv_", "vh_"))]
+    return Source(
+        reader=zone.reader(),
+        radar={
+            name.removesuffix(_RADAR): zone.canvas(name)
+            for name in sorted(radar, key=lambda name: ("_pre" not in name, name))
+        },
+        name=zone.zone if len(scan.zones) > 1 else Path(scan.path).name,
+        notes=_unfinished(scan),
+        outlined=lambda threshold, min_area: landslides(
+            alone, threshold=threshold, min_area=min_area
+        ),
+    )
+
+
+def _unfinished(scan: Mosaic) -> tuple[str, ...]:
+    """That some of the region is not mapped, where that is so."""
+    counts = _counted(scan)
+    left = {status: counts[status] for status in _WORDS if counts[status]}
+    if not left:
+        return ()
+    words = ", ".join(f"{number} {_WORDS[status]}" for status, number in left.items())
+    return (
+        f"This scan is not whole: of {sum(counts.values())} units {words}. They are shown as "
+        "ground without data, which is not ground without landslides.",
+    )
+
+
+_WORDS = {"waiting": "still to come", "running": "at work", "failed": "failed"}
+
+
+def _counted(scan: Mosaic) -> Counter[str]:
+    """Units of the whole region by what became of them."""
+    return Counter(scan.states.get(name, State()).status for name in scan.record["units"])
+
+
+def _touching(
+    scan: Mosaic, districts: str | Path | None, exposure: Sequence[str | Path]
+) -> dict[str, dict[str, Any]]:
+    """Of each zone the vector files that have something in it."""
+    files = [("--districts", districts)] if districts is not None else []
+    files += [("--exposure", file) for file in exposure]
+    held: dict[str, dict[str, Any]] = {}
+    found: set[str] = set()
+    for name, zone in scan.zones.items():
+        held[name] = {"districts": None, "exposure": []}
+        for flag, file in files:
+            try:
+                read_vectors(file, zone.grid, flag)
+            except NothingHereError:
+                continue
+            found.add(f"{flag} {file}")
+            if flag == "--districts":
+                held[name]["districts"] = file
+            else:
+                held[name]["exposure"].append(file)
+    for flag, file in files:
+        if f"{flag} {file}" not in found:
+            raise NothingHereError(
+                f"{flag} {Path(file).name!r} has no feature in any zone: is it of this place?"
+            )
+    return held
+
+
+def _merged(scan: Mosaic, frame: GeoDataFrame, folder: Path) -> list[Download]:
+    """The landslides of all zones as files, one that crosses zones once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    note = "landslides of all zones in degrees, each once"
+    kinds = {
+        ".gpkg": ("GeoPackage", f"{note}, for QGIS and ArcGIS", "application/geopackage+sqlite3"),
+        ".parquet": ("GeoParquet", f"{note}, for data frames", "application/vnd.apache.parquet"),
+    }
+    pages = []
+    for ending, (name, words, media) in kinds.items():
+        file = folder / f"{Path(scan.path).name}{ending}"
+        write_frame(frame, file, layer="landslides", kind="MultiPolygon", overwrite=True)
+        pages.append(Download(file.name, name, words, media, file.stat().st_size))
+    return pages
+
+
+def _start(
+    scan: Mosaic,
+    pages: Mapping[str, Report],
+    frame: GeoDataFrame,
+    heading: str,
+    downloads: Sequence[Download],
+) -> Start:
+    """The words of the first page."""
+    counts = _counted(scan)
+    mapped = counts["done"] + counts["unread"]
+    return Start(
+        title=heading,
+        units=f"{mapped} of {sum(counts.values())} units mapped, in {len(scan.zones)} UTM zones",
+        simulated=scan.simulated,
+        attribution=attribution_words(_provenance(scan)),
+        missing=_unfinished(scan),
+        zones=[
+            ZoneRow(name, one.landslides, one.mapped_km2, _seen_km2(scan.zones[name], scan))
+            for name, one in pages.items()
+        ],
+        landslides=len(frame),
+        mapped_km2=float(frame["area_m2"].sum()) / 1e6,
+        downloads=downloads,
+        version=f"sarmap {scan.record['sarmap:version']}",
+    )
+
+
+def _seen_km2(zone: ZoneMap, scan: Mosaic) -> float:
+    observed = str(Observation.OBSERVED.meaning)
+    pixels = sum(scan.states[unit.name].observation.get(observed, 0) for unit in zone.placed)
+    return pixels * pixel_area(zone.grid) / 1e6
 
 
 class Scan(Mosaic):
     """A scan, finished or under way, opened for reading."""
 
-    def overview(self, size: int = PICTURE) -> xr.Dataset:
+    def overview(self, size: int = PIXELS) -> xr.Dataset:
         """The whole scan across its zones in longitude and latitude, at low resolution.
 
         Args:

@@ -15,9 +15,9 @@ from pyproj import Transformer
 
 from sarmap.export.encoding import unpack_probability
 from sarmap.export.panels import extent_of_degrees, north_arrow, scale_bar, shout
-from sarmap.regions.ledger import State
-from sarmap.regions.makers import decisions_of, made_by, mapped_only
 from sarmap.regions.mosaic import Mosaic
+from sarmap.regions.record import decisions_of, of_mapped_units, units_by_detector
+from sarmap.regions.scan_folder import State
 from sarmap.regions.unit_map import PICTURE
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def overview_of(scan: Mosaic, size: int = PICTURE) -> xr.Dataset:
         for name in ("probability", "landslide", "observed")
     }
     for name, small in scan.overviews().items():
-        _lay(scan, name, _shares(small, scan.record["reduced"]), longitude, latitude, layers)
+        _place_unit(scan, name, _shares(small, scan.record["reduced"]), longitude, latitude, layers)
     dims = ("latitude", "longitude")
     return xr.Dataset(
         {
@@ -94,7 +94,7 @@ def _frame(scan: Mosaic) -> tuple[float, float, float, float]:
     return west, south, east + 360 if east < west else east, north
 
 
-def _lay(
+def _place_unit(
     scan: Mosaic,
     name: str,
     small: Mapping[str, NDArray[np.float32]],
@@ -107,7 +107,7 @@ def _lay(
     epsg = scan.record["zones"][unit["zone"]]["epsg"]
     coarse = Affine(*unit["transform"]) * Affine.scale(scan.record["reduced"])
     rows, columns = small["probability"].shape
-    for top, bottom, left, right in _near(unit, longitude, latitude):
+    for top, bottom, left, right in _windows_around(unit, longitude, latitude):
         lon, lat = np.meshgrid(longitude[left:right], latitude[top:bottom])
         x, y = Transformer.from_crs("EPSG:4326", f"EPSG:{epsg}", always_xy=True).transform(
             (lon + 180) % 360 - 180, lat
@@ -120,10 +120,10 @@ def _lay(
             target = layers[layer][top:bottom, left:right]
             target[inside] = np.where(np.isnan(values[at]), target[inside], values[at])
     for layer in ("probability", "landslide"):
-        _peaks(small[layer], coarse, epsg, longitude, latitude, layers[layer])
+        _keep_peaks(small[layer], coarse, epsg, longitude, latitude, layers[layer])
 
 
-def _near(
+def _windows_around(
     unit: Any, longitude: NDArray[np.float64], latitude: NDArray[np.float64]
 ) -> Iterator[tuple[int, int, int, int]]:
     """Rows and columns of the picture around a unit, a degree and a half more on all sides."""
@@ -135,7 +135,7 @@ def _near(
             yield int(top), int(bottom), int(left), int(right)
 
 
-def _peaks(
+def _keep_peaks(
     values: NDArray[np.float32],
     coarse: Affine,
     epsg: int,
@@ -189,20 +189,20 @@ def plot_scan(scan: Mosaic, *, ax: Any = None, cmap: str = "YlOrRd", colorbar: b
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(figsize=_size(scan), layout="constrained")
-    made = overview_of(scan)
+    overview = overview_of(scan)
     west, south, east, north = frame = _frame(scan)
     ax.set_facecolor("#f5f5f5")
     extent = (west, east, south, north)
-    seen = np.where(made["observed"].values > 0, 0.35, np.nan)
+    seen = np.where(overview["observed"].values > 0, 0.35, np.nan)
     ax.imshow(seen, extent=extent, cmap="Greys", vmin=0, vmax=2, interpolation="nearest")
-    picture = _draw_share(ax, 100 * made["landslide"].values, extent, cmap)
+    picture = _draw_share(ax, 100 * overview["landslide"].values, extent, cmap)
     if colorbar:
         label = "landslide, % of what was seen"
         ax.figure.colorbar(picture, ax=ax, shrink=0.7, label=label, extend="max")
     counted = _draw_units(ax, scan, west)
     if scan.record["epicentre"]:
         _draw_epicentre(ax, scan.record["epicentre"], west)
-    _furnish(ax, scan, frame, counted)
+    _finish_axes(ax, scan, frame, counted)
     return ax
 
 
@@ -243,7 +243,9 @@ def _draw_epicentre(ax: Any, place: tuple[float, float], west: float) -> None:
     )
 
 
-def _furnish(ax: Any, scan: Mosaic, frame: tuple[float, float, float, float], counted: str) -> None:
+def _finish_axes(
+    ax: Any, scan: Mosaic, frame: tuple[float, float, float, float], counted: str
+) -> None:
     """Limits, degrees, legend, title, owners, and SIMULATED where it is."""
     west, south, east, north = frame
     ax.set(xlim=(west, east), ylim=(south, north), aspect=_stretch(south, north))
@@ -288,10 +290,10 @@ def _draw_units(axes: Any, scan: Mosaic, west: float) -> str:
 
 def _detectors(scan: Mosaic) -> str:
     """A line on who mapped how many units, where it is not the detector asked for alone."""
-    mapped = mapped_only(decisions_of(scan.record), scan.states)
+    mapped = of_mapped_units(decisions_of(scan.record), scan.states)
     if not any(one.why for one in mapped.values()):
         return ""
-    words = [f"{len(units)} with {name}" for name, units in made_by(mapped).items()]
+    words = [f"{len(units)} with {name}" for name, units in units_by_detector(mapped).items()]
     return f"\n{', '.join(words)}"
 
 

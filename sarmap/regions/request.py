@@ -1,19 +1,35 @@
-"""What a scan is asked for: a map request over a region, in units, in an order."""
+"""What a scan is asked for: a map request over a region, and which of its units goes first.
+
+A scan of a country takes hours; whoever asked needs the worst first. Distances are geodesic (Karney
+2013, Journal of Geodesy 87, 43-55, by PROJ), from the epicentre to the nearest point of a unit.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
+import shapely
 from pydantic import Field
+from pyproj import Geod
+from shapely.geometry.base import BaseGeometry
 
 from sarmap.errors import RequestError
 from sarmap.regions.lattice import EDGE
 from sarmap.types import MapRequest
+from sarmap.vectors import read_vector
 
-__all__ = ["PRODUCTS", "ScanRequest", "check_request"]
+__all__ = ["PRODUCTS", "ScanRequest", "check_request", "distance", "in_order"]
 
 PRODUCTS = ("geopackage", "geoparquet", "quicklook")
 """What a scan writes beside its units when it ends."""
+
+_GEOD = Geod(ellps="WGS84")
+_ROWS = 1024
+VECTORS = (".gpkg", ".geojson", ".json", ".shp", ".parquet", ".fgb", ".kml", ".gml")
+"""Endings of a priority file that is read as polygons; all others are read as a raster."""
 
 Order = Literal["epicentre", "raster", "none"]
 
@@ -76,3 +92,101 @@ def check_request(request: ScanRequest) -> None:
         raise RequestError(
             f"A scan does not make {', '.join(unknown)}: choose from {', '.join(PRODUCTS)}."
         )
+
+
+def in_order(pieces: Mapping[str, BaseGeometry], request: ScanRequest) -> dict[str, float]:
+    """Units in the order they are to be mapped, each with what decided its place.
+
+    Args:
+        pieces: unit's name -> its part of the region, degrees.
+        request: says which order is wanted.
+
+    Returns:
+        Unit's name -> kilometres from the epicentre, or its priority, or its number.
+
+    Raises:
+        RequestError: the priority file cannot be read.
+    """
+    if request.order == "epicentre" and request.epicentre is not None:
+        place = request.epicentre
+        far = {name: distance(piece, place) / 1000 for name, piece in pieces.items()}
+        return {name: far[name] for name in sorted(far, key=lambda name: (far[name], name))}
+    if request.order == "raster" and request.priority is not None:
+        value = _priorities(pieces, Path(request.priority).expanduser())
+        return {name: value[name] for name in sorted(value, key=lambda name: (-value[name], name))}
+    return {name: float(number) for number, name in enumerate(sorted(pieces))}
+
+
+def distance(piece: BaseGeometry, place: tuple[float, float]) -> float:
+    """Metres from a place (longitude, latitude) to the nearest point of a polygon; 0 inside.
+
+    >>> round(distance(shapely.box(-180, -18, -179, -17), (179.0, -17.5)) / 1000)
+    106
+    """
+    if piece.covers(shapely.Point(place)):
+        return 0.0
+    corners = shapely.get_coordinates(shapely.segmentize(piece, 0.05))
+    count = len(corners)
+    _, _, metres = _GEOD.inv(
+        np.full(count, place[0]), np.full(count, place[1]), corners[:, 0], corners[:, 1]
+    )
+    return float(np.min(metres))
+
+
+def _priorities(pieces: Mapping[str, BaseGeometry], file: Path) -> dict[str, float]:
+    if not file.exists():
+        raise RequestError(f"priority file {file.name!r} does not exist: check the path.")
+    try:
+        if file.suffix.lower() in VECTORS:
+            return _of_polygons(pieces, file)
+        return _of_raster(pieces, file)
+    except RequestError:
+        raise
+    except Exception as error:  # GDAL raises many kinds; each means the same here
+        raise RequestError(
+            f"priority file {file.name!r} cannot be read ({type(error).__name__}): give a raster "
+            "with a CRS, or polygons with a number called priority."
+        ) from None
+
+
+def _of_polygons(pieces: Mapping[str, BaseGeometry], file: Path) -> dict[str, float]:
+    """The greatest `priority` of the polygons that meet a unit; 1 without such a column."""
+    frame = read_vector(file, "priority file").to_crs("EPSG:4326")
+    values = frame["priority"] if "priority" in frame else np.ones(len(frame))
+    tree = shapely.STRtree(frame.geometry.to_numpy())
+    weights = np.asarray(values, np.float64)
+    met = {name: tree.query(piece, predicate="intersects") for name, piece in pieces.items()}
+    return {name: float(np.nanmax(weights[found], initial=0.0)) for name, found in met.items()}
+
+
+def _of_raster(pieces: Mapping[str, BaseGeometry], file: Path) -> dict[str, float]:
+    """The greatest value of a raster over each unit's bounds, 0 where it has none."""
+    import rasterio
+    from rasterio.warp import transform_bounds
+
+    found = {}
+    with rasterio.open(file) as source:
+        if source.crs is None:
+            raise RequestError(f"priority file {file.name!r} names no CRS: save it with one.")
+        for name, piece in pieces.items():
+            bounds = transform_bounds("EPSG:4326", source.crs, *piece.bounds, densify_pts=21)
+            found[name] = _greatest(source, bounds)
+    return found
+
+
+def _greatest(source: Any, bounds: tuple[float, float, float, float]) -> float:
+    """The greatest value within bounds of the raster's CRS, read some rows at a time."""
+    inverse = ~source.transform
+    corners = [inverse * (x, y) for x in bounds[::2] for y in bounds[1::2]]
+    left, right = (round(pick(c[0] for c in corners)) for pick in (min, max))
+    top, bottom = (round(pick(c[1] for c in corners)) for pick in (min, max))
+    left, top = max(left, 0), max(top, 0)
+    right, bottom = min(right, source.width), min(bottom, source.height)
+    greatest = 0.0
+    if left >= right:
+        return greatest
+    for row in range(top, bottom, _ROWS):
+        window = ((row, min(row + _ROWS, bottom)), (left, right))
+        values = np.asarray(source.read(1, window=window, masked=True).compressed(), np.float64)
+        greatest = float(np.max(values[np.isfinite(values)], initial=greatest))
+    return greatest

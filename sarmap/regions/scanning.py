@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sarmap.errors import ClusterError, Interrupted, OutputError, SarmapError
+from sarmap.export.identity import check_identity
 from sarmap.export.layout import count_blocks
 from sarmap.export.store import open_map
-from sarmap.regions.collection import Collection
-from sarmap.regions.control import control_of
-from sarmap.regions.design import Design, design
-from sarmap.regions.folder import Folder
-from sarmap.regions.identity import check_same, identity
-from sarmap.regions.ledger import State, Status, Units, now, read_units
-from sarmap.regions.makers import decisions_of, mapped_only, told
+from sarmap.regions.collection import Collection, control_of_units, write_products
+from sarmap.regions.decisions import make_design
+from sarmap.regions.record import (
+    decisions_of,
+    make_record,
+    of_mapped_units,
+    replacement_notes,
+    with_what_was_used,
+)
 from sarmap.regions.request import ScanRequest
-from sarmap.regions.stored import decision_record, take_record
-from sarmap.regions.survey import Work, survey
-from sarmap.regions.unit_map import Mapped, map_name, map_unit, reduced, reduction_for, reopened
-from sarmap.version import __version__
+from sarmap.regions.scan_folder import Folder, State, Status, Units, now, read_units
+from sarmap.regions.survey import Design, identity_of_scan, make_survey
+from sarmap.regions.unit_map import Mapped, map_name, map_unit, reduced, reopened
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -105,182 +107,102 @@ def scan(
         ClusterError: the client's workers do not fit, or are lost again and again.
         Interrupted: by the keyboard or a signal; `resume` continues.
     """
-    from sarmap.regions.products import write_products
-
     started = time.perf_counter()
-    known = survey(request)
+    survey = make_survey(request)
     folder = Folder(str(request.out))
     record = folder.begin(resume=request.resume, overwrite=request.overwrite)
-    wanted = identity(known)
+    identity = identity_of_scan(survey)
     if record is not None:
-        check_same(record, wanted, folder.shown)
+        check_identity(record["identity"], identity, folder.shown)
     states = read_units(folder) if record is not None else {}
-    units = Units(folder, {name: states.get(name, State()) for name in known.works})
-    left = [name for name in known.works if not units[name].answered]
+    units = Units(folder, {name: states.get(name, State()) for name in survey.works})
+    left = [name for name in survey.works if not units[name].answered]
     if left or record is None:
-        laid = design(known, record)
-        record = _with_what_was_used(_record(laid, wanted), record, units)
+        design = make_design(survey, record)
+        record = with_what_was_used(make_record(design, identity), record, units)
         folder.write("scan.json", record)
-        _answer_without_radar(laid, units)
+        _answer_without_radar(design, units)
     collection = Collection(folder, record)
     collection.write(units.all())
     if left:
-        _map_all(laid, units, collection, client, progress)
+        _map_all(design, units, collection, client, progress)
         collection.write(units.all())
-    files = write_products(folder, request) if _any_map(units) else {}
+    mapped = of_mapped_units(decisions_of(record), units.all())
+    files = write_products(folder, request) if mapped else {}
     return ScanResult(
         path=folder.out,
         states=units.all(),
         files={"collection": folder.path("collection.json"), **files},
         seconds=time.perf_counter() - started,
         simulated=bool(record["simulated"]),
-        warnings=(*record["warnings"], *_told(record, units)),
-        control=_control(request, units) if request.control else None,
+        warnings=(*record["warnings"], *replacement_notes(mapped, identity["detector"])),
+        control=control_of_units(folder, mapped, request.threshold) if request.control else None,
     )
 
 
-def _control(request: ScanRequest, units: Units) -> Mapping[str, Any] | None:
-    mapped = [name for name, one in units.all().items() if one.status in ("done", "unread")]
-    return control_of(units.folder, mapped, request.threshold)
-
-
-def _told(record: Mapping[str, Any], units: Units) -> tuple[str, ...]:
-    """Which units another detector has mapped than the one asked for, and why."""
-    mapped = mapped_only(decisions_of(record), units.all())
-    return told(mapped, record["identity"]["detector"])
-
-
-def _any_map(units: Units) -> bool:
-    return any(state.status in ("done", "unread") for state in units.all().values())
-
-
-def _record(laid: Design, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """`scan.json`: what was asked, the units, and what each is read from."""
-    known = laid.survey
-    request = known.request
-    return {
-        "sarmap:version": __version__,
-        "identity": wanted,
-        "order": request.order,
-        "epicentre": request.epicentre,
-        "threshold": request.threshold,
-        "min_area": request.min_area,
-        "bbox": [round(value, 6) for value in known.region.bbox],
-        "zones": {
-            zone.name: {"epsg": zone.epsg, "bounds": list(zone.geometry.bounds)}
-            for zone in known.zones
-        },
-        "resolution": request.resolution,
-        "reduced": reduction_for(known),
-        "attribution": " ".join(
-            dict.fromkeys(filter(None, (known.catalog.attribution, known.catalog.dem_attribution)))
-        ),
-        "simulated": any(passes.simulated for passes in laid.takes.values()),
-        "warnings": [],
-        "detectors": {
-            name: known.makers.named(name).sha256
-            for name in dict.fromkeys(one.detector for one in laid.decisions.values() if one.takes)
-        },
-        "takes": {key: take_record(passes) for key, passes in laid.takes.items()},
-        "units": {name: _unit_record(laid, work) for name, work in known.works.items()},
-    }
-
-
-def _with_what_was_used(
-    record: dict[str, Any], earlier: Mapping[str, Any] | None, units: Units
-) -> dict[str, Any]:
-    """The record with the decisions that mapped units were made by, whatever is found today: a
-    catalogue may be silent now, or have lost a scene. Where nothing can be decided today, what was
-    holds for the next run."""
-    if earlier is None:
-        return record
-    for name, unit in record["units"].items():
-        kept = earlier["units"][name]["decision"]
-        mapped = units[name].status in ("done", "unread")
-        if kept["takes"] and (mapped or not unit["decision"]["takes"]):
-            unit["decision"] = kept
-            record["takes"] |= {key: earlier["takes"][key] for key in kept["takes"]}
-    record["detectors"] = earlier.get("detectors", {}) | record["detectors"]
-    record["simulated"] = any(take["simulated"] for take in record["takes"].values())
-    return record
-
-
-def _unit_record(laid: Design, work: Work) -> dict[str, Any]:
-    unit = work.unit
-    return {
-        "zone": unit.lattice.zone,
-        "rows": list(unit.rows),
-        "columns": list(unit.columns),
-        "transform": list(unit.grid.affine)[:6],
-        "bounds": [round(value, 6) for value in work.piece.bounds],
-        "rank": round(work.rank, 3),
-        "decision": decision_record(laid.decisions[unit.name]),
-    }
-
-
-def _answer_without_radar(laid: Design, units: Units) -> None:
+def _answer_without_radar(design: Design, units: Units) -> None:
     """Say at once of units that cannot be mapped why that is."""
-    for name, decision in laid.decisions.items():
+    for name, decision in design.decisions.items():
         if not decision.sentence or units[name].answered:
             continue
         if units[name].status == "unread":
-            _stay_unread(units, name, units[name], decision.sentence)
+            _keep_unread(units, name, units[name], decision.sentence)
             continue
         status: Status = "no_radar" if decision.no_radar else "failed"
         units.set(name, State(status, finished=now(), sentence=decision.sentence))
 
 
 def _map_all(
-    laid: Design,
+    design: Design,
     units: Units,
     collection: Collection,
     client: Client | None,
     progress: Callable[[ScanProgress], None] | None,
 ) -> None:
     """Map every unit that can be, in order; what goes wrong with one stays with it."""
-    works = laid.survey.works
-    wanted = [n for n in works if laid.decisions[n].takes and not units[n].answered]
-    for number, name in enumerate(wanted, start=1):
+    works = design.survey.works
+    names = [n for n in works if design.decisions[n].takes and not units[n].answered]
+    for number, name in enumerate(names, start=1):
 
-        def tell(done: int, total: int, name: str = name, number: int = number) -> None:
+        def report_blocks(done: int, total: int, name: str = name, number: int = number) -> None:
             if progress is not None:
-                progress(ScanProgress(name, number, len(wanted), done, total))
+                progress(ScanProgress(name, number, len(names), done, total))
 
         before = units[name]
         try:
-            tell(0, 0)
-            maker = laid.decisions[name].detector
-            begun = replace(before, status="running", started=now(), sentence="", detector=maker)
+            report_blocks(0, 0)
+            detector = design.decisions[name].detector
+            begun = replace(before, status="running", started=now(), sentence="", detector=detector)
             units.set(name, begun)
-            mapped = map_unit(works[name], laid, units.folder, client, tell)
+            mapped = map_unit(works[name], design, units.folder, client, report_blocks)
         except KeyboardInterrupt as error:
-            _leave(units, name, before)
+            _set_waiting(units, name, before)
             raise Interrupted(_what_is_kept(units)) from error
         except (OutputError, ClusterError):
-            _leave(units, name, before)
+            _set_waiting(units, name, before)
             raise
         except SarmapError as error:
-            _fail(units, name, before, str(error))
+            _set_failed(units, name, before, str(error))
         except Exception as error:  # whatever one unit does, the others are mapped
             logger.info("unit %s failed", name, exc_info=True)
             kind = type(error).__name__
             sentence = f"unexpected {kind}; `sarmap --debug scan --resume` shows where."
-            _fail(units, name, before, sentence)
+            _set_failed(units, name, before, sentence)
         else:
-            _keep(laid, units, collection, name, mapped, client)
+            _record_finished(design, units, collection, name, mapped, client)
 
 
 def _what_is_kept(units: Units) -> str:
     """What an interrupted scan has by now, and how it is continued."""
     states = units.all().values()
-    done = sum(state.status in ("done", "unread") for state in states)
+    done = sum(state.mapped for state in states)
     return (
         f"Interrupted. {done} of {len(states)} units are mapped and kept: run the same again with "
         "resume=True (--resume) to continue."
     )
 
 
-def _leave(units: Units, name: str, before: State) -> None:
+def _set_waiting(units: Units, name: str, before: State) -> None:
     """A unit whose run was cut short waits again; that the folder may not answer is known."""
     try:
         units.set(name, replace(before, status="waiting"))
@@ -288,15 +210,15 @@ def _leave(units: Units, name: str, before: State) -> None:
         logger.warning("the state of unit %s could not be kept", name)
 
 
-def _fail(units: Units, name: str, before: State, sentence: str) -> None:
+def _set_failed(units: Units, name: str, before: State, sentence: str) -> None:
     """A unit that could not be mapped; the map that it has from before, if whole, still counts."""
-    if before.status == "unread" and _stands(units.folder.path(map_name(name))):
-        _stay_unread(units, name, before, sentence)
+    if before.status == "unread" and _has_map(units.folder.path(map_name(name))):
+        _keep_unread(units, name, before, sentence)
         return
     units.set(name, replace(units[name], status="failed", finished=now(), sentence=sentence))
 
 
-def _stay_unread(units: Units, name: str, before: State, sentence: str) -> None:
+def _keep_unread(units: Units, name: str, before: State, sentence: str) -> None:
     """Say why the unread pixels of a mapped unit could not be tried again."""
     said = f"Not tried again: {sentence}"
     if not before.sentence.endswith(said):
@@ -305,7 +227,7 @@ def _stay_unread(units: Units, name: str, before: State, sentence: str) -> None:
         units.set(name, before)
 
 
-def _stands(path: str) -> bool:
+def _has_map(path: str) -> bool:
     """True where a finished map is."""
     try:
         return open_map(path) is not None
@@ -313,8 +235,8 @@ def _stands(path: str) -> bool:
         return False
 
 
-def _keep(
-    laid: Design,
+def _record_finished(
+    design: Design,
     units: Units,
     collection: Collection,
     name: str,
@@ -328,7 +250,7 @@ def _keep(
     small = reduced(
         mapped.result.dataset,
         collection.record["reduced"],
-        laid.survey.request.threshold,
+        design.survey.request.threshold,
     )
     np.savez_compressed(packed, **small)  # type: ignore[arg-type]
     folder.write_bytes(f"units/{name}/overview.npz", packed.getvalue())

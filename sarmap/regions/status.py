@@ -13,10 +13,13 @@ from sarmap.errors import SarmapError
 from sarmap.export.layout import count_blocks
 from sarmap.export.progress import read_progress
 from sarmap.progress import megapixels
-from sarmap.regions.folder import Folder
-from sarmap.regions.ledger import NAME, State, read_units
-from sarmap.regions.makers import decisions_of, made_by, told
-from sarmap.regions.mosaic import read_scan
+from sarmap.regions.record import (
+    decisions_of,
+    read_record,
+    replacement_notes,
+    units_by_detector,
+)
+from sarmap.regions.scan_folder import PROGRESS, Folder, State, read_units
 from sarmap.regions.unit_map import map_name
 
 __all__ = ["Rate", "ScanStatus", "measured_rate", "scan_status"]
@@ -74,8 +77,8 @@ class ScanStatus:
 
     def record(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""
-        made = asdict(self) | {"finished": self.finished}
-        return made | {"running": {name: list(pair) for name, pair in self.running.items()}}
+        running = {name: list(pair) for name, pair in self.running.items()}
+        return asdict(self) | {"finished": self.finished, "running": running}
 
 
 def measured_rate(states: Mapping[str, State], shown: str) -> Rate | None:
@@ -102,7 +105,7 @@ def scan_status(out: str | Path) -> ScanStatus:
         OutputError: the store does not answer.
     """
     folder = Folder(out)
-    record = read_scan(folder)
+    record = read_record(folder)
     states = read_units(folder)
     sizes = {name: _size(unit) for name, unit in record["units"].items()}
     chunk = int(record["identity"]["chunk"])
@@ -113,7 +116,7 @@ def scan_status(out: str | Path) -> ScanStatus:
     for name, (rows, columns) in sizes.items():
         state = states.get(name, State())
         total = count_blocks((rows, columns), chunk)
-        if state.status in ("done", "unread"):
+        if state.mapped:
             done, failed = total, 0
         elif state.status == "no_radar":
             continue
@@ -137,9 +140,9 @@ def scan_status(out: str | Path) -> ScanStatus:
         for name, one in decisions_of(record).items()
         if states.get(name, State()).status != "failed"
     }
-    notes = told(decisions, record["identity"]["detector"], "mapped, or to be mapped,")
+    notes = replacement_notes(decisions, record["identity"]["detector"], "mapped, or to be mapped,")
     left = _left(sizes, states, pixels["left"])
-    updated = (folder.read(NAME) or {}).get("updated")
+    updated = (folder.read(PROGRESS) or {}).get("updated")
     age = None
     if updated:
         age = (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(updated)).total_seconds()
@@ -158,7 +161,7 @@ def scan_status(out: str | Path) -> ScanStatus:
         updated=updated,
         age=age,
         warnings=tuple(warnings),
-        detectors={name: len(own) for name, own in made_by(decisions).items()},
+        detectors={name: len(own) for name, own in units_by_detector(decisions).items()},
         notes=notes,
     )
 

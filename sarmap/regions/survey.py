@@ -1,20 +1,31 @@
-"""A region's work laid out: its units and their order, all that needs no network."""
+"""A region's work laid out: its units in order, and the detectors that may map them; no network.
+
+The detector that was asked for goes first. Those that it names for places where it lacks data
+(`sarmap.choosing`) follow in its order, and are loaded only where a unit comes to need one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
+import shapely
 from shapely.geometry.base import BaseGeometry
 
 from sarmap.acquire.catalogs import resolve_catalog
+from sarmap.acquire.instants import parse_event
 from sarmap.assembly import DEFAULT_CHUNK
-from sarmap.compose.composites import needs_terrain
+from sarmap.choosing import each, eligible
+from sarmap.compose.composites import needs_terrain, required_passes
+from sarmap.compose.control import control_passes
+from sarmap.detect.prediction import stride_of
+from sarmap.detect.protocol import DetectorSpec, describe
 from sarmap.errors import RequestError
 from sarmap.regions.lattice import Unit, lattice_for
-from sarmap.regions.makers import Makers
-from sarmap.regions.order import in_order
-from sarmap.regions.place import (
+from sarmap.regions.region import (
     Region,
     Zone,
     in_crs,
@@ -24,10 +35,103 @@ from sarmap.regions.place import (
     polygons,
     zones_of,
 )
-from sarmap.regions.request import ScanRequest, check_request
-from sarmap.types import CatalogSettings
+from sarmap.regions.request import ScanRequest, check_request, in_order
+from sarmap.regions.tracks import Decision
+from sarmap.types import CatalogSettings, Detector, Passes
+from sarmap.version import __version__
 
-__all__ = ["Survey", "Work", "survey"]
+__all__ = [
+    "Design",
+    "Detectors",
+    "LoadedDetector",
+    "Survey",
+    "Work",
+    "identity_of_scan",
+    "make_survey",
+]
+
+
+@dataclass(frozen=True)
+class LoadedDetector:
+    """One detector, ready to map units."""
+
+    key: str
+    """Its name in the scan's records: its own."""
+    detector: Detector
+    """The loaded detector."""
+    spec: DetectorSpec
+    """What it reads and how it is tiled."""
+    stride: int
+    """Step from tile to tile, pixels."""
+
+    @property
+    def sha256(self) -> str | None:
+        """Hash of its weights; None where it has none."""
+        found = getattr(self.detector, "sha256", None)
+        return None if found is None else str(found)
+
+    def passes(self, request: ScanRequest, *, control: bool) -> tuple[int, int]:
+        """Passes before and after the event that it or the request asks for.
+
+        Raises:
+            RequestError: a control is asked for, and it can have none.
+        """
+        pre, post = required_passes(self.spec.bands)
+        if control:
+            pre = control_passes(self.spec.bands)
+        return max(pre, request.pre), max(post, request.post or 1)
+
+
+class Detectors:
+    """The detectors of one scan, in order of preference."""
+
+    def __init__(self, request: ScanRequest) -> None:
+        first, names = eligible(request)
+        self._overlap = request.overlap
+        self._loaded: list[LoadedDetector] = []
+        self._others = chain([first], each(names, request))
+        self._load()
+
+    @property
+    def first(self) -> LoadedDetector:
+        """The one that was asked for."""
+        return self._loaded[0]
+
+    def __iter__(self) -> Iterator[LoadedDetector]:
+        """All of them, the next loaded when it is asked for.
+
+        Raises:
+            SarmapError: one cannot be loaded, or is none for this request.
+        """
+        number = 0
+        while number < len(self._loaded) or self._load():
+            yield self._loaded[number]
+            number += 1
+
+    def named(self, key: str) -> LoadedDetector:
+        """The one of that name.
+
+        Raises:
+            RequestError: there is none.
+        """
+        for loaded in self:
+            if loaded.key == key:
+                return loaded
+        raise RequestError(
+            f"Units of this scan are of detector {key!r}, which {self.first.key!r} no longer names "
+            "(`otherwise` of its manifest): name it again, or give another `out`."
+        )
+
+    def _load(self) -> bool:
+        """The next one, loaded; False where there is none."""
+        for detector in self._others:
+            spec = describe(detector)
+            same = sum(one.spec.name == spec.name for one in self._loaded)
+            key = f"{spec.name} ({same + 1})" if same else spec.name
+            stride = stride_of(spec, self._overlap)
+            self._loaded.append(LoadedDetector(key, detector, spec, stride))
+            return True
+        return False
 
 
 @dataclass(frozen=True)
@@ -54,7 +158,7 @@ class Survey:
     """The zones it lies in."""
     catalog: CatalogSettings
     """Where the data is."""
-    makers: Makers
+    detectors: Detectors
     """The detector that was asked for, and those that it names for where it lacks data."""
     chunk: int
     """Block edge, pixels."""
@@ -67,7 +171,21 @@ class Survey:
         return sum(work.unit.pixels for work in self.works.values())
 
 
-def survey(request: ScanRequest) -> Survey:
+@dataclass(frozen=True)
+class Design:
+    """All units with what they are read from."""
+
+    survey: Survey
+    """Where they lie and what is asked."""
+    takes: Mapping[str, Passes]
+    """Key -> passes of one track over the region."""
+    decisions: Mapping[str, Decision]
+    """Unit's name -> what it is read from, and by which detector."""
+    searches: int
+    """Searches of the catalogue for radar scenes that it took."""
+
+
+def make_survey(request: ScanRequest) -> Survey:
     """Units of a region, in order, and the detectors that may map them.
 
     Raises:
@@ -77,21 +195,55 @@ def survey(request: ScanRequest) -> Survey:
     region = parse_region(request.area)
     zones = tuple(zones_of(region, request.crs))
     catalog = resolve_catalog(request.catalog, trusted=request.trust_catalog)
-    makers = Makers(request)
-    spec, stride = makers.first.spec, makers.first.stride
+    detectors = Detectors(request)
+    spec, stride = detectors.first.spec, detectors.first.stride
     if needs_terrain(spec.bands) and catalog.dem_collection is None:
         raise RequestError(
             f"Catalogue {catalog.name!r} has no elevation, which detector {spec.name!r} reads: set "
             "dem_collection (and dem_url) in its settings, or choose a detector without terrain."
         )
-    found: dict[str, tuple[Unit, BaseGeometry]] = {}
+    units: dict[str, tuple[Unit, BaseGeometry]] = {}
     for zone in zones:
         lattice = lattice_for(zone.name, zone.epsg, request.resolution, request.unit, spec, stride)
         for unit in lattice.units(in_crs(zone.geometry, zone.epsg)):
             piece = polygons(zone.geometry.intersection(on_globe(outline(unit.grid))))
             if piece.area > 0:
-                found[unit.name] = (unit, piece)
-    ranks = in_order({name: piece for name, (_, piece) in found.items()}, request)
-    works = {name: Work(*found[name], rank) for name, rank in ranks.items()}
+                units[unit.name] = (unit, piece)
+    ranks = in_order({name: piece for name, (_, piece) in units.items()}, request)
+    works = {name: Work(*units[name], rank) for name, rank in ranks.items()}
     chunk = request.chunk or DEFAULT_CHUNK
-    return Survey(request, region, zones, catalog, makers, chunk, works)
+    return Survey(request, region, zones, catalog, detectors, chunk, works)
+
+
+def identity_of_scan(survey: Survey) -> dict[str, Any]:
+    """What decides a scan's pixels, as a record that may be published; a resumed scan has the same.
+
+    Places are coordinates and hashes, never paths; the catalogue is its name.
+    """
+    request, loaded = survey.request, survey.detectors.first
+    kept = request.model_dump(
+        mode="json",
+        include={
+            *("orbit", "pre", "post", "before_days", "after_days", "overlap", "resolution"),
+            *("engine", "precision", "control"),
+        },
+    )
+    start, end = parse_event(request.event)
+    outline_hash = hashlib.sha256(shapely.to_wkb(shapely.normalize(survey.region.geometry)))
+    composite = request.composite
+    return {
+        "version": __version__,
+        "event": [start.isoformat(), end.isoformat()],
+        "bbox": [round(value, 6) for value in survey.region.bbox],
+        "area_sha256": outline_hash.hexdigest(),
+        "crs": [zone.epsg for zone in survey.zones],
+        "unit": next(iter(survey.works.values())).unit.lattice.edge
+        if survey.works
+        else request.unit,
+        "chunk": survey.chunk,
+        "catalog": survey.catalog.name,
+        "detector": loaded.key,
+        "weights_sha256": loaded.sha256,
+        "composite": composite if composite is None or isinstance(composite, str) else [*composite],
+        **kept,
+    }

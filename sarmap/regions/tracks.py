@@ -147,9 +147,9 @@ def decide(
     return Decisions(takes, units, scant)
 
 
-def _name(track: tuple[int, str], known: Mapping[tuple[Any, ...], str]) -> str:
+def _name(track: tuple[int, str], keys: Mapping[tuple[Any, ...], str]) -> str:
     """Track, direction and number of its choice, such as '068A-1'."""
-    same = sum(key[:2] == track for key in known)
+    same = sum(key[:2] == track for key in keys)
     return f"{track[0]:03d}{track[1][0].upper()}-{same + 1}"
 
 
@@ -184,15 +184,15 @@ class _Board:
     @cached_property
     def regional(self) -> dict[tuple[int, str], Choice]:
         """Each track's choice over all that it sees of the region."""
-        made = {}
+        choices = {}
         for track, several in self.seen.items():
             whole = shapely.union_all([seen.footprint for seen in several])
             reach = whole.intersection(self.region)
             passes = [replace(s.one, coverage=s.over(reach)) for s in several]
             choice = choose(tracks_of(passes), self.sought.event, pre=self.pre, post=self.post)
             if choice is not None and self._complete(choice):
-                made[track] = choice
-        return made
+                choices[track] = choice
+        return choices
 
     def _complete(self, choice: Choice) -> bool:
         return (len(choice.pre), len(choice.post)) == (self.pre, self.post)
@@ -218,10 +218,10 @@ class _Board:
         floor = track.coverage - TOLERANCE
         sides = []
         for side in (whole.pre, whole.post):
-            known = [(one, here.get(one.datetime)) for one in side]
-            if any(mine is None or mine.coverage < floor for _, mine in known):
+            pairs = [(one, here.get(one.datetime)) for one in side]
+            if any(mine is None or mine.coverage < floor for _, mine in pairs):
                 return None
-            sides.append(tuple(replace(mine, role=one.role) for one, mine in known if mine))
+            sides.append(tuple(replace(mine, role=one.role) for one, mine in pairs if mine))
         return Choice(track, sides[0], sides[1], whole.post_available)
 
     def ranking(self, state: str | None) -> list[tuple[int, str]]:
@@ -267,8 +267,8 @@ class _Board:
 
     def serves(self, name: str, state: str | None) -> bool:
         """True where a map of the unit would be made from one of its tracks (`pairing.choose`)."""
-        wanted = [track for track in self.own[name] if state in (None, track.orbit_state)]
-        widest = max(track.coverage for track in wanted)
+        tracks = [track for track in self.own[name] if state in (None, track.orbit_state)]
+        widest = max(track.coverage for track in tracks)
         return any(
             one.choice.track.coverage >= USABLE * widest
             for key, one in self.candidates[name].items()
@@ -278,8 +278,8 @@ class _Board:
     def why_not(self, name: str, state: str | None) -> Decision:
         """What the tracks over a unit lack, and whether there is none at all."""
         tracks = self.own[name]
-        wanted = [track for track in tracks if state in (None, track.orbit_state)]
-        choice = choose(wanted, self.sought.event, pre=self.pre, post=self.post)
+        asked_for = [track for track in tracks if state in (None, track.orbit_state)]
+        choice = choose(asked_for, self.sought.event, pre=self.pre, post=self.post)
         piece = self.pieces[name]
         asked = replace(self.sought, area=Area(piece, piece), orbit=state)
         error = shortfall(choice, tracks, asked, pre=self.pre, post=self.post, now=utc_now())

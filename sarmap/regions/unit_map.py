@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from sarmap.assembly import Margins, Prepared
 from sarmap.choosing import instead
-from sarmap.regions.design import Design
-from sarmap.regions.folder import Folder
 from sarmap.regions.lattice import Unit, context
-from sarmap.regions.place import on_globe, outline
-from sarmap.regions.survey import Survey, Work
+from sarmap.regions.region import on_globe, outline
+from sarmap.regions.scan_folder import Folder
+from sarmap.regions.survey import Design, Survey, Work
 from sarmap.regions.tracks import narrowed
 from sarmap.types import MapRequest, MapResult
 
@@ -47,9 +46,9 @@ def map_name(unit: str) -> str:
     return f"units/{unit}/map.zarr"
 
 
-def unit_request(work: Work, known: Design, folder: Folder) -> MapRequest:
+def unit_request(work: Work, design: Design, folder: Folder) -> MapRequest:
     """The request of one unit's map."""
-    request = known.survey.request
+    request = design.survey.request
     shared = {name: getattr(request, name) for name in MapRequest.model_fields}
     return MapRequest(
         **shared
@@ -58,7 +57,7 @@ def unit_request(work: Work, known: Design, folder: Folder) -> MapRequest:
             "crs": None,
             "out": folder.path(map_name(work.unit.name)),
             "products": (),
-            "chunk": known.survey.chunk,
+            "chunk": design.survey.chunk,
             "overwrite": False,
             "resume": True,
             "strict": False,
@@ -66,35 +65,35 @@ def unit_request(work: Work, known: Design, folder: Folder) -> MapRequest:
     )
 
 
-def prepared_unit(work: Work, known: Design, folder: Folder) -> Prepared:
+def prepared_unit(work: Work, design: Design, folder: Folder) -> Prepared:
     """Every decision of one unit's map, taken for the region.
 
     Scenes are narrowed to those that the unit may need; the radar's geometry comes from all scenes
     of the pass over the region, so that it is the same on both sides of a border.
     """
-    survey = known.survey
+    survey = design.survey
     unit = work.unit
-    decision = known.decisions[unit.name]
-    maker = survey.makers.named(decision.detector)
+    decision = design.decisions[unit.name]
+    loaded = survey.detectors.named(decision.detector)
     margins = (
-        context(maker.spec, maker.stride, unit.rows),
-        context(maker.spec, maker.stride, unit.columns),
+        context(loaded.spec, loaded.stride, unit.rows),
+        context(loaded.spec, loaded.stride, unit.columns),
     )
-    looks = tuple(known.takes[key] for key in decision.takes)
-    told = (instead(maker.key, survey.makers.first.key, decision.why),) if decision.why else ()
+    looks = tuple(design.takes[key] for key in decision.takes)
+    notes = (instead(loaded.key, survey.detectors.first.key, decision.why),) if decision.why else ()
     piece = on_globe(outline(_with_context(unit, margins)))
     return Prepared(
-        request=unit_request(work, known, folder),
+        request=unit_request(work, design, folder),
         catalog=survey.catalog,
-        detector=maker.detector,
-        spec=maker.spec,
+        detector=loaded.detector,
+        spec=loaded.spec,
         passes=tuple(narrowed(passes, piece) for passes in looks),
         grid=unit.grid,
         chunk=survey.chunk,
         margins=margins,
         looks=looks,
         layered=True,
-        warnings=told,
+        warnings=notes,
     )
 
 
@@ -119,7 +118,7 @@ class Mapped:
 
 def map_unit(
     work: Work,
-    known: Design,
+    design: Design,
     folder: Folder,
     client: Client | None,
     progress: Callable[[int, int], None] | None,
@@ -131,22 +130,22 @@ def map_unit(
     from sarmap.pipeline import map_landslides
 
     started = time.perf_counter()
-    prepared = prepared_unit(work, known, folder)
+    prepared = prepared_unit(work, design, folder)
     result = map_landslides(prepared.request, client, progress=progress, prepared=prepared)
     return Mapped(result, time.perf_counter() - started)
 
 
-def reduction_for(known: Survey) -> int:
+def reduction_for(survey: Survey) -> int:
     """Pixels along an edge of what becomes one pixel of the overviews: 64, or fewer where a region
     is so small that its picture would show squares; a power of two."""
     spans = []
-    for zone in {work.unit.lattice.zone for work in known.works.values()}:
-        units = [w.unit for w in known.works.values() if w.unit.lattice.zone == zone]
+    for zone in {work.unit.lattice.zone for work in survey.works.values()}:
+        units = [w.unit for w in survey.works.values() if w.unit.lattice.zone == zone]
         for axis in ("rows", "columns"):
             ends = [end for unit in units for end in getattr(unit, axis)]
             spans.append(max(ends) - min(ends))
-    wanted = max(spans, default=1) / PICTURE
-    return int(min(2 ** math.floor(math.log2(max(wanted, 1))), LARGEST))
+    fitting = max(spans, default=1) / PICTURE
+    return int(min(2 ** math.floor(math.log2(max(fitting, 1))), LARGEST))
 
 
 def reduced(dataset: xr.Dataset, edge: int, threshold: float) -> dict[str, NDArray[Any]]:

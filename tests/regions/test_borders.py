@@ -22,9 +22,9 @@ import sarmap
 from sarmap.acquire.dem import CELL, Dem, find_dem
 from sarmap.assembly import assemble
 from sarmap.regions import tracks
-from sarmap.regions.design import design
-from sarmap.regions.folder import Folder
-from sarmap.regions.survey import survey
+from sarmap.regions.decisions import make_design
+from sarmap.regions.scan_folder import Folder
+from sarmap.regions.survey import make_survey
 from sarmap.regions.unit_map import prepared_unit
 
 
@@ -94,8 +94,8 @@ CASES = {
 
 def _units(request: sarmap.ScanRequest) -> dict[str, dict[str, xr.Dataset]]:
     """Zone -> unit -> its computed map, as `map_landslides` would write it."""
-    known = survey(request)
-    laid = design(known)
+    known = make_survey(request)
+    laid = make_design(known)
     made: dict[str, dict[str, xr.Dataset]] = {}
     for name, work in known.works.items():
         if not laid.decisions[name].takes:  # a corner that no scene reaches
@@ -184,8 +184,8 @@ def test_neighbours_read_different_scenes(
 ) -> None:
     """The slices of a pass that are read do differ from unit to unit: the tests above mean it."""
     request = scan_request(unit=128)
-    known = survey(request)
-    laid = design(known)
+    known = make_survey(request)
+    laid = make_design(known)
     read = {
         tuple(item.id for item in passes.post[0].items)
         for name, work in known.works.items()

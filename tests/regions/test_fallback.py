@@ -19,10 +19,10 @@ from sarmap.cli.entry import main
 from sarmap.detect.manifest import read_manifest, write_manifest
 from sarmap.detect.weights import DATA
 from sarmap.errors import CatalogError, RequestError
-from sarmap.regions import desk
-from sarmap.regions.design import design
-from sarmap.regions.identity import check_same, identity
-from sarmap.regions.survey import survey
+from sarmap.export.identity import check_identity
+from sarmap.regions import decisions
+from sarmap.regions.decisions import make_design
+from sarmap.regions.survey import identity_of_scan, make_survey
 
 Make = Callable[..., sarmap.ScanRequest]
 SIMPLER = "log-ratio"
@@ -77,10 +77,10 @@ def request_of(scan_request: Make, week_one: Any, greedy: str) -> Make:
     return lambda **changes: scan_request(**fields | changes)
 
 
-def makers(request: sarmap.ScanRequest) -> dict[str, str]:
+def detectors_of(request: sarmap.ScanRequest) -> dict[str, str]:
     """Unit -> the detector that would map it."""
-    known = survey(request)
-    return {name: one.detector for name, one in design(known).decisions.items()}
+    known = make_survey(request)
+    return {name: one.detector for name, one in make_design(known).decisions.items()}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_every_unit_is_mapped_by_the_detector_that_a_map_of_it_would_be_made_wit
     assert not finished.incomplete
     found = {name: one.detector for name, one in finished.states.items() if one.detector}
     assert set(found.values()) == {"greedy", SIMPLER}
-    works = survey(request_of()).works
+    works = make_survey(request_of()).works
     shared = {name: getattr(request_of(), name) for name in sarmap.MapRequest.model_fields}
     for name, detector in found.items():
         alone = prepare(sarmap.MapRequest(**shared | {"area": works[name].unit.grid}))
@@ -187,7 +187,7 @@ def test_a_unit_stays_with_the_detector_that_was_first_decided_for_it(
         raise CatalogError("the catalogue does not answer")
 
     with monkeypatch.context() as patched:
-        patched.setattr(desk, "search_scenes", silent)
+        patched.setattr(decisions, "search_scenes", silent)
         silenced = sarmap.scan(request_of(resume=True, **south_first))
     assert silenced.states[waiting].sentence == "the catalogue does not answer"
 
@@ -195,7 +195,7 @@ def test_a_unit_stays_with_the_detector_that_was_first_decided_for_it(
     again = sarmap.scan(request_of(resume=True, catalog=later, **south_first))
     assert not again.incomplete
     assert {state.detector for state in again.states.values()} == {"greedy", SIMPLER}
-    assert set(makers(request_of(catalog=later, out="new")).values()) == {"greedy"}
+    assert set(detectors_of(request_of(catalog=later, out="new")).values()) == {"greedy"}
     mine, whole = sarmap.open_scan(again.path)["54N"], sarmap.open_scan(finished.path)["54N"]
     for layer in ("probability", "observation", "orbit"):
         np.testing.assert_array_equal(mine[layer].values, whole[layer].values)
@@ -209,9 +209,9 @@ def identity_of(request_of: Make) -> str:
 
 def test_other_weights_of_the_other_are_not_mixed_in(request_of: Make, tmp_path: Path) -> None:
     request = request_of()
-    known = survey(request)
+    known = make_survey(request)
     record: dict[str, Any] = {
-        "identity": identity(known),
+        "identity": identity_of_scan(known),
         "detectors": {SIMPLER: "0" * 64},
         "takes": {},
         "units": {
@@ -220,14 +220,15 @@ def test_other_weights_of_the_other_are_not_mixed_in(request_of: Make, tmp_path:
         },
     }
     with pytest.raises(RequestError, match=f"other weights of detector '{SIMPLER}'"):
-        design(known, record)
+        make_design(known, record)
     record["detectors"] = {}
     for unit in record["units"].values():
         unit["decision"]["detector"] = "forgotten"
     with pytest.raises(RequestError, match="'forgotten', which 'greedy' no longer names"):
-        design(known, record)
-    with pytest.raises(RequestError, match="detector was"):
-        check_same(record, identity(survey(request_of(detector=SIMPLER))), "scan")
+        make_design(known, record)
+    other = identity_of_scan(make_survey(request_of(detector=SIMPLER)))
+    with pytest.raises(RequestError, match="scan was made with detector greedy, and"):
+        check_identity(record["identity"], other, "scan")
 
 
 def test_places_without_vh_are_mapped_in_vv(
@@ -238,7 +239,7 @@ def test_places_without_vh_are_mapped_in_vv(
     """By a catalogue that never has it, and by scenes that lack it."""
     dual = Dual()
     never = replace(resolve_catalog(request_of().catalog), radar_assets={"vv": "vv"})
-    known = design(survey(request_of(detector=dual, catalog=never)))
+    known = make_design(make_survey(request_of(detector=dual, catalog=never)))
     assert {one.detector for one in known.decisions.values()} == {SIMPLER}
     assert all("names no asset for 'vh'" in one.why for one in known.decisions.values())
 
@@ -247,7 +248,7 @@ def test_places_without_vh_are_mapped_in_vv(
         if "T083411_2018" in item["id"]:
             item["assets"].pop("vh", None)
     with serving(north) as server:
-        known = design(survey(request_of(detector=dual, catalog=server.catalog, unit=64)))
+        known = make_design(make_survey(request_of(detector=dual, catalog=server.catalog, unit=64)))
     assert {one.detector for one in known.decisions.values()} == {"Dual", SIMPLER}
     assert any("left out for want of asset" in one.why for one in known.decisions.values())
     assert known.searches == 2
@@ -267,7 +268,7 @@ def test_a_track_over_a_sliver_of_a_unit_keeps_no_detector(
         request = request_of(area=(west, 36.995, 138.0, 37.005), catalog=server.catalog, unit=8192)
         shared = {name: getattr(request, name) for name in sarmap.MapRequest.model_fields}
         assert prepare(sarmap.MapRequest(**shared)).spec.name == detector
-        assert set(makers(request).values()) == {detector}
+        assert set(detectors_of(request).values()) == {detector}
 
 
 class Dual:
@@ -281,7 +282,9 @@ class Dual:
 
 
 def test_who_names_no_other_detector_gets_none(request_of: Make) -> None:
-    found = design(survey(request_of(detector="nava-2022-attention-unet"))).decisions.values()
+    found = make_design(
+        make_survey(request_of(detector="nava-2022-attention-unet"))
+    ).decisions.values()
     waiting = [one for one in found if not one.takes]
     assert waiting
     assert all("2 passes after the event were asked for" in one.sentence for one in waiting)
@@ -291,13 +294,13 @@ def test_who_names_no_other_detector_gets_none(request_of: Make) -> None:
 def test_a_composite_asks_for_the_detector_that_reads_it_and_for_no_other(
     request_of: Make,
 ) -> None:
-    known = survey(request_of(composite="BAA_S"))
-    assert known.makers.first.key == "greedy"
-    waiting = [one for one in design(known).decisions.values() if not one.takes]
+    known = make_survey(request_of(composite="BAA_S"))
+    assert known.detectors.first.key == "greedy"
+    waiting = [one for one in make_design(known).decisions.values() if not one.takes]
     assert waiting
     assert not any(one.detector == SIMPLER for one in waiting)
     simpler = sarmap.load_detector(SIMPLER).bands
-    assert set(makers(request_of(composite=simpler)).values()) == {SIMPLER}
+    assert set(detectors_of(request_of(composite=simpler)).values()) == {SIMPLER}
 
 
 def test_a_control_is_no_reason_for_another_detector(
@@ -307,15 +310,15 @@ def test_a_control_is_no_reason_for_another_detector(
     request = request_of(
         area=event.grid, event=event.event, catalog=server.catalog, control=True, before_days=28.0
     )
-    found = design(survey(request)).decisions.values()
+    found = make_design(make_survey(request)).decisions.values()
     assert all("3 passes before the event were asked for" in one.sentence for one in found)
-    assert set(makers(request.model_copy(update={"control": False})).values()) == {"greedy"}
+    assert set(detectors_of(request.model_copy(update={"control": False})).values()) == {"greedy"}
 
 
 def test_where_no_detector_can_map_the_sentence_is_about_the_one_asked_for(
     request_of: Make,
 ) -> None:
-    found = design(survey(request_of(after_days=3.0))).decisions.values()
+    found = make_design(make_survey(request_of(after_days=3.0))).decisions.values()
     assert all("no pass of ascending orbit 68 after the event" in one.sentence for one in found)
     assert not any(one.no_radar for one in found)
 

@@ -1,4 +1,5 @@
-"""The place a scan is written to, local or in an object store: small objects by name.
+"""The place a scan is written to, local or in an object store: small objects by name, among them
+what became of each unit.
 
 scan.json                  what was asked, the units, and what each is read from
 progress.json              what became of each unit, and when
@@ -11,19 +12,27 @@ landslides.gpkg, landslides.parquet, overview.png
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sarmap.errors import OutputError, RequestError
 from sarmap.export.ledger import get_bytes, read_bytes, write_bytes
 from sarmap.export.location import is_url, storage_errors, store_at
 from sarmap.export.retrying import patiently
 
-__all__ = ["Folder"]
+__all__ = ["PROGRESS", "Folder", "State", "Status", "Units", "now", "read_units"]
+
+
+PROGRESS = "progress.json"
+Status = Literal["waiting", "running", "done", "unread", "failed", "no_radar"]
+"""`unread`: mapped, but some pixels could not be read; `no_radar`: no scene lies over it."""
 
 
 class Folder:
@@ -88,10 +97,10 @@ class Folder:
 
         from zarr.core.sync import sync
 
-        wanted = list(names)
+        keys = list(names)
 
         async def all_of_them() -> list[bytes | None]:
-            return await asyncio.gather(*(read_bytes(self._reading, name) for name in wanted))
+            return await asyncio.gather(*(read_bytes(self._reading, name) for name in keys))
 
         try:
             found = sync(all_of_them())
@@ -100,7 +109,7 @@ class Folder:
                 f"{self.shown} cannot be read ({type(error).__name__}): check the path and the "
                 "credentials in the environment."
             ) from None
-        return {name: one for name, one in zip(wanted, found, strict=True) if one is not None}
+        return {name: one for name, one in zip(keys, found, strict=True) if one is not None}
 
     def write_bytes(self, name: str, value: bytes) -> None:
         """Put an object, whole or not at all.
@@ -124,8 +133,8 @@ class Folder:
         """
         if not is_url(self.out) and Path(self.out).is_file():
             raise RequestError(f"{self.shown} is a file: give a folder as out.")
-        known = self.read("scan.json")
-        if known is None:
+        record = self.read("scan.json")
+        if record is None:
             if not self._empty():
                 raise RequestError(
                     f"{self.shown} exists and holds no scan, so nothing is written into it: choose "
@@ -140,7 +149,7 @@ class Folder:
                 f"{self.shown} holds a scan already: give resume=True (--resume) to continue it, "
                 "overwrite=True (--overwrite) to start anew, or another `out`."
             )
-        return dict(known)
+        return dict(record)
 
     def _empty(self) -> bool:
         from zarr.core.sync import sync
@@ -186,3 +195,98 @@ class Folder:
             fresh = Path(scratch) / Path(name).name
             yield fresh
             self.write_bytes(name, fresh.read_bytes())
+
+
+@dataclass(frozen=True)
+class State:
+    """What became of one unit."""
+
+    status: Status = "waiting"
+    """Where it stands."""
+    started: str | None = None
+    """UTC instant of the latest try."""
+    finished: str | None = None
+    """UTC instant of its end."""
+    seconds: float = 0.0
+    """Wall time of the tries that stored blocks, added up."""
+    cores: int = 0
+    """Threads that computed it."""
+    pixels: int = 0
+    """Pixels of the unit."""
+    computed: int = 0
+    """Pixels computed in `seconds`: fewer than `pixels` where part was done before."""
+    blocks: int = 0
+    """Blocks of the unit, where it is known."""
+    observation: Mapping[str, int] = field(default_factory=dict)
+    """Pixels per observation meaning."""
+    sentence: str = ""
+    """Why it failed, or what a reader should know."""
+    detector: str = ""
+    """The detector that maps it; empty before it was begun."""
+
+    @property
+    def mapped(self) -> bool:
+        """True where a finished map lies."""
+        return self.status in ("done", "unread")
+
+    @property
+    def answered(self) -> bool:
+        """True where there is nothing to be tried again."""
+        return self.status in ("done", "no_radar")
+
+
+class Units:
+    """The states of all units of one scan, kept in its folder."""
+
+    def __init__(self, folder: Folder, states: Mapping[str, State]) -> None:
+        self.folder = folder
+        self._states = dict(states)
+        self._lock = threading.Lock()
+
+    def __getitem__(self, name: str) -> State:
+        return self._states[name]
+
+    def all(self) -> dict[str, State]:
+        """State of every unit, in the order they are mapped."""
+        with self._lock:
+            return dict(self._states)
+
+    def set(self, name: str, state: State) -> None:
+        """Keep a unit's state, here and in the folder.
+
+        Raises:
+            OutputError: the folder does not take it.
+        """
+        with self._lock:
+            self._states[name] = state
+            self._write()
+
+    def change(self, names: Iterable[str], to: Callable[[State], State]) -> None:
+        """Change several states and write once."""
+        with self._lock:
+            for name in names:
+                self._states[name] = to(self._states[name])
+            self._write()
+
+    def _write(self) -> None:
+        units = {name: _short(state) for name, state in self._states.items()}
+        self.folder.write(PROGRESS, {"updated": now(), "units": units})
+
+
+def now() -> str:
+    """This instant, UTC."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+
+
+def _short(state: State) -> dict[str, Any]:
+    return {key: value for key, value in asdict(state).items() if value or key == "status"}
+
+
+def read_units(folder: Folder) -> dict[str, State]:
+    """The states that a scan has written so far.
+
+    Raises:
+        OutputError: the folder does not answer.
+    """
+    record = folder.read(PROGRESS) or {"units": {}}
+    return {name: State(**kept) for name, kept in record["units"].items()}

@@ -1,8 +1,8 @@
-"""The passes and the detector of every unit, decided on one desk: what the catalogue said is kept.
+"""The passes and the detector of every unit: the catalogue is asked, once for each zone.
 
 How, once. Every detector decides for all units left to it together, so that neighbours share their
-passes (`tracks`); units for which it lacks passes or bands are left to the next. A unit that an
-earlier run has decided is not decided again.
+passes (`tracks`); units for which it lacks passes or bands are left to the next, as a map of the
+unit alone would. A unit that an earlier run has decided is not decided again.
 """
 
 from __future__ import annotations
@@ -21,23 +21,22 @@ from sarmap.acquire.shortfall import Sought
 from sarmap.choosing import check_bands, lacks_data, orbit_of
 from sarmap.compose.composites import needs_optical, required_radar_bands
 from sarmap.errors import RequestError, SarmapError
-from sarmap.regions.makers import Maker, decisions_of
-from sarmap.regions.place import Zone, sides
-from sarmap.regions.stored import restored_takes
-from sarmap.regions.survey import Survey
+from sarmap.regions.record import decisions_of, restored_takes
+from sarmap.regions.region import Zone, sides
+from sarmap.regions.survey import Design, LoadedDetector, Survey
 from sarmap.regions.tracks import Decision, Decisions, decide
 from sarmap.types import Passes
 
-__all__ = ["Desk"]
+__all__ = ["Decider", "make_design"]
 
 Answer = list[tuple[list[Scene], Sought]]
 
 
 @dataclass
-class Desk:
+class Decider:
     """What the catalogue has said and what is decided, so far."""
 
-    known: Survey
+    survey: Survey
     """What is asked."""
     reserved: frozenset[str]
     """Keys of takes that an earlier run gave away."""
@@ -51,60 +50,64 @@ class Desk:
     """Zone, bands and dates -> what the catalogue said, or why it did not."""
 
     @property
-    def left(self) -> list[str]:
+    def undecided(self) -> list[str]:
         """Units that are not decided yet."""
-        return [name for name in self.known.works if name not in self.decisions]
+        return [name for name in self.survey.works if name not in self.decisions]
 
-    def found(self, maker: Maker, names: Iterable[str]) -> tuple[dict[str, Scene], Sought] | None:
+    def scenes_for(
+        self, loaded: LoadedDetector, names: Iterable[str]
+    ) -> tuple[dict[str, Scene], Sought] | None:
         """Scenes for a detector in the zones of these units; None where no zone has answered.
 
         Units of a zone that has not are decided: they fail.
         """
-        known, wanted = self.known, set(names)
+        names = set(names)
         scenes: dict[str, Scene] = {}
         sought: Sought | None = None
-        for zone in known.zones:
-            own = [name for name in wanted if known.works[name].unit.lattice.zone == zone.name]
+        for zone in self.survey.zones:
+            own = [name for name in names if self.survey.works[name].unit.lattice.zone == zone.name]
             if not own:
                 continue
             try:
-                answers = self._ask(maker, zone)
+                answers = self._answer(loaded, zone)
             except SarmapError as error:
                 self.decisions |= {name: Decision(sentence=str(error)) for name in own}
                 continue
             scenes |= {scene.item.id: scene for found, _ in answers for scene in found}
             lacking = sum((one.lacking for _, one in answers), sought.lacking if sought else ())
-            area = Area(known.region.geometry, known.region.geometry)
+            area = Area(self.survey.region.geometry, self.survey.region.geometry)
             sought = replace(answers[0][1], area=area, lacking=lacking)
         return None if sought is None else (scenes, sought)
 
-    def _ask(self, maker: Maker, zone: Zone) -> Answer:
+    def _answer(self, loaded: LoadedDetector, zone: Zone) -> Answer:
         """What the catalogue says of a zone; asked once for the same bands and dates."""
-        request = self.known.request
-        pre, post = maker.passes(request, control=request.control)
-        bands = required_radar_bands(maker.spec.bands)
+        request = self.survey.request
+        pre, post = loaded.passes(request, control=request.control)
+        bands = required_radar_bands(loaded.spec.bands)
         days = request.before_days, request.after_days
         key = zone.name, bands, window_of(parse_event(request.event), pre, post, *days)
         if key not in self.answers:
-            self.answers[key] = self._searched(maker, zone, (pre, post))
+            self.answers[key] = self._search(loaded, zone, (pre, post))
         answer = self.answers[key]
         if isinstance(answer, SarmapError):
             raise answer
         return answer
 
-    def _searched(self, maker: Maker, zone: Zone, passes: tuple[int, int]) -> Answer | SarmapError:
+    def _search(
+        self, loaded: LoadedDetector, zone: Zone, passes: tuple[int, int]
+    ) -> Answer | SarmapError:
         """The answer, or what went wrong: a zone that has not answered is not asked again."""
-        request = self.known.request
+        request = self.survey.request
         try:
             answer = [
                 search_scenes(
                     place,
                     request.event,
-                    catalog=self.known.catalog,
-                    orbit=orbit_of(request, maker.spec),
+                    catalog=self.survey.catalog,
+                    orbit=orbit_of(request, loaded.spec),
                     pre=passes[0],
                     post=passes[1],
-                    bands=required_radar_bands(maker.spec.bands),
+                    bands=required_radar_bands(loaded.spec.bands),
                     before_days=request.before_days,
                     after_days=request.after_days,
                 )
@@ -115,17 +118,17 @@ class Desk:
         self.searches += len(answer)
         return answer
 
-    def settle(self, maker: Maker, made: Decisions, whys: Mapping[str, str]) -> None:
+    def assign(self, loaded: LoadedDetector, decided: Decisions, whys: Mapping[str, str]) -> None:
         """Decide units (and why another detector does not map them), under keys of their own."""
-        units = {name: made.units[name] for name in whys}
+        units = {name: decided.units[name] for name in whys}
         used = dict.fromkeys(key for one in units.values() for key in one.takes)
-        renamed = _beside({key: made.takes[key] for key in used}, self.takes, self.reserved)
-        self.takes |= {renamed[key]: made.takes[key] for key in used}
+        renamed = _free_keys({key: decided.takes[key] for key in used}, self.takes, self.reserved)
+        self.takes |= {renamed[key]: decided.takes[key] for key in used}
         for name, one in units.items():
             keys = tuple(renamed[key] for key in one.takes)
-            self.decisions[name] = replace(one, takes=keys, detector=maker.key, why=whys[name])
+            self.decisions[name] = replace(one, takes=keys, detector=loaded.key, why=whys[name])
 
-    def keep(self, record: Mapping[str, Any]) -> None:
+    def restore(self, record: Mapping[str, Any]) -> None:
         """What an earlier run decided, where its scenes are still there.
 
         Raises:
@@ -133,105 +136,105 @@ class Desk:
         """
         mine: dict[str, dict[str, Decision]] = {}
         for name, one in decisions_of(record).items():
-            if one.takes and name in self.known.works:
+            if one.takes and name in self.survey.works:
                 mine.setdefault(one.detector, {})[name] = one
         for key, kept in mine.items():
-            maker = self.known.makers.named(key)
-            _check_weights(maker, record)
-            found = self.found(maker, kept)
+            loaded = self.survey.detectors.named(key)
+            _check_weights(loaded, record)
+            found = self.scenes_for(loaded, kept)
             if found is not None:
-                open_units = {name: one for name, one in kept.items() if name in self.left}
-                optical = _optical(maker, found[1])
+                open_units = {name: one for name, one in kept.items() if name in self.undecided}
+                optical = _optical_scenes(loaded, found[1])
                 takes, units = restored_takes(record, open_units, *found, optical)
                 self.takes |= takes
                 self.decisions |= units
 
-    def decide(self) -> None:
+    def decide_all(self) -> None:
         """Decide all units that are left: each by the first detector that finds what it reads.
 
         A detector whose tracks cover less than half of what another track of the unit does is
         passed over, as in `pairing.choose`; where all are, the first of them takes what there is.
         """
         lacking: dict[str, Decision] = {}
-        scant: dict[str, tuple[Maker, Decisions]] = {}
-        makers, trouble = iter(self.known.makers), ""
-        while self.left:
+        scant: dict[str, tuple[LoadedDetector, Decisions]] = {}
+        detectors, trouble = iter(self.survey.detectors), ""
+        while self.undecided:
             try:
-                maker = next(makers)
+                loaded = next(detectors)
             except StopIteration:
                 break
             except SarmapError as error:
                 trouble = f" {error}"
                 break
-            made = self._decided(maker)
-            served = [n for n, one in made.units.items() if one.takes and n not in made.scant]
-            self.settle(
-                maker, made, {n: lacking[n].sentence if n in lacking else "" for n in served}
+            decided = self._decide_with(loaded)
+            served = [n for n, one in decided.units.items() if one.takes and n not in decided.scant]
+            self.assign(
+                loaded, decided, {n: lacking[n].sentence if n in lacking else "" for n in served}
             )
-            for name in self.left:
-                found = made.units[name]
+            for name in self.undecided:
+                found = decided.units[name]
                 if found.takes:
-                    scant.setdefault(name, (maker, made))
-                    found = Decision(sentence=made.scant[name])
+                    scant.setdefault(name, (loaded, decided))
+                    found = Decision(sentence=decided.scant[name])
                 empty = found.no_radar and (name not in lacking or lacking[name].no_radar)
                 lacking[name] = replace(lacking.get(name, found), no_radar=empty)
-        for name in self.left:
+        for name in self.undecided:
             if name in scant:
-                maker, made = scant[name]
-                first = maker is self.known.makers.first
-                self.settle(maker, made, {name: "" if first else lacking[name].sentence})
+                loaded, decided = scant[name]
+                first = loaded is self.survey.detectors.first
+                self.assign(loaded, decided, {name: "" if first else lacking[name].sentence})
             else:
-                told = f"{lacking[name].sentence}{trouble}"
-                self.decisions[name] = replace(lacking[name], sentence=told)
+                sentence = f"{lacking[name].sentence}{trouble}"
+                self.decisions[name] = replace(lacking[name], sentence=sentence)
 
-    def _decided(self, maker: Maker) -> Decisions:
+    def _decide_with(self, loaded: LoadedDetector) -> Decisions:
         """What one detector would map the units left from, or what it lacks for each.
 
         Units that nothing can be said of are decided here: they fail.
         """
-        known, request = self.known, self.known.request
+        request = self.survey.request
         try:
-            check_bands(maker.detector, known.catalog)
-            found = self.found(maker, self.left)
-            optical = () if found is None else _optical(maker, found[1])
+            check_bands(loaded.detector, self.survey.catalog)
+            found = self.scenes_for(loaded, self.undecided)
+            optical = () if found is None else _optical_scenes(loaded, found[1])
         except RequestError as error:
             if not lacks_data(error):
                 raise
-            return Decisions({}, {name: Decision(sentence=str(error)) for name in self.left})
+            return Decisions({}, {name: Decision(sentence=str(error)) for name in self.undecided})
         if found is None:
             return Decisions({}, {})
         scenes, sought = list(found[0].values()), found[1]
 
-        def tried(names: Iterable[str], control: bool) -> Decisions:
-            pieces = {name: known.works[name].piece for name in names}
-            pre, post = maker.passes(request, control=control)
+        def choose(names: Iterable[str], control: bool) -> Decisions:
+            pieces = {name: self.survey.works[name].piece for name in names}
+            pre, post = loaded.passes(request, control=control)
             return decide(pieces, scenes, sought, pre=pre, post=post, optical=optical)
 
-        made = tried(self.left, request.control)
-        lacking = [name for name, one in made.units.items() if not one.takes]
+        decided = choose(self.undecided, request.control)
+        lacking = [name for name, one in decided.units.items() if not one.takes]
         if request.control and lacking:
             # what lacks for the control alone is no reason for another detector's map
-            alone = tried(lacking, False)
+            alone = choose(lacking, False)
             own = [n for n in lacking if alone.units[n].takes and n not in alone.scant]
-            self.decisions |= {name: made.units[name] for name in own}
-        return made
+            self.decisions |= {name: decided.units[name] for name in own}
+        return decided
 
 
-def _optical(maker: Maker, sought: Sought) -> tuple[pystac.Item, ...]:
-    return search_optical(sought) if needs_optical(maker.spec.bands) else ()
+def _optical_scenes(loaded: LoadedDetector, sought: Sought) -> tuple[pystac.Item, ...]:
+    return search_optical(sought) if needs_optical(loaded.spec.bands) else ()
 
 
-def _check_weights(maker: Maker, record: Mapping[str, Any]) -> None:
+def _check_weights(loaded: LoadedDetector, record: Mapping[str, Any]) -> None:
     """Refuse to continue units of a detector with other weights than theirs."""
-    was = record.get("detectors", {}).get(maker.key, maker.sha256)
-    if was != maker.sha256:
+    was = record.get("detectors", {}).get(loaded.key, loaded.sha256)
+    if was != loaded.sha256:
         raise RequestError(
-            f"This scan was begun with other weights of detector {maker.key!r} (sha256 {was}, now "
-            f"{maker.sha256}): give those it was begun with, or another `out`."
+            f"This scan was begun with other weights of detector {loaded.key!r} (sha256 {was}, now "
+            f"{loaded.sha256}): give those it was begun with, or another `out`."
         )
 
 
-def _beside(
+def _free_keys(
     new: Mapping[str, Passes], old: Mapping[str, Passes], reserved: frozenset[str]
 ) -> dict[str, str]:
     """New keys -> keys that clash with no old or reserved one; an old one where the passes are the
@@ -251,3 +254,25 @@ def _beside(
 def _ids(passes: Passes) -> list[tuple[str, str]]:
     read = [(one.role, item.id) for one in passes for item in one.items]
     return [*read, *(("optical", item.id) for item in passes.optical)]
+
+
+def make_design(survey: Survey, record: Mapping[str, Any] | None = None) -> Design:
+    """What every unit is read from and by which detector, with one search for each zone; one more
+    where a unit falls to a detector that reads other bands.
+
+    A zone whose search fails fails its units, and no others.
+
+    Args:
+        survey: units and detectors.
+        record: `scan.json` of the run that is continued; its decisions are kept, so that a unit
+            mapped tomorrow agrees with its neighbour of today.
+
+    Raises:
+        RequestError: a detector that decided units of that run is another today.
+    """
+    decider = Decider(survey, frozenset(record["takes"]) if record is not None else frozenset())
+    if record is not None:
+        decider.restore(record)
+    decider.decide_all()
+    decisions = {name: decider.decisions[name] for name in survey.works}
+    return Design(survey, decider.takes, decisions, decider.searches)

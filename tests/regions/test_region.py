@@ -13,7 +13,7 @@ import shapely
 from odc.geo.geobox import GeoBox
 
 from sarmap.errors import RequestError
-from sarmap.regions.place import in_crs, outline, parse_region, zones_of
+from sarmap.regions.region import in_crs, outline, parse_region, zones_of
 
 FIJI = (177.0, -19.5, -178.5, -16.0)
 CUT = shapely.MultiPolygon(

@@ -12,8 +12,7 @@ import shapely
 from affine import Affine
 
 from sarmap.errors import RequestError
-from sarmap.regions.order import distance, in_order
-from sarmap.regions.request import ScanRequest, check_request
+from sarmap.regions.request import ScanRequest, check_request, distance, in_order
 
 PIECES = {
     "a": shapely.box(10, 40, 11, 41),
