@@ -77,13 +77,18 @@ def choose_engine(engine: str = "auto", precision: str = "auto") -> Choice:
     Raises
     ------
     RequestError
-        For an unknown engine or precision, or bf16 where the hardware has none.
+        For an unknown engine or precision, TensorFlow where it is not installed, or bf16 where the
+        hardware has none.
     """
     if engine not in ENGINES:
         raise RequestError(f"Engine {engine!r} is none of {', '.join(ENGINES)}: set engine=.")
     if precision not in PRECISIONS:
         raise RequestError(
             f"Precision {precision!r} is none of {', '.join(PRECISIONS)}: set precision=."
+        )
+    if engine == "tensorflow" and find_spec("tensorflow") is None:
+        raise RequestError(
+            'TensorFlow is not installed here: pip install "sarmap[train]", or use engine="auto".'
         )
     chosen, why = (engine, "engine as asked") if engine != "auto" else _best_engine()
     has_bf16, device = _device_bf16(chosen)

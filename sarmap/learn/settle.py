@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from sarmap.learn.store import SampleStore
 from sarmap.learn.worlds import measured_ranges
 from sarmap.version import __version__
 
-__all__ = ["check_backend", "normalisation_of", "settle"]
+__all__ = ["check_backend", "check_installed", "normalisation_of", "settle"]
 
 
 def settle(
@@ -97,17 +98,21 @@ def settle(
     return store_outputs(config, folder, arrays, fields, store, scored, history)
 
 
+def check_installed() -> None:
+    """Refuse to train where TensorFlow, which feeds every training, is not installed."""
+    if find_spec("tensorflow") is None:
+        raise RequestError(
+            'Training needs TensorFlow, which is not installed here: pip install "sarmap[train]".'
+        )
+
+
 def check_backend() -> None:
     """Choose TensorFlow, quietly, before Keras is first imported; refuse what cannot train."""
+    check_installed()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        import keras
-        import tensorflow  # noqa: F401  (feeds the training, whatever computes)
-    except ImportError as error:
-        raise RequestError(
-            "Training needs TensorFlow, which is not installed here: pip install tensorflow."
-        ) from error
+    import keras
+
     # one network after another is no mistake, which TensorFlow would warn of
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     backend = keras.config.backend()

@@ -13,7 +13,7 @@ from sarmap.learn.fitting import Report
 from sarmap.learn.outputs import TrainingResult, prepare_folder
 from sarmap.learn.scene import Scene
 from sarmap.learn.scenes import open_scenes
-from sarmap.learn.settle import settle
+from sarmap.learn.settle import check_installed, settle
 from sarmap.learn.store import SampleStore, samples_for
 from sarmap.learn.worlds import open_worlds
 from sarmap.learn.writing import Progress, write_samples
@@ -64,6 +64,7 @@ def train(
     OutputError
         The output folder cannot be written.
     """
+    check_installed()
     config = read_config(config)
     finished = prepare_folder(config, overwrite=overwrite)
     if finished is not None:

@@ -18,6 +18,7 @@ from sarmap.errors import RequestError, SarmapError
 from sarmap.learn.config import TrainingConfig, read_config
 from sarmap.learn.outputs import TrainingResult
 from sarmap.learn.scene import Scene
+from sarmap.learn.settle import check_installed
 from sarmap.learn.train import prepare_samples
 from sarmap.learn.trainings import Training, run_trainings
 
@@ -95,6 +96,8 @@ def tune(
     SarmapError
         Every cell diverged or killed its workers.
     """
+    if client is None:
+        check_installed()
     config = read_config(config)
     grid = config.grid or (CLASSIFIER_GRID if config.network == "cnn" else PAPER_GRID)
     cells = [

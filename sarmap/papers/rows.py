@@ -10,6 +10,7 @@ from typing import Any
 from sarmap.errors import SarmapError
 from sarmap.learn.config import SampleSettings, TrainingConfig, read_config
 from sarmap.learn.outputs import TrainingResult, prepare_folder
+from sarmap.learn.settle import check_installed
 from sarmap.learn.store import open_samples
 from sarmap.learn.train import prepare_samples
 from sarmap.learn.trainings import Training, run_trainings
@@ -71,6 +72,8 @@ def train_rows(
 
     `failed` is called with a row that cannot be trained, and why; the others are trained.
     """
+    if job.client is None:
+        check_installed()
     missing = []
     for one in asked:
         finished = prepare_folder(_row_config(job, one))

@@ -10,6 +10,7 @@ import threading
 import tomllib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,12 +35,16 @@ def test_hadolint_finds_nothing() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_a_worker_has_every_dependency_but_tensorflow() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = {line for line in project["dependencies"] if not line.startswith("tensorflow")}
-    lines = [line for line in _lines("deploy/worker-requirements.txt") if line[:1] not in ("#", "")]
-    assert set(lines) == wanted
-    assert _names(project["dependencies"]) - _names(lines) == {"tensorflow"}
+def _project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_maps_need_no_tensorflow_and_tests_have_it() -> None:
+    project = _project()
+    extras = project["optional-dependencies"]
+    assert "tensorflow" not in _names(project["dependencies"])
+    assert _names(extras["train"]) == {"tensorflow"}
+    assert "sarmap[docs,train]" in extras["test"]
 
 
 def test_every_version_in_an_image_is_pinned_once() -> None:
@@ -49,7 +54,7 @@ def test_every_version_in_an_image_is_pinned_once() -> None:
         assert all("==" in line for line in lines if line and not line.startswith("#"))
     both = {line for line in tested if "==" in line} | {line for line in image if "==" in line}
     assert len(_names(list(both))) == len(both), "one package, two versions"
-    wanted = _names(_lines("deploy/worker-requirements.txt"))
+    wanted = _names(_project()["dependencies"])
     wanted |= _names(_lines("deploy/image-requirements.txt")) | {"tensorflow", "jupyterlab"}
     assert wanted <= _names(tested) | _names(image)
     assert "jax" in _names(gpu)

@@ -150,6 +150,12 @@ def test_the_stream_count_does_not_show(unet, monkeypatch):
     np.testing.assert_array_equal(single(tiles), unet(tiles))
 
 
+def test_tensorflow_that_is_not_installed_is_refused_before_a_map_begins(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(RequestError, match="TensorFlow is not installed here"):
+        engines.choose_engine("tensorflow", "f32")
+
+
 def test_a_warm_start_imports_neither_tensorflow_nor_keras(unet):
     unet(tiles_for(unet, 1))  # the converted model is in the cache now
     script = (

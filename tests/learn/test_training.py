@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -42,6 +43,14 @@ def trained(tmp_path_factory, grid, slides, make_composite):
     out = tmp_path_factory.mktemp("trained")
     config = {**CONFIG, "out": str(out)}
     return sarmap.train(config, scenes=scenes), config, scenes
+
+
+@pytest.mark.parametrize("verb", [sarmap.train, sarmap.tune])
+def test_without_tensorflow_nothing_is_searched_or_written(verb, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(RequestError, match=r'pip install "sarmap\[train\]"'):
+        verb({**CONFIG, "out": str(tmp_path / "out")})
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_plain_to_see_is_learnt_and_scored_on_each_split(trained):

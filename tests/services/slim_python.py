@@ -1,4 +1,4 @@
-"""A second Python environment: sarmap as a worker has it, without TensorFlow."""
+"""A second Python environment: what `pip install sarmap` gives, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 REMEDY = (
-    "python3 -m venv .venv-worker && .venv-worker/bin/pip install -c constraints.txt "
-    "-r deploy/worker-requirements.txt && .venv-worker/bin/pip install --no-deps -e ., or name "
+    "python3 -m venv .venv-worker && .venv-worker/bin/pip install -c constraints.txt -e ., or name "
     "another environment's programs in SARMAP_WORKER_PROGRAMS"
 )
 
