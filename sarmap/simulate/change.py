@@ -73,6 +73,7 @@ def change_field(
     land: NDArray[np.bool_] | None = None,
     trees: NDArray[np.bool_] | None = None,
     shown: Field | None = None,
+    templates: NDArray[np.float64] | None = None,
 ) -> ChangeField:
     """Draw landslides and what they do to VV and VH in each pass after the event.
 
@@ -96,6 +97,8 @@ def change_field(
         Where the ground is forest (y, x); None everywhere.
     shown
         Share of the change that the radar sees, 0 in shadow (y, x); None: all.
+    templates
+        Shapes of landslides (`outlines.outline_templates`); None: invented ones.
 
     Returns
     -------
@@ -120,7 +123,7 @@ def change_field(
     local = np.full(size, physics.incidence, np.float32) if incidence is None else incidence
     if days is None:
         days = [physics.repeat * (n + 0.5) for n in range(physics.after)]
-    scars = draw_scars(stream(seed, "scars"), physics, slope, gradient, land)
+    scars = draw_scars(stream(seed, "scars"), physics, slope, gradient, land, templates)
     if scars.count == 0:
         none = np.zeros((len(days), *size), np.float32)
         return ChangeField(none, none.copy(), scars.truth, scars.footprint, np.zeros(0, np.int8))
@@ -195,6 +198,7 @@ def implant(
     days: Sequence[float] | None = None,
     land: NDArray[np.bool_] | None = None,
     trees: NDArray[np.bool_] | None = None,
+    templates: NDArray[np.float64] | None = None,
 ) -> Implanted:
     """Put landslides into real passes: speckle, seasons, fields and artefacts stay the place's own.
 
@@ -208,7 +212,7 @@ def implant(
         The landslides' law; give it the passes' own spacing, incidence and look where known.
     seed
         Whole number that everything grows from.
-    slope, aspect, incidence, days, land, trees
+    slope, aspect, incidence, days, land, trees, templates
         As for `change_field`.
 
     Returns
@@ -237,7 +241,16 @@ def implant(
         days = [physics.repeat * (n + 0.5) for n in range(after)]
     size = (vv.shape[1], vv.shape[2])
     change = change_field(
-        seed, physics, slope, aspect, incidence, size, days=days, land=land, trees=trees
+        seed,
+        physics,
+        slope,
+        aspect,
+        incidence,
+        size,
+        days=days,
+        land=land,
+        trees=trees,
+        templates=templates,
     )
     floors = [np.float32(10 ** (level / 10)) for level in physics.noise_floor]
     return Implanted(

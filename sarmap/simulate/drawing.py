@@ -67,7 +67,7 @@ def _steepness(rng: Chance) -> float:
 
 def _scatter(rng: Chance) -> tuple[float, float]:
     vv = float(rng.uniform(0.1, 1.1))
-    return vv, vv * float(rng.uniform(1.0, 1.3))
+    return vv, vv * float(rng.uniform(1.0, 1.8))
 
 
 def _forest_weight(rng: Chance) -> float:

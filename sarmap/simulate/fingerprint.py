@@ -20,6 +20,7 @@ _SERVERS = (
     "quick_relief.py",
     "patches.py",
     "scars.py",
+    "outlines.py",
     "change.py",
     "debris.py",
     "real_change.py",

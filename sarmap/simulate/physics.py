@@ -107,7 +107,7 @@ class Physics:
     texture: float
     """Lasting fine texture, dB: 0.2-1.5 at one pixel (OPERA and Myanmar scenes)."""
     scatter: tuple[float, float]
-    """Temporal scatter of quiet ground beyond speckle, dB: VV 0.1-1.1, VH 1-1.3 of it (OPERA sites:
+    """Temporal scatter of quiet ground beyond speckle, dB: VV 0.1-1.1, VH 1-1.8 of it (OPERA sites:
     1.8 and 2.1 dB in total at 7-8 looks, whose speckle is 1.6)."""
     slope_brightness: float
     """Brightness that terrain correction leaves, dB per 10 degrees of local incidence: -1.2-0.6."""
@@ -150,8 +150,8 @@ class Physics:
     facing: float
     """How far the sign follows the slope's facing the radar: 0 not at all, 1 alone: 0-1."""
     strength: float
-    """Median change of VV of the clear ones, dB: 3.2 within a factor of 1.4, 1.5-6, so that landslides
-    reach 0.5-8 (Sao Sebastiao 3.2-3.4; Iburi 3.1)."""
+    """Median change of VV of the clear ones, dB: 3.2 within a factor of 1.4, 1.5-6, so that
+    landslides reach 0.5-8 (Sao Sebastiao 3.2-3.4; Iburi 3.1)."""
     strength_spread: float
     """Spread between landslides, natural logarithm: 0.25-0.6."""
     vh_share: float

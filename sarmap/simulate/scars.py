@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sarmap.simulate.landslides import _outlines, _paths, _start_points
 from sarmap.simulate.noise import fractal_noise
+from sarmap.simulate.outlines import place_templates, ring_areas
 from sarmap.simulate.physics import Physics
 
 __all__ = ["Scars", "draw_scars"]
@@ -75,17 +76,22 @@ def _rings(
     areas: NDArray[np.float64],
     likelihood: Field,
     gradient: tuple[Field, Field],
+    templates: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
     """Outlines (n, points, 2: row, column) of the wanted areas."""
     rows, columns = _start_points(rng, likelihood, len(areas))
+    if templates is not None:
+        east, north = (tangent[rows, columns] for tangent in gradient)
+        fall = np.stack([north, -east], axis=1).astype(np.float64)
+        fall /= np.maximum(np.linalg.norm(fall, axis=1, keepdims=True), 1e-6)
+        starts = np.stack([rows, columns], axis=1).astype(np.float64)
+        return place_templates(rng, templates, starts, fall, areas / physics.spacing**2)
     ratio = np.clip(physics.elongation * np.exp(0.3 * rng.standard_normal(len(areas))), 1.2, 12)
     ratio = np.where(areas > 1e5, np.minimum(ratio, 3.0), ratio)
     length = np.sqrt(areas * ratio) / physics.spacing
     paths = _paths(rows, columns, length, *gradient)
     rings = _outlines(rng, paths, length / ratio * 1.15)
-    y, x = rings[..., 0], rings[..., 1]
-    cross = y * np.roll(x, -1, axis=1) - x * np.roll(y, -1, axis=1)
-    area = np.abs(cross.sum(axis=1)) / 2 * physics.spacing**2
+    area = ring_areas(rings) * physics.spacing**2
     scale = np.clip(np.sqrt(areas / np.maximum(area, 1.0)), 0.3, 3.0)[:, None, None]
     middle = rings.mean(axis=1, keepdims=True)
     return np.asarray(middle + (rings - middle) * scale)
@@ -143,6 +149,7 @@ def draw_scars(
     slope: Field,
     gradient: tuple[Field, Field],
     land: NDArray[np.bool_],
+    templates: NDArray[np.float64] | None = None,
 ) -> Scars:
     """Draw landslides onto hillsides.
 
@@ -158,6 +165,8 @@ def draw_scars(
         Tangents towards east and north (y, x).
     land
         Where a landslide may start (y, x).
+    templates
+        Shapes to use instead of invented ones, as `outlines.outline_templates` gives them.
 
     Returns
     -------
@@ -173,7 +182,7 @@ def draw_scars(
         empty = np.zeros(shape, np.int32)
         return Scars(empty.astype(np.float32), empty, empty.astype(np.uint8), 0)
     smooth = ndimage.gaussian_filter(gradient[0], 2.0), ndimage.gaussian_filter(gradient[1], 2.0)
-    rings = _rings(rng, physics, areas, likelihood, smooth)
+    rings = _rings(rng, physics, areas, likelihood, smooth, templates)
     turn, moved = np.radians(physics.look), physics.geometry_error / physics.spacing
     seen = rings + moved * np.array([-np.cos(turn), np.sin(turn)])
     fine = _burn(_polygons(seen), shape, FINER)

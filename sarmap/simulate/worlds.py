@@ -65,6 +65,7 @@ def draw_world(
     shape: tuple[int, int] = (512, 512),
     physics: Physics | None = None,
     dem: Field | None = None,
+    templates: NDArray[np.float64] | None = None,
 ) -> World:
     """Draw a world.
 
@@ -79,6 +80,8 @@ def draw_world(
     dem
         Heights to use instead of invented ones, metres (y, x), of that shape and at the law's
         spacing (`quick_relief.cut_dem` cuts them from a real model).
+    templates
+        Shapes of real landslides (`outlines.outline_templates`); None: invented ones.
 
     Returns
     -------
@@ -105,7 +108,7 @@ def draw_world(
     hills = see_hills(height, law)
     patches = draw_patches(stream(seed, "cover"), hills, law)
     times, event = draw_times(stream(seed, "times"), law)
-    change = _change(seed, law, hills, patches, times, event)
+    change = _change(seed, law, hills, patches, times, event, templates)
     seasons = draw_seasons(stream(seed, "seasons"), law, times)
     vv, vh = _passes(seed, law, hills, patches, seasons, change)
     return World(
@@ -133,6 +136,7 @@ def _change(
     patches: Patches,
     times: NDArray[np.datetime64],
     event: np.datetime64,
+    templates: NDArray[np.float64] | None,
 ) -> ChangeField:
     """The landslides: on land, weaker in layover, unseen in shadow."""
     land = ~np.isin(patches.cover, (Ground.WATER, Ground.TOWN, Ground.SNOW))
@@ -148,6 +152,7 @@ def _change(
         land=land,
         trees=patches.cover == Ground.FOREST,
         shown=np.asarray(shown * (patches.cover != Ground.WATER), np.float32),
+        templates=templates,
     )
 
 

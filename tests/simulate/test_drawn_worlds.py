@@ -168,3 +168,35 @@ def test_a_given_elevation_is_used() -> None:
 
 def test_drawn_worlds_do_not_change_the_simulated_event() -> None:
     assert simulator_hash() == "40b3b65254f4"
+
+
+def test_real_outlines_lend_their_shape_and_lie_downhill() -> None:
+    import geopandas
+    import shapely
+
+    from sarmap.simulate.outlines import outline_templates
+
+    long = geopandas.GeoDataFrame(
+        geometry=[shapely.box(0, 0, 300, 30), shapely.box(0, 0, 9, 9)], crs="EPSG:32654"
+    )
+    templates = outline_templates(long)
+    assert len(templates) == 1  # 81 m2 have no shape
+    slope, west = np.full(SMALL, 25, np.float32), np.full(SMALL, 270, np.float32)
+    law = Physics.draw(4, **(CLEAR | {"area": 9000.0, "area_spread": 0.1, "land_share": 0.02}))
+    field = change_field(8, law, slope, west, templates=templates)
+    (rows, columns) = np.nonzero(field.footprint == field.footprint.max())
+    assert np.ptp(columns) > 4 * np.ptp(rows)
+    with pytest.raises(RequestError, match="No outline of 300 m2"):
+        outline_templates(long[1:])
+
+
+def test_a_window_of_a_real_model_is_cut_at_the_world_s_spacing() -> None:
+    from sarmap.simulate.quick_relief import cut_dem
+
+    ramp = np.broadcast_to(30.0 * np.arange(120, dtype=np.float32), (120, 120))  # 45 degrees
+    cut = cut_dem(np.random.default_rng(1), ramp, 30.0, (64, 64), 10.0)
+    assert abs(np.diff(cut, axis=1)).mean() == pytest.approx(10.0, rel=0.01)
+    with pytest.raises(RequestError, match="too small"):
+        cut_dem(np.random.default_rng(1), ramp, 30.0, (64, 64), 60.0)
+    with pytest.raises(RequestError, match="has gaps"):
+        cut_dem(np.random.default_rng(1), np.full((90, 90), np.nan, np.float32), 30.0, (64, 64), 30)
