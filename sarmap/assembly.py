@@ -7,7 +7,10 @@ hangs the rooms together in the order of the route: cube, terrain, composite, pr
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
     from sarmap.detect.protocol import DetectorSpec
+    from sarmap.mapping import Judged
 
 __all__ = [
     "Assembly",
@@ -58,6 +62,8 @@ class Prepared:
     mirrored at its border."""
     looks: tuple[Passes, ...] = ()
     """Per entry of `passes` those whose scenes tell the radar's geometry; empty: the same."""
+    judged: tuple[Judged, ...] = ()
+    """Per entry of `passes` its levels and noise, for detectors that read evidence; else empty."""
     layered: bool = False
     """Lay orbits over one another, each pixel from the first that saw it, instead of fusing them
     (with orbit='both': those of one direction, before the directions are fused)."""
@@ -102,7 +108,7 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
     if request.control:
         passes = tuple(_with_earlier(one, request, chosen.spec) for one in passes)
     chunk = request.chunk or DEFAULT_CHUNK
-    return Prepared(
+    prepared = Prepared(
         request,
         catalog,
         chosen.detector,
@@ -112,6 +118,73 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
         chunk,
         warnings=chosen.warnings,
     )
+    return levelled(prepared)
+
+
+def levelled(prepared: Prepared) -> Prepared:
+    """With the levels and noise of each orbit, where the detector reads evidence.
+
+    Reads the coarse lattice of all passes. For 'auto' the detector without weights takes the
+    network's place where the network was not made for such input, and the warnings say why.
+    """
+    from sarmap.compose.names import reads_evidence
+    from sarmap.detect.protocol import describe
+    from sarmap.mapping import judge, suited
+
+    if not reads_evidence(prepared.spec.bands):
+        return prepared
+    looks = prepared.looks or prepared.passes
+    judged = []
+    grid, chunk = _read_grid(prepared)
+    for passes, look in zip(prepared.passes, looks, strict=True):
+        cube = _cube(prepared, passes, grid, chunk)
+        terrain, _ = _terrain(prepared, look, _lattice_grid(grid), chunk)
+        with _many_threads():
+            judged.append(judge(cube, terrain, level=prepared.request.level, coarse=True))
+    request = prepared.request
+    asked = "auto" if request.detector == "auto" else prepared.detector
+    detector = suited(asked, judged, engine=request.engine, precision=request.precision)
+    spec = describe(detector)
+    return replace(
+        prepared,
+        detector=detector,
+        spec=spec,
+        judged=tuple(judged),
+        warnings=(*prepared.warnings, *_doubts(prepared.spec.name, spec.name, judged)),
+    )
+
+
+def _lattice_grid(grid: GeoBox) -> GeoBox:
+    """The grid of the coarse lattice: cells of 8 x 8 pixels, the last ones beyond the border."""
+    from affine import Affine
+    from odc.geo.geobox import GeoBox
+
+    from sarmap.compose.lattice import CELL
+
+    rows, columns = (-(-int(length) // CELL) for length in grid.shape)
+    return GeoBox((rows, columns), grid.affine * Affine.scale(CELL), grid.crs)
+
+
+def _doubts(asked: str, used: str, judged: Sequence[Judged]) -> tuple[str, ...]:
+    """What a reader must know of a detector that was not made for this input."""
+    replaced = asked != used
+    notes = {note.text for one in judged for note in one.notes_on(asked if replaced else used)}
+    if not notes:
+        return ()
+    why = "; ".join(sorted(notes))
+    if replaced:
+        return (f"Mapped with {used!r} instead of {asked!r}, which was not made for this: {why}.",)
+    return (f"Do not trust this map as it is: {used!r} was not made for this: {why}.",)
+
+
+@contextmanager
+def _many_threads() -> Iterator[None]:
+    """Reads wait for the network: many more threads than cores."""
+    import dask
+    from dask.threaded import get
+
+    with ThreadPoolExecutor(16) as pool, dask.config.set(scheduler=get, pool=pool):
+        yield
 
 
 def _with_earlier(passes: Passes, request: MapRequest, spec: DetectorSpec) -> Passes:
@@ -136,9 +209,10 @@ def assemble(prepared: Prepared) -> Assembly:
         RequestError: an item lacks a band, an asset or its projection, or elevation is missing.
     """
     looks = prepared.looks or prepared.passes
+    judged = prepared.judged or (None,) * len(prepared.passes)
     parts = [
-        _assemble_orbit(prepared, passes, look)
-        for passes, look in zip(prepared.passes, looks, strict=True)
+        _assemble_orbit(prepared, passes, look, one)
+        for passes, look, one in zip(prepared.passes, looks, judged, strict=True)
     ]
     said = (*prepared.warnings, *(w for part in parts for w in part.warnings))
     warnings = tuple(dict.fromkeys(said))
@@ -269,20 +343,41 @@ def _cropped(data: Any, prepared: Prepared) -> Any:
     return cropped
 
 
-def _assemble_orbit(prepared: Prepared, passes: Passes, look: Passes) -> Assembly:
-    """Cube, terrain, composite and prediction of one orbit, on the map's own grid."""
+def _cube(prepared: Prepared, passes: Passes, grid: GeoBox, chunk: Chunk) -> xr.Dataset:
+    """The bands that the detector reads and all scenes of these passes have."""
     from sarmap.acquire.cube import open_cube
-    from sarmap.compose.composites import make_composite, needs_optical, required_radar_bands
+    from sarmap.compose.composites import needs_optical, required_radar_bands
+    from sarmap.compose.names import wanted_radar_bands
+
+    needed = required_radar_bands(prepared.spec.bands)
+    assets = passes.catalog.radar_assets
+    bands = tuple(
+        band
+        for band in wanted_radar_bands(prepared.spec.bands)
+        if band in needed or _all_have(passes, assets.get(band))
+    )
+    if needs_optical(prepared.spec.bands):
+        bands += tuple(b for b in prepared.spec.bands if b in ("red", "green", "blue"))
+    return open_cube(passes, grid, bands=bands, chunk=chunk)
+
+
+def _all_have(passes: Passes, asset: str | None) -> bool:
+    return all(asset in item.assets for one in passes for item in one.items)
+
+
+def _assemble_orbit(
+    prepared: Prepared, passes: Passes, look: Passes, judged: Judged | None
+) -> Assembly:
+    """Cube, terrain, composite and prediction of one orbit, on the map's own grid."""
+    from sarmap.compose.composites import make_composite
 
     spec = prepared.spec
     grid, chunk = _read_grid(prepared)
-    bands = required_radar_bands(spec.bands)
-    if needs_optical(spec.bands):
-        bands = (*bands, *(band for band in spec.bands if band in ("red", "green", "blue")))
-    cube = open_cube(passes, grid, bands=bands, chunk=chunk)
+    cube = _cube(prepared, passes, grid, chunk)
     terrain, warnings = _terrain(prepared, look, grid, chunk)
     warnings = (*json.loads(cube.attrs["notes"]), *warnings)
-    composite = make_composite(cube, terrain, spec.bands, scaling=spec.scaling)
+    levelling = judged.levelling if judged is not None else None
+    composite = make_composite(cube, terrain, spec.bands, scaling=spec.scaling, levelling=levelling)
     dataset = _predicted(prepared, composite)
     if terrain is not None:
         dataset["slope"] = terrain["slope"]

@@ -14,6 +14,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError, SarmapError
+from sarmap.mapping import DEFAULT
 from sarmap.types import CatalogSettings, Detector, MapRequest, Passes
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "lacks_data",
     "load",
     "orbit_of",
+    "passes_asked",
 ]
 
 
@@ -115,8 +117,9 @@ def load(request: MapRequest) -> Detector:
     if callable(request.detector):
         own: Detector = request.detector
         return own
+    name = DEFAULT if request.detector == "auto" else request.detector
     return load_detector(
-        request.detector,
+        name,
         engine=request.engine,
         precision=request.precision,
         dense=request.dense,
@@ -189,34 +192,67 @@ def _chosen(
 
     Raises `RequestError` where they are not there.
     """
-    from sarmap.acquire.area import parse_area
-    from sarmap.acquire.search import search_orbits
-    from sarmap.acquire.shortfall import TooFewPassesError
-    from sarmap.compose.composites import needs_optical, required_passes, required_radar_bands
+    from sarmap.compose.composites import required_radar_bands
+    from sarmap.compose.names import wanted_radar_bands
     from sarmap.detect.protocol import describe
 
     if warm:
         # Not a daemon: a process that ends while the engine compiles would abort inside it.
         Thread(target=_warm, args=(detector,)).start()
     spec = describe(detector)
-    orbit = orbit_of(request, spec)
-    pre, post = required_passes(spec.bands)
+    least = required_radar_bands(spec.bands)
+    wanted = tuple(b for b in wanted_radar_bands(spec.bands) if b in catalog.radar_assets)
     try:
-        passes = search_orbits(
+        return Chosen(detector, spec, _search(request, spec, catalog, wanted))
+    except RequestError as error:
+        if wanted == least or not lacks_data(error):
+            raise
+        return Chosen(detector, spec, _search(request, spec, catalog, least))
+
+
+def passes_asked(request: MapRequest, bands: Sequence[str]) -> tuple[int, int]:
+    """Passes before and after that a map is to be made from, where there are so many.
+
+    What the request gives counts; evidence otherwise takes what there is (`wanted_passes`), and
+    other bands what they read.
+    """
+    from sarmap.compose.names import reads_evidence, required_passes, wanted_passes
+
+    needed, wanted = required_passes(bands), wanted_passes(bands)
+    given = request.model_fields_set
+    if not reads_evidence(bands):
+        return max(needed[0], request.pre), max(needed[1], request.post or 1)
+    pre = request.pre if "pre" in given else wanted[0]
+    return max(needed[0], pre), max(needed[1], request.post or wanted[1])
+
+
+def _search(
+    request: MapRequest, spec: DetectorSpec, catalog: CatalogSettings, radar: tuple[str, ...]
+) -> tuple[Passes, ...]:
+    """The passes of the orbits asked for, whose scenes hold these bands."""
+    from sarmap.acquire.area import parse_area
+    from sarmap.acquire.search import search_orbits
+    from sarmap.acquire.shortfall import TooFewPassesError
+    from sarmap.compose.composites import needs_optical, required_passes
+    from sarmap.compose.names import reads_evidence
+
+    pre, post = passes_asked(request, spec.bands)
+    try:
+        return search_orbits(
             parse_area(request.area),
             request.event,
             catalog=catalog,
-            orbit=orbit,
-            pre=max(pre, request.pre),
-            post=max(post, request.post or 1),
+            orbit=orbit_of(request, spec),
+            pre=pre,
+            post=post,
+            least=required_passes(spec.bands) if reads_evidence(spec.bands) else None,
             optical=needs_optical(spec.bands),
-            bands=required_radar_bands(spec.bands),
+            bands=radar,
             before_days=request.before_days,
             after_days=request.after_days,
         )
     except TooFewPassesError as error:
         raise _with_offer(error, spec) from error
-    return Chosen(detector, spec, passes)
 
 
 def _warm(detector: Detector) -> None:

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from sarmap.compose.levelling import Levelling
-    from sarmap.detect.trust import Trust
+    from sarmap.detect.trust import Note, Trust
 
-__all__ = ["DEFAULT", "Judged", "judge", "map_cube"]
+__all__ = ["DEFAULT", "WITHOUT_WEIGHTS", "Judged", "judge", "levels_of", "map_cube", "suited"]
 
 DEFAULT = "attention-unet"
 """The network that `auto` takes where it is to be trusted."""
@@ -36,9 +38,21 @@ class Judged:
     quiet: Any
     """Sizes of quiet changes of this place, in noise; empty where passes are too few."""
 
+    def notes_on(self, detector: str) -> tuple[Note, ...]:
+        """What speaks against a detector: of `change`, only what speaks against comparing."""
+        from sarmap.detect.trust import ANYWHERE
 
-def judge(cube: xr.Dataset, terrain: xr.Dataset | None, *, level: bool = True) -> Judged:
+        if detector != WITHOUT_WEIGHTS:
+            return self.trust.notes
+        return tuple(note for note in self.trust.notes if note.code in ANYWHERE)
+
+
+def judge(
+    cube: xr.Dataset, terrain: xr.Dataset | None, *, level: bool = True, coarse: bool = False
+) -> Judged:
     """Read the coarse lattice of a cube; find levels and noise, and how far to trust networks.
+
+    With `coarse` the terrain lies on that lattice already.
 
     Raises
     ------
@@ -50,9 +64,9 @@ def judge(cube: xr.Dataset, terrain: xr.Dataset | None, *, level: bool = True) -
     from sarmap.detect.trust import measure, trust_in
     from sarmap.detect.weights import made_for
 
-    lattice = read_lattice(cube, terrain)
+    lattice = read_lattice(cube, terrain, coarse=coarse)
     levelling = find_levels(lattice) if level else not_levelled(lattice)
-    measures = measure(cube, terrain, lattice, levelling)
+    measures = measure(cube, lattice, levelling)
     return Judged(levelling, trust_in(measures, made_for(DEFAULT)), quiet_sizes(lattice))
 
 
@@ -117,7 +131,7 @@ def map_cube(
     here = cube.transpose("time", "y", "x")
     ground = _on_grid(terrain, here)
     known = judge(here, ground, level=level)
-    found = _detector(detector, known, engine, precision)
+    found = suited(detector, [known], engine=engine, precision=precision)
     spec = describe(found)
     composite = make_composite(
         here, ground, spec.bands, scaling=spec.scaling, levelling=known.levelling
@@ -142,18 +156,24 @@ def levels_of(cube: xr.Dataset, levelling: Levelling) -> list[dict[str, Any]]:
     ]
 
 
-def _detector(asked: Any, known: Judged, engine: str, precision: str) -> Any:
-    """The detector asked for; 'auto' by trust; `change` with this place's threshold."""
+def suited(
+    asked: Any, known: Sequence[Judged], *, engine: str = "auto", precision: str = "auto"
+) -> Any:
+    """The detector asked for; 'auto' by trust in every orbit; `change` fitted to this place."""
+    import numpy as np
+
     from sarmap.detect.weights import load_detector
 
-    if callable(asked):
-        return asked
-    name = asked
-    if asked == "auto":
-        name = DEFAULT if known.trust.fits else WITHOUT_WEIGHTS
-    detector: Any = load_detector(name, engine=engine, precision=precision)
+    detector = asked
+    if isinstance(asked, str | Path):
+        name = asked
+        if asked == "auto":
+            name = DEFAULT if all(one.trust.fits for one in known) else WITHOUT_WEIGHTS
+        detector = load_detector(name, engine=engine, precision=precision)
     fitted = getattr(detector, "fitted", None)
-    return detector if fitted is None else fitted(known.quiet)
+    if fitted is None:
+        return detector
+    return fitted(np.concatenate([one.quiet for one in known]))
 
 
 def _on_grid(terrain: xr.Dataset | None, cube: xr.Dataset) -> xr.Dataset | None:

@@ -327,16 +327,35 @@ def provenance(prepared: Prepared, made: Plan, assembly: Assembly) -> dict[str, 
         "detector": json.dumps(dict(made.detector)),
         "tiling": json.dumps({"overlap": prepared.request.overlap, "chunk": made.chunk}),
         "attribution": assembly.dataset.attrs["attribution"],
+        **_judgement(prepared),
         "simulated": int(any(passes.simulated for passes in prepared.passes)),
         "warnings": json.dumps(list(assembly.warnings)),
     }
 
 
+def _judgement(prepared: Prepared) -> dict[str, str]:
+    """Levels of the passes and how far the default network is to be trusted, per orbit."""
+    if not prepared.judged:
+        return {}
+    orbits = [passes.orbit_state for passes in prepared.passes]
+    levels = [
+        {"role": one.role, "datetime": one.datetime.isoformat(), "orbit_state": orbit}
+        | {b: round(float(at[number]), 2) for b, at in known.levelling.offsets.items()}
+        for orbit, passes, known in zip(orbits, prepared.passes, prepared.judged, strict=True)
+        for number, one in enumerate(passes)
+    ]
+    trust = [
+        {"orbit_state": orbit, **known.trust.record()}
+        for orbit, known in zip(orbits, prepared.judged, strict=True)
+    ]
+    return {"sarmap:levels": json.dumps(levels), "sarmap:trust": json.dumps(trust)}
+
+
 def _own_roles(prepared: Prepared) -> frozenset[str]:
     """Roles of the passes that the map itself was asked to be made from."""
-    from sarmap.compose.names import required_passes
+    from sarmap.choosing import passes_asked
 
-    pre = max(required_passes(prepared.spec.bands)[0], prepared.request.pre)
+    pre = passes_asked(prepared.request, prepared.spec.bands)[0]
     numbered = (
         (one.role, number)
         for passes in prepared.passes

@@ -123,10 +123,10 @@ def count_tasks(dataset: xr.Dataset) -> int:
 
 def read_bytes_of(prepared: Prepared) -> int:
     """Uncompressed float32 bytes of the scenes' pixels on the grid, and of the elevation."""
-    from sarmap.compose.composites import required_radar_bands
+    from sarmap.compose.names import wanted_radar_bands
 
     height, width = prepared.grid.shape
-    bands = len(required_radar_bands(prepared.spec.bands))
+    bands = len(wanted_radar_bands(prepared.spec.bands))
     scenes = sum(one.coverage for passes in prepared.passes for one in passes)
     elevation = height * width * 4 * (prepared.request.resolution / 30) ** 2
     return int(scenes * bands * height * width * 4 + elevation)
@@ -147,7 +147,17 @@ def _peak_memory(made: Plan, machine: Machine, chunk: int) -> int:
     fixed = _LIBRARIES + _WORKER * bool(machine.name) + _ENGINE * bool(detector["sha256"])
     if detector["kind"] == "pixel":
         fixed += _PIXELWISE * area * min(machine.cores, blocks)
-    return int(fixed + held * area * 4 * (len(detector["bands"]) + _BESIDE))
+    return int(fixed + held * area * 4 * (len(detector["bands"]) + _series(made) + _BESIDE))
+
+
+def _series(made: Plan) -> int:
+    """Planes of passes held beside the bands, where evidence is made from all of them."""
+    from sarmap.compose.names import reads_evidence, wanted_radar_bands
+
+    if not reads_evidence(made.composite):
+        return 0
+    most = max(len(one.pre) + len(one.post) for one in made.passes)
+    return most * len(wanted_radar_bands(made.composite)) - len(made.composite)
 
 
 def _held(made: Plan, machine: Machine, composites: float) -> float:

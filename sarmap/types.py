@@ -205,6 +205,9 @@ class MapRequest(BaseModel):
     overlap: int = Field(
         default=0, ge=0, description="pixels by which tiles overlap; 0: the papers' cut"
     )
+    level: bool = Field(
+        default=True, description="bring all passes to one level before they are compared"
+    )
     threshold: float = Field(
         default=0.5, gt=0, lt=1, description="probability that makes a landslide"
     )

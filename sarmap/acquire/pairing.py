@@ -125,22 +125,33 @@ def tracks_of(passes: Iterable[Pass]) -> list[Track]:
 
 
 def choose(
-    tracks: Iterable[Track], event: tuple[dt.datetime, dt.datetime], *, pre: int, post: int
+    tracks: Iterable[Track],
+    event: tuple[dt.datetime, dt.datetime],
+    *,
+    pre: int,
+    post: int,
+    least: tuple[int, int] | None = None,
 ) -> Choice | None:
     """The best track and its passes; None where there is no track.
 
     Tracks that cover less than half of what the best does are passed over. Of the others, those
-    that have every pass asked for go first; then the best covered; then the one with more passes
-    after the event; then the one that came back soonest; then the lower track number.
+    that have every pass asked for (or as many as `least` before and after) go first; then the best
+    covered; then the one with more passes after the event; then the one that came back soonest;
+    then the lower track number.
     """
+    enough = least or (pre, post)
     known = list(tracks)
     if not known:
         return None
     widest = max(track.coverage for track in known)
     fair = [track for track in known if track.coverage >= USABLE * widest]
     choices = [_choose_in(track, event, pre, post) for track in fair]
-    fullest = max((len(c.post), len(c.pre)) for c in choices)
-    complete = [c for c in choices if (len(c.post), len(c.pre)) == fullest]
+
+    def held(choice: Choice) -> tuple[int, int]:
+        return min(len(choice.post), enough[1]), min(len(choice.pre), enough[0])
+
+    fullest = max(map(held, choices))
+    complete = [c for c in choices if held(c) == fullest]
     best = max(c.coverage for c in complete)
     equal = [c for c in complete if c.coverage >= best - TOLERANCE]
 

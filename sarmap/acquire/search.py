@@ -103,6 +103,7 @@ def search_orbits(
     orbit: Orbit | None = None,
     pre: int = 1,
     post: int = 2,
+    least: tuple[int, int] | None = None,
     optical: bool = False,
     bands: tuple[str, ...] = ("vv",),
     before_days: float | None = None,
@@ -111,7 +112,7 @@ def search_orbits(
     """The passes of each orbit to be mapped: one entry, or with orbit='both' one per direction.
 
     Arguments and errors are those of `search_passes`; with orbit='both' each direction must have
-    its passes.
+    its passes. With `least` so many before and after suffice where there are no more.
     """
     _check(orbit, pre, post)
     settings = resolve_catalog(catalog)
@@ -119,7 +120,7 @@ def search_orbits(
     window = window_of(instants, pre, post, before_days, after_days)
     sought = Sought(parse_area(area), settings, instants, window, orbit, tuple(bands))
     client = open_catalog(settings)
-    choices = _choices(client, sought, pre, post)
+    choices = _choices(client, sought, pre, post, least or (pre, post))
     images = _optical(client, sought) if optical else ()
     return tuple(_passes(choice, sought, images) for choice in choices)
 
@@ -226,7 +227,7 @@ def window_of(
 
 
 def _choices(
-    client: pystac_client.Client, sought: Sought, pre: int, post: int
+    client: pystac_client.Client, sought: Sought, pre: int, post: int, least: tuple[int, int]
 ) -> tuple[Choice, ...]:
     """One complete choice per orbit asked for."""
     wanted = sought.orbit if sought.orbit in _STATES else None
@@ -234,16 +235,16 @@ def _choices(
     if equals and understands(client):
         # half the records to carry; where they do not suffice, all are read, to say what there is
         tracks, _ = _tracks(client, sought, equals)
-        narrow = choose(_of(tracks, wanted), sought.event, pre=pre, post=post)
-        if narrow and (len(narrow.pre), len(narrow.post)) == (pre, post):
+        narrow = choose(_of(tracks, wanted), sought.event, pre=pre, post=post, least=least)
+        if narrow and len(narrow.pre) >= least[0] and len(narrow.post) >= least[1]:
             return (narrow,)
     tracks, sought = _tracks(client, sought, {})
     states = _STATES if sought.orbit == "both" else (wanted,)
     choices = []
     for state in states:
-        choice = choose(_of(tracks, state), sought.event, pre=pre, post=post)
+        choice = choose(_of(tracks, state), sought.event, pre=pre, post=post, least=least)
         asked = replace(sought, orbit=state)
-        error = shortfall(choice, tracks, asked, pre=pre, post=post, now=utc_now())
+        error = shortfall(choice, tracks, asked, pre=least[0], post=least[1], now=utc_now())
         if error is not None:
             raise error
         if choice is not None:

@@ -222,7 +222,7 @@ def _polarisation(
             for offset, drift in zip(offsets, levelling.drift_at(name, rows, columns), strict=True)
         ]
     change, before, known = evidence_of(passes, recipe.pre, recipe.post, offsets)
-    change -= levelling.expected(name, before)
+    change -= at_pixels(levelling.expected[name], rows, columns)
     noise = at_pixels(levelling.noise[name], rows, columns)
     layers = {
         "levelled_change": change,

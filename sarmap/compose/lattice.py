@@ -7,18 +7,18 @@ speckle where one carries two: offsets and noise show that no single pixel shows
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate, pairwise
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 
-__all__ = ["CELL", "Lattice", "read_lattice", "slope_cells"]
+__all__ = ["CELL", "Lattice", "read_lattice"]
 
 CELL = 8
 """Edge of a cell, pixels."""
@@ -40,13 +40,17 @@ class Lattice:
     """Indices along time of the passes after it."""
     slope: Field | None
     """Degrees (y, x); None where no slope is known."""
+    incidence: Field | None
+    """Local incidence, degrees (y, x); None where it is not known."""
     shape: tuple[int, int]
     """Pixels of the scene along y and x."""
     spacing: float
     """Metres from pixel to pixel."""
 
 
-def read_lattice(cube: xr.Dataset, terrain: xr.Dataset | None = None) -> Lattice:
+def read_lattice(
+    cube: xr.Dataset, terrain: xr.Dataset | None = None, *, coarse: bool = False
+) -> Lattice:
     """Read the coarse lattice of a cube: all passes, each cell the mean of its pixels.
 
     Parameters
@@ -54,7 +58,9 @@ def read_lattice(cube: xr.Dataset, terrain: xr.Dataset | None = None) -> Lattice
     cube
         Power `vv` and others (time, y, x) with the coordinate `role`.
     terrain
-        With `slope` (y, x) in degrees, or without; None: no terrain.
+        With `slope` and `incidence` (y, x) in degrees, or without; None: no terrain.
+    coarse
+        True: the terrain lies on the lattice already, cell by cell.
 
     Raises
     ------
@@ -79,24 +85,21 @@ def read_lattice(cube: xr.Dataset, terrain: xr.Dataset | None = None) -> Lattice
             f"{len(post)} after the event: a change needs one band and a pass on either side."
         )
     means = {band: _cells(cube[band].transpose("time", "y", "x")) for band in bands}
-    slope = slope_cells(terrain)
-    known = xr.Dataset(means | ({} if slope is None else {"slope": slope})).compute()
-    levels = {band: np.asarray(10 * np.log10(known[band].values), np.float32) for band in bands}
+    planes = {
+        name: terrain[name].variable if coarse else _cells(terrain[name].transpose("y", "x"))
+        for name in ("slope", "incidence")
+        if terrain is not None and name in terrain
+    }
+    known = xr.Dataset(means | planes).compute()
     return Lattice(
-        levels,
+        {band: np.asarray(10 * np.log10(known[band].values), np.float32) for band in bands},
         pre,
         post,
-        None if slope is None else np.asarray(known["slope"].values, np.float32),
+        np.asarray(known["slope"].values, np.float32) if "slope" in planes else None,
+        np.asarray(known["incidence"].values, np.float32) if "incidence" in planes else None,
         (cube.sizes["y"], cube.sizes["x"]),
         spacing_of(cube),
     )
-
-
-def slope_cells(terrain: xr.Dataset | None) -> xr.DataArray | None:
-    """Mean slope of each cell, degrees (y, x); None where the terrain has none."""
-    if terrain is None or "slope" not in terrain:
-        return None
-    return _cells(terrain["slope"].transpose("y", "x"))
 
 
 def spacing_of(cube: xr.Dataset) -> float:
@@ -115,10 +118,45 @@ def spacing_of(cube: xr.Dataset) -> float:
 
 def _cells(field: xr.DataArray) -> xr.DataArray:
     """Means of cells of 8 x 8 pixels; cells that stick out take what there is of them."""
-    field = field.where(np.isfinite(field)).reset_coords(drop=True)
-    field = field.drop_vars([name for name in ("y", "x", "time") if name in field.coords])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a cell of no pixel has no mean
-        coarse: Any = field.coarsen(y=CELL, x=CELL, boundary="pad")
-        mean: xr.DataArray = coarse.mean()
-    return mean
+    data = da.asarray(field.data)
+    rows, columns = (_whole_cells(lengths) for lengths in data.chunks[-2:])
+    data = data.rechunk((*data.chunks[:-2], rows, columns))
+    chunks = [tuple(-(-length // CELL) for length in lengths) for lengths in (rows, columns)]
+    means = da.map_blocks(
+        mean_of_cells, data, chunks=(*data.chunks[:-2], *chunks), dtype=np.float32
+    )
+    return xr.DataArray(means, dims=field.dims)
+
+
+def _whole_cells(lengths: tuple[int, ...]) -> tuple[int, ...]:
+    """Blocks of whole cells, about as long as these.
+
+    >>> _whole_cells((20, 20, 5))
+    (16, 24, 5)
+    """
+    ends = sorted({end - end % CELL for end in accumulate(lengths)} - {0})
+    edges = [0, *(end for end in ends if end < sum(lengths)), sum(lengths)]
+    return tuple(after - before for before, after in pairwise(edges))
+
+
+def mean_of_cells(values: Field) -> Field:
+    """Mean of what is finite in each cell of 8 x 8 (..., y, x), NaN where nothing is.
+
+    Summed in one order, so that a cell has the same bits in whatever block it lies.
+    """
+    pad = [(0, 0)] * (values.ndim - 2) + [(0, -n % CELL) for n in values.shape[-2:]]
+    there = np.pad(np.isfinite(values), pad)
+    known = np.where(there, np.pad(values, pad), np.float32(0))
+    total = _summed(known)
+    count = _summed(there.astype(np.float32))
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def _summed(values: Field) -> Field:
+    rows = values[..., 0::CELL, :].copy()
+    for step in range(1, CELL):
+        rows += values[..., step::CELL, :]
+    cells = rows[..., 0::CELL].copy()
+    for step in range(1, CELL):
+        cells += rows[..., step::CELL]
+    return cells

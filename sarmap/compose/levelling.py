@@ -21,7 +21,7 @@ cell and pooled with the ground around it; never less than what the stratum's ow
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,8 +61,8 @@ class Levelling:
     drifts: Mapping[str, Field]
     """Polarisation -> dB (time, y, x) on the lattice: what it lies above besides, place by place;
     of size 1 where the scene is too small for any."""
-    strata: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
-    """Polarisation -> knots of the level before, dB, and the change of such ground as a whole."""
+    expected: Mapping[str, Field]
+    """Polarisation -> change, dB (y, x) on the lattice, of such ground as a whole."""
     noise: Mapping[str, Field]
     """Polarisation -> standard deviation, dB, of a quiet change of 80 m (y, x) on the lattice."""
     shape: tuple[int, int]
@@ -71,11 +71,6 @@ class Levelling:
     def drift_at(self, band: str, rows: NDArray[Any], columns: NDArray[Any]) -> Field:
         """Drift of each pass at rows and columns of pixels, dB (time, y, x)."""
         return np.stack([at_pixels(one, rows, columns) for one in self.drifts[band]])
-
-    def expected(self, band: str, level: Field) -> Field:
-        """Change of ground of such a level as a whole, dB, shape of `level`."""
-        knots, change = self.strata[band]
-        return np.asarray(np.interp(level, knots, change), np.float32)
 
 
 def find_levels(lattice: Lattice) -> Levelling:
@@ -94,19 +89,20 @@ def find_levels(lattice: Lattice) -> Levelling:
     --------
     >>> rng = np.random.default_rng(1)
     >>> levels = -8 + rng.normal(0, 0.3, (3, 60, 60)) + np.float32([0, 0, -0.7])[:, None, None]
-    >>> lattice = Lattice({"vv": levels.astype("f4")}, (0, 1), (2,), None, (480, 480), 10.0)
+    >>> lattice = Lattice({"vv": levels.astype("f4")}, (0, 1), (2,), None, None, (480, 480), 10.0)
     >>> found = find_levels(lattice)
     >>> (found.offsets["vv"].round(1) + 0.0).tolist()
     [0.0, 0.0, -0.7]
     """
-    offsets, drifts, strata, noise = {}, {}, {}, {}
+    offsets, drifts, expected, noise = {}, {}, {}, {}
     for band, levels in lattice.levels.items():
         ground = _strata_of(levels[list(lattice.pre)], lattice.slope)
         offsets[band], drifts[band] = _levels(levels, lattice, ground)
         flat = _flat(levels, offsets[band], drifts[band])
-        strata[band] = _expected(flat, lattice, ground)
-        noise[band] = _noise(flat, lattice, ground, strata[band])
-    return Levelling(offsets, drifts, strata, noise, lattice.shape)
+        change = _change(flat, lattice)
+        expected[band] = _expected(change, ground)
+        noise[band] = _noise(change - expected[band], flat, lattice, ground)
+    return Levelling(offsets, drifts, expected, noise, lattice.shape)
 
 
 def not_levelled(lattice: Lattice) -> Levelling:
@@ -115,7 +111,7 @@ def not_levelled(lattice: Lattice) -> Levelling:
     return Levelling(
         {band: np.zeros_like(one) for band, one in found.offsets.items()},
         {band: np.zeros((len(one), 1, 1), np.float32) for band, one in found.drifts.items()},
-        {band: (knots, np.zeros_like(change)) for band, (knots, change) in found.strata.items()},
+        {band: np.zeros_like(one) for band, one in found.expected.items()},
         found.noise,
         found.shape,
     )
@@ -160,7 +156,7 @@ class _Strata:
 
 
 def _strata_of(before: Field, slope: Field | None) -> _Strata:
-    level = _mean(before)
+    level = _around(_mean(before))
     known = np.isfinite(level)
     by_level = np.full(level.shape, -1, np.intp)
     if known.any():
@@ -183,6 +179,17 @@ def _mean(stack: Field) -> Field:
         np.divide(total, count, out=np.full(total.shape, np.nan, np.float32), where=count > 0),
         np.float32,
     )
+
+
+def _around(field: Field) -> Field:
+    """Mean of each cell and its eight neighbours, of those that are known.
+
+    The noise of one pass would else sort cells into strata, and come back as a change of them.
+    """
+    there = np.isfinite(field)
+    weight = uniform_filter(there.astype(np.float32), 3, mode="nearest")
+    total = uniform_filter(np.where(there, field, np.float32(0)), 3, mode="nearest")
+    return np.where(there, total / np.maximum(weight, 1e-6), np.float32(np.nan))
 
 
 def _bulk(values: NDArray[Any]) -> tuple[float, float]:
@@ -225,7 +232,7 @@ def _scene_offset(difference: Field, ground: _Strata) -> float:
 
 def _levels(levels: Field, lattice: Lattice, ground: _Strata) -> tuple[NDArray[np.float64], Field]:
     """Offset of every pass (time,) and its drift (time, y, x); those before have a mean of 0."""
-    reference = ground.level
+    reference = _mean(levels[list(lattice.pre)])
     offsets = np.array([_scene_offset(one - reference, ground) for one in levels])
     offsets -= offsets[list(lattice.pre)].mean()
     if max(lattice.shape) * lattice.spacing < WIDE:
@@ -270,11 +277,11 @@ def _change(flat: Field, lattice: Lattice) -> Field:
     return np.asarray(_mean(flat[list(lattice.post)]) - _mean(flat[list(lattice.pre)]))
 
 
-def _expected(
-    flat: Field, lattice: Lattice, ground: _Strata
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Knots of the level before, and the change of the bulk of such ground."""
-    change = _change(flat, lattice)
+def _expected(change: Field, ground: _Strata) -> Field:
+    """Change of the bulk of ground of the same level before, dB (y, x); 0 where nothing is known.
+
+    Linear between the strata's own levels, so that no border shows.
+    """
     there = np.isfinite(change)
     knots, centres = [], []
     for number in range(LEVEL_STRATA):
@@ -283,18 +290,13 @@ def _expected(
             knots.append(float(np.median(ground.level[chosen])))
             centres.append(_bulk(change[chosen])[0])
     if not knots:
-        return np.zeros(1), np.zeros(1)
-    return np.array(knots), np.array(centres)
+        return np.zeros(change.shape, np.float32)
+    level = np.where(np.isfinite(ground.level), ground.level, np.float32(knots[0]))
+    return np.asarray(np.interp(level, knots, centres), np.float32)
 
 
-def _noise(
-    flat: Field,
-    lattice: Lattice,
-    ground: _Strata,
-    strata: tuple[NDArray[np.float64], NDArray[np.float64]],
-) -> Field:
+def _noise(change: Field, flat: Field, lattice: Lattice, ground: _Strata) -> Field:
     """Standard deviation of a quiet change, dB (y, x)."""
-    change = _change(flat, lattice) - np.interp(ground.level, *strata).astype(np.float32)
     own = np.full(change.shape, np.nan, np.float32)
     for number in range(ground.count):
         chosen = np.isfinite(change) & (ground.number == number)
@@ -345,21 +347,12 @@ def quiet_sizes(lattice: Lattice) -> Field:
     after = min(len(lattice.post), len(lattice.pre) - 2)
     if after < 1:
         return np.empty(0, np.float32)
-    quiet = Lattice(
-        lattice.levels,
-        lattice.pre[:-after],
-        lattice.pre[-after:],
-        lattice.slope,
-        lattice.shape,
-        lattice.spacing,
-    )
+    quiet = replace(lattice, pre=lattice.pre[:-after], post=lattice.pre[-after:])
     found = find_levels(quiet)
     sizes = None
     for band, levels in lattice.levels.items():
         flat = _flat(levels, found.offsets[band], found.drifts[band])
-        change = _change(flat, quiet)
-        before = _mean(flat[list(quiet.pre)])
-        change -= found.expected(band, before)
+        change = _change(flat, quiet) - found.expected[band]
         own = np.square(change / found.noise[band])
         sizes = own if sizes is None else sizes + own
     assert sizes is not None

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from sarmap.compose.lattice import Lattice
 from sarmap.compose.levelling import Levelling, quiet_sizes
 
-__all__ = ["MEASURES", "Note", "Trust", "measure", "trust_in"]
+__all__ = ["ANYWHERE", "MEASURES", "Note", "Trust", "measure", "trust_in"]
 
 Field = NDArray[np.float32]
 
@@ -78,6 +78,8 @@ WINDOW, WINDOWS = 128, 3
 """Edge of the squares that pixels are measured in, and how many along each side of the scene."""
 BEYOND = 5.0
 """Quiet change, in noise, that counts as restless."""
+ANYWHERE = ("gap", "jump", "offset", "uneven")
+"""Measures that speak against any comparison of passes, not only against a network's."""
 
 
 @dataclass(frozen=True)
@@ -150,15 +152,13 @@ def _round(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def measure(
-    cube: xr.Dataset, terrain: xr.Dataset | None, lattice: Lattice, levelling: Levelling
-) -> dict[str, float]:
+def measure(cube: xr.Dataset, lattice: Lattice, levelling: Levelling) -> dict[str, float]:
     """Measure an input: the lattice, and pixels of a few squares (see the module).
 
     Parameters
     ----------
-    cube, terrain
-        As for `make_composite`; a few squares of pixels are read of the cube.
+    cube
+        A few squares of its pixels are read.
     lattice, levelling
         Of that cube.
 
@@ -183,10 +183,8 @@ def measure(
     season = _season(cube, lattice)
     if season is not None:
         found["season"] = season
-    if terrain is not None and "incidence" in terrain:
-        sample = terrain["incidence"][:: 4 * 8, :: 4 * 8].values
-        if np.isfinite(sample).any():
-            found["incidence"] = float(np.nanmedian(sample))
+    if lattice.incidence is not None:
+        found["incidence"] = _median(lattice.incidence)
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
@@ -205,7 +203,7 @@ def _median(values: Field) -> float:
 def _offsets(lattice: Lattice, levelling: Levelling) -> dict[str, float]:
     post = list(lattice.post)
     largest = max(float(np.abs(one[post]).max()) for one in levelling.offsets.values())
-    uneven = max(float(np.ptp(change)) for _, change in levelling.strata.values())
+    uneven = max(float(np.ptp(change)) for change in levelling.expected.values())
     return {"offset": largest, "uneven": uneven}
 
 
@@ -299,8 +297,8 @@ def _looks(spread: float) -> float:
 def _jump(squares: list[Field], number: int) -> float | None:
     """Pixels by which pass `number` lies off the first, from what both show; None: too plain.
 
-    Phase correlation summed over the squares (Kuglin & Hines 1975); speckle of two passes is
-    independent, so only what lasts speaks.
+    Phase correlation (Kuglin & Hines 1975) summed over the squares, half whitened, since speckle
+    of two passes is independent and only what lasts speaks.
     """
     total = None
     for square in squares:
@@ -308,7 +306,7 @@ def _jump(squares: list[Field], number: int) -> float | None:
             continue
         first, other = (_windowed(one) for one in (square[0], square[number]))
         product = np.fft.rfft2(first) * np.conj(np.fft.rfft2(other))
-        spectrum = product / (np.abs(product) + 1e-9)
+        spectrum = product / np.sqrt(np.abs(product) + 1e-9)
         total = spectrum if total is None else total + spectrum
     if total is None:
         return None

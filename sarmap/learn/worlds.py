@@ -163,7 +163,7 @@ def _draw(job: tuple[WorldSource, int, tuple[str, ...], Path]) -> None:
     codes = np.stack([loaded["observation"].values, world.truth])
     np.save(path.with_suffix(".codes.npy"), codes.astype(np.uint8))
     record = {
-        "measures": measure(cube, terrain, lattice, levelling),
+        "measures": measure(cube, lattice, levelling),
         "landslides": int(world.footprint.max()),
         "spacing": world.spacing,
     }
