@@ -86,7 +86,7 @@ def _wild(
         Ground.GRASS: 0.35 * physics.grass,
         Ground.DRY: 0.8 * physics.dry,
     }
-    mosaic = fractal_noise(rng, shape, slope=rng.uniform(0.9, 1.6), longest=max(shape) / 2)
+    mosaic = fractal_noise(rng, shape, slope=rng.uniform(1.3, 2.1), longest=max(shape) / 2)
     order = np.argsort(np.argsort(mosaic[::4, ::4], axis=None)) / mosaic[::4, ::4].size
     limits = np.cumsum([w + 1e-3 for w in weights.values()])
     cuts = np.interp(limits[:-1] / limits[-1], np.sort(order), np.sort(mosaic[::4, ::4].ravel()))

@@ -47,15 +47,15 @@ class Hills:
 
 
 def _valleys(rng: np.random.Generator, shape: tuple[int, int], physics: Physics) -> Field:
-    """Valleys or ridges along the zero lines of noise, at four scales, each on the one before."""
+    """Valleys or ridges along the zero lines of noise, at five scales, each on the one before."""
     total = np.zeros(shape, np.float32)
     weight = np.ones(shape, np.float32)
     sharp_ridges = rng.random() < 0.5
-    for octave in range(4):
+    for octave in range(5):
         longest = physics.valleys / physics.spacing / 2.1**octave
-        if longest < 5:
+        if longest < 3:
             break
-        noise = np.abs(fractal_noise(rng, shape, slope=2.0, longest=2 * longest, shortest=4))
+        noise = np.abs(fractal_noise(rng, shape, slope=2.0, longest=2 * longest, shortest=3))
         carved = np.minimum(noise / 1.5, 1.5)
         if sharp_ridges:
             carved = np.maximum(1 - carved, 0) ** np.float32(1.2)
@@ -114,8 +114,8 @@ def quick_relief(rng: np.random.Generator, shape: tuple[int, int], physics: Phys
     share = np.float32(physics.ridges)
     height = share * carved / max(float(carved.std()), 1e-6) + (1 - share) * rounded
     height = height + np.float32(rng.uniform(0.1, 1.2)) * large
-    height = _levelled(ndimage.gaussian_filter(height, 1.0), physics.plain)
-    height = ndimage.gaussian_filter(height, 20.0 / physics.spacing)
+    height = _levelled(height, physics.plain)
+    height = ndimage.gaussian_filter(height, 12.0 / physics.spacing)
     down, east = np.gradient(height, np.float32(physics.spacing))
     tangent = np.hypot(down, east)[::2, ::2]
     hilly = tangent[tangent > np.quantile(tangent, min(physics.plain, 0.8))]
