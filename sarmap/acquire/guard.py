@@ -38,6 +38,7 @@ class _Guard:
     socket_options: Any
 
     def _new_conn(self) -> socket.socket:
+        """urllib3 has no public place where the address, not the name, of a connection is known."""
         try:
             places = self.reach.addresses(self._dns_host, self.port)
         except socket.gaierror as error:
