@@ -34,8 +34,8 @@ def draw(record: Mapping[str, Any], path: Path) -> Path:
     axes.set_yticks(ticks, labels, fontsize=7)
     axes.invert_yaxis()
     axes.set_xlabel(f"{column['heading']}   (bar: median; line: spread; red: floor)", fontsize=8)
-    quick = ", quick sizes" if record["quick"] else ""
-    axes.set_title(f"{record['title']} (simulated scene{quick})", fontsize=9)
+    told = ["simulated scene"] * record["simulated"] + ["quick sizes"] * record["quick"]
+    axes.set_title(record["title"] + (f" ({', '.join(told)})" if told else ""), fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, dpi=110, bbox_inches="tight")

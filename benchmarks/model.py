@@ -94,3 +94,5 @@ class Benchmark:
     """Why it cannot run on this machine, as a sentence; None: it can."""
     notes: tuple[str, ...] = ()
     """Sentences below the table."""
+    on_event: bool = True
+    """Measured on the simulated event; False: on ground of its own."""

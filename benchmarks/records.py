@@ -35,20 +35,22 @@ def make_record(
     notes = [
         note for _, results, _ in rows for result in results for note in result.get("notes", ())
     ]
-    extent = context.extent
+    event = {}
+    if benchmark.on_event:
+        event["extent"] = {"rows": context.extent[0], "columns": context.extent[1]}
     return {
         "format": FORMAT,
         "benchmark": benchmark.name,
         "title": benchmark.title,
         "quick": context.quick,
-        "simulated": True,
+        "simulated": benchmark.on_event,
         "finished": now(),
         "command": f"python -m benchmarks {benchmark.name}{' --quick' if context.quick else ''}",
         "git": {"revision": revision["revision"], "changed": revision["changed"]},
         "machine": describe_machine(),
         "versions": describe_versions(),
         "load": revision.get("load", {"cores_used_by_others": 0.0, "disturbed": False}),
-        "extent": {"rows": extent[0], "columns": extent[1]},
+        **event,
         "columns": [
             {"key": one.key, "heading": one.heading, "digits": one.digits, "scale": one.scale}
             for one in benchmark.metrics

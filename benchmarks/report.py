@@ -2,6 +2,7 @@
 
 `benchmarks/README.md` gets the figures of issue 4's table, each beside what was asked, with its
 floor and command; `docs/chunking.md` gets the tables of `chunking`. Both stand between markers.
+`docs/results/rightness.md` is written whole.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.records import read_record
+from benchmarks.rightness.page import write_page
 from benchmarks.tables import machine_line, markdown, render
 
 __all__ = ["between", "figures_table", "write_report"]
@@ -19,6 +21,7 @@ __all__ = ["between", "figures_table", "write_report"]
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "benchmarks" / "README.md"
 CHUNKING = ROOT / "docs" / "chunking.md"
+RIGHTNESS = ROOT / "docs" / "results" / "rightness.md"
 SHIPPED, LARGE = "16 filters (shipped)", "32 filters (random weights)"
 
 Records = Mapping[str, Mapping[str, Any]]
@@ -249,11 +252,16 @@ def figures_table(records: Records) -> str:
     return markdown(headings, rows, left=len(headings))
 
 
-def write_report(folder: Path, readme: Path = README, chunking: Path = CHUNKING) -> list[Path]:
-    """Fill the tables of both documents from the results in a folder; the files written."""
+def write_report(
+    folder: Path, readme: Path = README, chunking: Path = CHUNKING, rightness: Path = RIGHTNESS
+) -> list[Path]:
+    """Fill the tables of the documents from the results in a folder; the files written."""
     records = {path.stem: read_record(path) for path in sorted(folder.glob("*.json"))}
     if not records:
         raise FileNotFoundError(f"{folder.name} holds no results: run `python -m benchmarks` first")
+    written = []
+    if "rightness" in records:
+        written.append(write_page(records.pop("rightness"), rightness))
     newest = max(records.values(), key=lambda record: record["finished"])
     line = (
         f"Measured {newest['finished'][:10]} on {machine_line(newest)}, revision "
@@ -262,7 +270,7 @@ def write_report(folder: Path, readme: Path = README, chunking: Path = CHUNKING)
     details = "\n\n".join(render(record) for record in records.values())
     replace_between(readme, "figures", f"{line}\n\n{figures_table(records)}")
     replace_between(readme, "results", details)
-    written = [readme]
+    written.append(readme)
     if "chunking" in records and chunking.is_file():
         replace_between(chunking, "chunking", chunking_tables(records["chunking"]))
         written.append(chunking)

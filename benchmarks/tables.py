@@ -91,15 +91,19 @@ def machine_line(record: Mapping[str, Any]) -> str:
 
 
 def _provenance(record: Mapping[str, Any]) -> str:
-    extent, git = record["extent"], record["git"]
+    git = record["git"]
+    event = ""
+    if "extent" in record:
+        rows, columns = record["extent"]["rows"], record["extent"]["columns"]
+        event = f" one extent is {rows} x {columns} px, SIMULATED;"
     state = f"{git['revision'][:10]}{' with changes' if git['changed'] else ''}"
     warning = ""
     if record["load"]["disturbed"]:
         used = record["load"]["cores_used_by_others"]
         warning = f" **Disturbed: others used {used:.1f} cores before the run.**"
     return (
-        f"`{record['command']}`, {record['finished'][:10]}, {machine_line(record)}; one extent is "
-        f"{extent['rows']} x {extent['columns']} px, SIMULATED; revision {state}. Median "
+        f"`{record['command']}`, {record['finished'][:10]}, {machine_line(record)};{event} "
+        f"revision {state}. Median "
         f"(least-greatest) of repeats.{warning}"
     )
 

@@ -8,6 +8,7 @@ from benchmarks.cases.gpu import GPU
 from benchmarks.cases.latency import LATENCY
 from benchmarks.cases.paper import PAPER
 from benchmarks.cases.peers import PEERS
+from benchmarks.cases.rightness import RIGHTNESS
 from benchmarks.cases.scaling import HOKKAIDO, SCALING
 from benchmarks.cases.windows import WINDOWS
 
@@ -15,6 +16,17 @@ __all__ = ["BENCHMARKS"]
 
 BENCHMARKS = {
     one.name: one
-    for one in (PAPER, WINDOWS, CHUNKING, ENGINES, PEERS, LATENCY, SCALING, HOKKAIDO, GPU)
+    for one in (
+        PAPER,
+        WINDOWS,
+        CHUNKING,
+        ENGINES,
+        PEERS,
+        LATENCY,
+        SCALING,
+        HOKKAIDO,
+        GPU,
+        RIGHTNESS,
+    )
 }
 """In the order in which they run."""

@@ -28,6 +28,7 @@ def context(request, tmp_path, monkeypatch):
     for module in ("paper", "engines", "peers", "gpu"):
         monkeypatch.setattr(f"benchmarks.cases.{module}.random_network", lambda _: "/tmp/x.json")
     monkeypatch.setattr("benchmarks.cases.peers.run_task", lambda *_, **__: {})
+    monkeypatch.setattr("benchmarks.rightness.scenes.write_scenes", lambda _, folder: folder)
     scene = SimpleNamespace(arguments=lambda *_: dict(PLACE))
     return SimpleNamespace(
         quick=request.param,

@@ -1,0 +1,78 @@
+"""The page of `docs/results` made from the record of `rightness`: never typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.tables import markdown, render
+
+__all__ = ["write_page"]
+
+INTRODUCTION = """# How right the maps are
+
+How the detectors do on ground and physics that no training has seen. Landslides, land and passes
+of *invented scenes* come from code that shares nothing with the simulator (`benchmarks/rightness`):
+other laws of change, levels, noise, passes that move as a whole, fields, clear-cuts and water. The
+*real passes* are OPERA's over California and a series over Myanmar, parts that training does not
+read; what is put into them is said. **None of it is a real landslide with a real inventory.**
+"""
+SCENES = "Invented scenes"
+
+
+def write_page(record: Mapping[str, Any], path: Path) -> Path:
+    """Write the page from a record."""
+    body = render(record).replace(f"### {record['title']}\n\n", "", 1)
+    parts = [INTRODUCTION, body, *_paired(record), *_by_law(record)]
+    path.write_text("\n".join(parts), encoding="utf-8")
+    return path
+
+
+def _scenes(record: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Detector -> its figures on the invented scenes."""
+    rows = [row for row in record["rows"] if row["group"] == SCENES and not row["failed"]]
+    return {
+        row["settings"]["detector"]: {k: v["median"] for k, v in row["metrics"].items()}
+        for row in rows
+    }
+
+
+def _paired(record: Mapping[str, Any]) -> list[str]:
+    """Scene by scene: each detector at 0.5 against `change` at the best threshold of each scene."""
+    found = _scenes(record)
+    if "change" not in found:
+        return []
+    names = [key.removeprefix("best ") for key in found["change"] if key.startswith("best ")]
+    best = np.array([found["change"][f"best {name}"] for name in names])
+    lines = []
+    for detector, figures in found.items():
+        if detector != "change":
+            gain = np.array([figures[f"f1 {name}"] for name in names]) - best
+            draws = np.random.default_rng(0).choice(gain, (2000, len(gain))).mean(1)
+            low, high = np.percentile(draws, (2.5, 97.5))
+            lines.append(
+                f"`{detector}` at 0.5 against `change` at the best threshold of each scene: better "
+                f"in {int((gain > 0).sum())} of {len(gain)} scenes, mean gain in F1 "
+                f"{gain.mean():+.3f} (95 % of 2,000 redrawings: {low:+.3f} to {high:+.3f}).\n"
+            )
+    return lines
+
+
+def _by_law(record: Mapping[str, Any]) -> list[str]:
+    """Mean F1 of the scenes of each law of change."""
+    found = _scenes(record)
+    laws = sorted({key for figures in found.values() for key in figures if key.startswith("law ")})
+    if not laws:
+        return []
+    rows = [
+        [law.removeprefix("law "), *(f"{figures[law]:.3f}" for figures in found.values())]
+        for law in laws
+    ]
+    return [
+        "**F1 by the way in which the landslides change the echo**\n",
+        markdown(["", *found], rows),
+        "",
+    ]

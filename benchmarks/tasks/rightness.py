@@ -1,0 +1,149 @@
+"""How right one detector is, on one kind of ground; see `benchmarks.rightness`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.rightness import bursts, myanmar, quiet, unfit
+from benchmarks.rightness.mapping import cube_of, detect_with, terrain_of
+from benchmarks.rightness.scenes import Scene, read_scene
+from benchmarks.rightness.score import Score, calibration_gap, score
+
+__all__ = ["bursts_quiet", "implanted", "points", "sao_sebastiao", "scenes", "series", "unchanged"]
+
+SPARSE = 0.0035
+"""Share of landslides up to which a scene counts as sparse."""
+
+
+def scenes(detector: str, folder: str, most_after: int | None = None) -> dict[str, Any]:
+    """All scenes of a folder; with `most_after`, with so many passes after the event at most."""
+    detect = detect_with(detector)
+    made: dict[str, tuple[Scene, Score]] = {}
+    started = time.perf_counter()
+    for path in sorted(Path(folder).glob("*.npz")):
+        scene = read_scene(path)
+        count = scene.plan.n_pre + min(scene.plan.n_post, most_after or scene.plan.n_post)
+        power = {band: values[:count] for band, values in scene.power.items()}
+        cube = cube_of(power, scene.plan.n_pre, scene.times[:count], scene.plan.spacing)
+        answer = detect(cube, terrain_of(scene.told, scene.plan.spacing))
+        made[path.stem] = scene, score(answer, scene.truth, scene.plan.spacing)
+    seconds = time.perf_counter() - started
+    return {"metrics": {**_summary(made), **_each(made), "seconds": seconds}}
+
+
+def _summary(made: dict[str, tuple[Scene, Score]]) -> dict[str, float | None]:
+    scores = [one for _, one in made.values()]
+    sparse = [one.false_polygons for scene, one in made.values() if scene.share <= SPARSE]
+    hit, there = np.sum([one.touched for one in scores], 0).T
+    gap = calibration_gap(np.sum([one.calibration for one in scores], 0))
+    return {
+        "f1": float(np.mean([one.f1 for one in scores])),
+        "f1_worst": min(one.f1 for one in scores),
+        "f1_best_cut": float(np.mean([one.best_f1 for one in scores])),
+        "elsewhere": float(np.mean([one.elsewhere for one in scores])),
+        "elsewhere_worst": max(one.elsewhere for one in scores),
+        "false_sparse": max(sparse) if sparse else None,
+        "touched": float(hit[2:].sum() / max(there[2:].sum(), 1)),
+        "auc": float(np.mean([one.auc for one in scores])),
+        "calibration": None if np.isnan(gap) else gap,
+        **{
+            f"touched_{at}": float(a / b)
+            for at, (a, b) in enumerate(zip(hit, there, strict=True))
+            if b
+        },
+    }
+
+
+def _each(made: dict[str, tuple[Scene, Score]]) -> dict[str, float]:
+    """F1 of each scene and, for tables by law, the mean of each law."""
+    figures: dict[str, float] = {}
+    laws: dict[str, list[float]] = {}
+    for name, (scene, one) in made.items():
+        figures[f"f1 {name}"], figures[f"best {name}"] = one.f1, one.best_f1
+        laws.setdefault(scene.plan.law, []).append(one.f1)
+    return figures | {f"law {name}": float(np.mean(values)) for name, values in laws.items()}
+
+
+def unchanged(detector: str, every: int = 1) -> dict[str, Any]:
+    """Cells of unchanged ground, every so many of them."""
+    shares = np.array(quiet.called_on_unchanged(detect_with(detector), quiet.CELLS[::every]))
+    sound = float((shares <= 0.001).sum())
+    return {"metrics": {"cells": len(shares), "sound": sound, **_called(shares)}}
+
+
+def bursts_quiet(detector: str, data: str) -> dict[str, Any]:
+    """Held-out real passes in which nothing happened."""
+    kinds = bursts.quiet_pairs(detect_with(detector), Path(data))
+    shares = {name: [one.called() for one in answers] for name, answers in kinds.items()}
+    season = kinds["same season"]
+    warned = float(np.mean([not one.fits for one in season]))
+    years = {"called_years": float(np.median(shares["years apart"]))}
+    return {"metrics": {**_called(np.array(shares["same season"])), **years, "warned": warned}}
+
+
+def _called(shares: np.ndarray) -> dict[str, float]:
+    return {"called": float(np.median(shares)), "called_worst": float(shares.max())}
+
+
+def implanted(detector: str, data: str, kind: str, relief_told: bool) -> dict[str, Any]:
+    """Patches of 3 dB in held-out real passes."""
+    made, elsewhere = bursts.implants(
+        detect_with(detector), Path(data), kind, relief_told=relief_told
+    )
+    flat = [one.found for one in made if one.slope < 8]
+    steep = [one.found for one in made if one.slope > 15]
+    return {
+        "metrics": {
+            "found": float(np.mean([one.found for one in made])),
+            "pixels": float(np.mean([one.pixels for one in made])),
+            "found_flat": float(np.mean(flat)),
+            "found_steep": float(np.mean(steep)),
+            "elsewhere": elsewhere,
+        }
+    }
+
+
+def sao_sebastiao(detector: str, data: str) -> dict[str, Any]:
+    """The real change of São Sebastião in held-out real passes."""
+    maps = bursts.sao_sebastiao(detect_with(detector), Path(data))
+    weights = [len(one.medium) for one in maps]
+    at = {
+        f"found_at_{share:g}": float(np.average([m.found_at(share) for m in maps], weights=weights))
+        for share in (0.002, 0.005, 0.01)
+    }
+    joined = {
+        name: np.concatenate([getattr(one, name) for one in maps])
+        for name in ("medium", "strong", "darker", "brighter", "quiet")
+    }
+    half = {f"half_{name}": float((values >= 0.5).mean()) for name, values in joined.items()}
+    return {"metrics": at | half}
+
+
+def points(detector: str, data: str) -> dict[str, Any]:
+    """Myanmar's points: stable ones should not be called."""
+    made = myanmar.points_called(detect_with(detector), Path(data))
+    held = [one for one in made if one.held_out]
+    return {
+        "metrics": {
+            "stable": float(np.mean([one.called for one in held if one.stable])),
+            "disturbed": float(np.mean([one.called for one in held if not one.stable])),
+            "stable_all": float(np.mean([one.called for one in made if one.stable])),
+            "disturbed_all": float(np.mean([one.called for one in made if not one.stable])),
+        }
+    }
+
+
+def series(detector: str, data: str) -> dict[str, Any]:
+    """Nine passes in which no dated point was cleared."""
+    return {"metrics": _called(np.array(myanmar.quiet_series(detect_with(detector), Path(data))))}
+
+
+def unfit_input(detector: str, folder: str, name: str) -> dict[str, Any]:
+    """Whether a map says, or is refused, where its input is not to be trusted."""
+    told = [unfit.raised(detect_with(detector), Path(folder) / one, name) for one in unfit.SCENES]
+    notes = [f"{name}: {text}" for _, text in told]
+    return {"metrics": {"raised": float(np.mean([raised for raised, _ in told]))}, "notes": notes}
