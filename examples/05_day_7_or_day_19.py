@@ -234,21 +234,12 @@ pd.DataFrame({day: by_size(day) for day in maps})
 # ## And a network?
 #
 # In practice the detector changes with the passes: the ratio maps on day 7 without any training,
-# and a network that was trained on two looks maps on day 19. These figures are of the papers' whole
-# extent (SIMULATED, 7,828 landslides that no detector was trained on), as
-# `python tools/one_or_two_passes.py` measured them. `control_m2_km2` is what the same detector
-# calls landslide before the event, square metres per square kilometre.
+# and a network that was trained on two looks maps on day 19. How much of that is the second look?
+# The paper's network, trained on one look (`A_BA_S`) and on two (`A_BAA_S`) of a part of the
+# papers' whole extent (SIMULATED) and scored on the rest, all else equal:
 
 # %%
 results = Path(sarmap.__file__).parents[1] / "docs" / "results"  # of a checkout of sarmap
-measured = pd.read_csv(results / "one-or-two-passes.csv")
-measured.round(3)
-
-# %% [markdown]
-# How much of that is the second look? The paper's network, trained on one look (`A_BA_S`) and on
-# two (`A_BAA_S`) of a part of that SIMULATED event and scored on the rest, all else equal:
-
-# %%
 rows = pd.read_csv(results / "paper2.csv", na_values=["not available"])
 rows = rows[rows.composite.isin(["A_BA_S", "A_BAA_S"]) & rows.f1_ours.notna()]
 columns = ["composite", "augmentation", "split", "precision_ours", "recall_ours", "f1_ours"]

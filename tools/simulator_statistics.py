@@ -390,7 +390,7 @@ from the next by 1.1 dB. These points, averaged over 90 m, change less and lean 
 brighter in VV where they face the radar, darker in VH. Slopes that face the radar hardly change in
 the simulator (-0.1 dB at 10 degrees); on real images some brighten. What ties it to Iburi is the
 difficulty: the log-ratio detector's F1 of 39 % and the paper's recipe's 60 to 64 % on events it did
-not see ([recipe](recipe.md)), with descending below ascending and VH below VV.
+not see, with descending below ascending and VH below VV.
 """
 
 
