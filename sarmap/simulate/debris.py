@@ -27,7 +27,7 @@ Chance = np.random.Generator
 
 LONGEST_WALL = 40.0
 """Metres over which a far wall is laid out, at most: crowns let the beam through."""
-BRIGHT_SHARE = 0.35
+BRIGHT_SHARE = 0.3
 """Brightening of the far wall against the darkening of the near one, dB per dB: so that two thirds
 of Sao Sebastiao's strong pixels darken."""
 

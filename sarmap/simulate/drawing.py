@@ -90,7 +90,7 @@ def _levels(rng: Chance) -> tuple[tuple[float, float], ...]:
 
 
 def _mix(rng: Chance) -> tuple[float, float, float, float]:
-    shares = rng.gamma(12 * np.array([0.62, 0.30, 0.04, 0.04]) + 0.05)
+    shares = rng.gamma(12 * np.array([0.60, 0.29, 0.06, 0.05]) + 0.05)
     both_down, both_up, apart, vh_only = (float(share) for share in shares / shares.sum())
     return both_down, both_up, apart, vh_only
 
@@ -137,7 +137,7 @@ _LAWS: dict[str, Callable[[Chance], Any]] = {
     "tree_line": _even(0.5, 1.5),
     "levels": _levels,
     "stand": _even(0.2, 1.2),
-    "texture": _even(0.2, 1.5),
+    "texture": _even(0.2, 2.0),
     "scatter": _scatter,
     "slope_brightness": _even(-1.2, 0.6),
     "slope_unsteady": _even(0, 0.15),
@@ -173,6 +173,7 @@ _LAWS: dict[str, Callable[[Chance], Any]] = {
     "area_spread": _even(0.6, 1.3),
     "elongation": _even(1.6, 7),
     "steepest_first": _even(18, 38),
+    "gentle": _seldom(0.75, 0, 0.5),
     "clustering": _even(0, 2),
     "outline_error": _even(2, 15),
     "geometry_error": _even(-18, 12),
@@ -180,11 +181,11 @@ _LAWS: dict[str, Callable[[Chance], Any]] = {
 """Each field's law; the family and its shares are drawn together."""
 
 _FAMILY_SHARES = {
-    "mixed": 0.6,
-    "both_down": 0.17,
-    "both_up": 0.09,
-    "vv_up_vh_down": 0.07,
-    "vh_only": 0.07,
+    "mixed": 0.55,
+    "both_down": 0.15,
+    "both_up": 0.1,
+    "vv_up_vh_down": 0.1,
+    "vh_only": 0.1,
 }
 
 
@@ -281,6 +282,7 @@ def iburi_fields() -> dict[str, Any]:
         "area_spread": 1.2,
         "elongation": 3.2,
         "steepest_first": 27.5,
+        "gentle": 0.0,
         "clustering": 0.8,
         "outline_error": 8.0,
         "geometry_error": 0.0,

@@ -8,12 +8,9 @@ from pathlib import Path
 
 __all__ = ["simulator_hash", "world_hash"]
 
-_SERVERS = (
-    "serve.py",
-    "host.py",
-    "fingerprint.py",
-    "kept.py",
-    "cover.py",
+_SHOWING = ("serve.py", "host.py", "fingerprint.py", "kept.py", "cover.py", "real_change.py")
+"""Modules that show what is simulated but do not shape it."""
+_DRAWING = (
     "physics.py",
     "drawing.py",
     "grain.py",
@@ -23,13 +20,12 @@ _SERVERS = (
     "outlines.py",
     "change.py",
     "debris.py",
-    "real_change.py",
     "disturbances.py",
     "seasons.py",
     "sensing.py",
     "worlds.py",
 )
-"""Modules that show an event, or make drawn worlds, but do not shape an event."""
+"""Modules that shape drawn worlds and no event."""
 
 
 @lru_cache(maxsize=1)
@@ -39,24 +35,23 @@ def simulator_hash() -> str:
     >>> len(simulator_hash())
     12
     """
-    modules = sorted(Path(__file__).parent.glob("*.py"))
-    return _hash([module for module in modules if module.name not in _SERVERS])
+    return _hash(_SHOWING + _DRAWING)
 
 
 @lru_cache(maxsize=1)
 def world_hash() -> str:
-    """The same of the modules that shape a drawn world.
+    """The same of the modules that shape a drawn world; it builds on the event's own.
 
-    >>> len(world_hash())
-    12
+    >>> world_hash() == simulator_hash()
+    False
     """
-    first = _SERVERS.index("physics.py")
-    return _hash([Path(__file__).with_name(name) for name in sorted(_SERVERS[first:])])
+    return _hash(_SHOWING)
 
 
-def _hash(modules: list[Path]) -> str:
+def _hash(left_out: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for module in modules:
-        digest.update(module.name.encode())
-        digest.update(module.read_bytes())
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        if module.name not in left_out:
+            digest.update(module.name.encode())
+            digest.update(module.read_bytes())
     return digest.hexdigest()[:12]

@@ -105,7 +105,7 @@ class Physics:
     stand: float
     """Lasting differences between stands of one cover, dB: 0.2-1.2 (texture of hundreds of m)."""
     texture: float
-    """Lasting fine texture, dB: 0.2-1.5 at one pixel (OPERA and Myanmar scenes)."""
+    """Lasting fine texture, dB: 0.2-2 at one pixel (OPERA in California 2, Myanmar 1)."""
     scatter: tuple[float, float]
     """Temporal scatter of quiet ground beyond speckle, dB: VV 0.1-1.1, VH 1-1.8 of it (OPERA sites:
     1.8 and 2.1 dB in total at 7-8 looks, whose speckle is 1.6)."""
@@ -144,9 +144,9 @@ class Physics:
 
     # what landslides do
     family: str
-    """'mixed', or the one family of all landslides (`FAMILIES`)."""
+    """'mixed' in 55 worlds of 100, or the one family of all landslides (`FAMILIES`)."""
     mix: tuple[float, float, float, float]
-    """Share of each of `FAMILIES`: about 0.62, 0.3, 0.04, 0.04 where mixed (Sao Sebastiao)."""
+    """Share of each of `FAMILIES`: about 0.6, 0.29, 0.06, 0.05 where mixed (Sao Sebastiao)."""
     facing: float
     """How far the sign follows the slope's facing the radar: 0 not at all, 1 alone: 0-1."""
     strength: float
@@ -187,6 +187,9 @@ class Physics:
     """Length against width: 1.6-7."""
     steepest_first: float
     """Slope where most start, degrees: 18-38."""
+    gentle: float
+    """Share of landslides that lie anywhere, flat ground too: 0-0.5, in a quarter of the worlds 0
+    (river banks, quick clay, cuttings, deposits; wide)."""
     clustering: float
     """How much they crowd: 0 even, 2 in clusters (exponent on a smooth random field)."""
     outline_error: float

@@ -1,7 +1,7 @@
 """Where the landslides of a drawn world lie: what the radar meets, and what an analyst draws.
 
-Landslides start on steep slopes, crowd, run downhill and out onto gentle ground. Their areas are
-log-normal between 300 m2 and 1 km2. The analyst's outline is the same landslide smoothed,
+Most landslides start on steep slopes; they crowd, run downhill and out onto gentle ground. Their
+areas are log-normal between 300 m2 and 1 km2. The analyst's outline is the same landslide smoothed,
 displaced by 0-15 m, a little too wide or too narrow; a few are missed, some neighbours merged.
 """
 
@@ -66,8 +66,9 @@ def _likelihood(
     top = float(np.quantile(slope[::4, ::4], 0.98))
     best = min(physics.steepest_first, 0.8 * top)  # gentle places fail too, on their steepest
     steep = np.exp(-0.5 * ((slope - best) / max(0.22 * best, 2.0)) ** 2)
+    steep *= (1 - physics.gentle) / max(float(steep[land].mean()) if land.any() else 1.0, 1e-6)
     crowd = np.exp(physics.clustering * fractal_noise(rng, shape, slope=1.5))
-    return np.asarray(steep * crowd * land, dtype=np.float32)
+    return np.asarray((steep + physics.gentle) * crowd * land, dtype=np.float32)
 
 
 def _rings(

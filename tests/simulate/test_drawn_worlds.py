@@ -26,6 +26,7 @@ CLEAR = {
     "mottle": 0.0,
     "area": 8000.0,
     "spacing": 10.0,
+    "gentle": 0.0,
 }
 
 
@@ -134,6 +135,15 @@ def test_landslides_cover_the_asked_share_and_lie_on_slopes() -> None:
     made = draw_world(6, (160, 160), law)
     assert (made.footprint > 0).mean() == pytest.approx(0.05, rel=0.5)
     assert made.slope[made.footprint > 0].mean() > made.slope.mean()
+
+
+def test_some_landslides_lie_on_gentle_ground() -> None:
+    def gentle(share: float) -> float:
+        law = Physics.draw(6, land_share=0.05, area=1500.0, plain=0.5, clustering=0.0, gentle=share)
+        made = draw_world(6, (128, 128), law)
+        return float((made.slope[made.footprint > 0] < 8).mean())
+
+    assert gentle(0.5) > gentle(0.0) + 0.1
 
 
 def test_real_passes_before_the_event_stay_as_they_were() -> None:
