@@ -4,7 +4,8 @@
 
 Sao Sebastiao, Brazil, rain of 18-19 February 2023: VV and VH of OPERA RTC-S1, mean of 14 passes
 after over the mean of 15 before (OPERA-Cal-Val/OPERA_Applications @ ef0b723; contains modified
-Copernicus Sentinel data). Every number comes from the same function. Writes docs/results/real-change.md.
+Copernicus Sentinel data). Every number comes from the same function. Writes
+docs/results/real-change.md.
 """
 
 from __future__ import annotations
