@@ -25,6 +25,7 @@ from sarmap.errors import (
 from sarmap.planning import READ_THREADS, Machine, make_plan, refuse_too_large
 from sarmap.progress import Progress
 from sarmap.types import MapRequest, MapResult, Plan
+from sarmap.unseen import unseen, why_nothing
 from sarmap.version import __version__
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def map_landslides(
         OutputError: the result cannot be written; what was stored by then can be continued.
         ClusterError: the client's workers do not fit, or are lost again and again.
         Interrupted: by the keyboard or a signal; what was stored by then can be continued.
-        UnreadDataError: `strict` was asked for and some data could not be read; the map is kept.
+        UnreadDataError: `strict` was asked for, and some data could not be read or nothing was
+            observed; the map is kept.
     """
     from sarmap.acquire.tally import Meter
     from sarmap.export.filling import store_map, tidy
@@ -106,6 +108,7 @@ def map_landslides(
     finished = open_map(out)
     observation = count_observations(finished)
     partly_read = _partly_read(finished)
+    nothing = why_nothing(prepared, observation)
     result = MapResult(
         dataset=finished,
         path=out,
@@ -118,8 +121,10 @@ def map_landslides(
         files=files,
         computed=stored.computed,
         reads=meter.read(),
-        warnings=(*assembly.warnings, *_unread_warning(observation)),
+        warnings=(*assembly.warnings, *unseen(observation), *nothing),
     )
+    if request.strict and nothing:
+        raise UnreadDataError(f"{nothing[0]} The request is strict; the map is kept.")
     if request.strict and result.read_failed:
         raise UnreadDataError(
             f"{observation['read_failed'] + partly_read:,} of {result.pixels:,} pixels could not "
@@ -390,19 +395,3 @@ def _partly_read(finished: xr.Dataset) -> int:
     from sarmap.export.ledger import PARTLY
 
     return int(finished.attrs.get(PARTLY, 0))
-
-
-def _unread_warning(observation: Mapping[str, int]) -> tuple[str, ...]:
-    """What the map does not show, in words; empty where everything was seen."""
-    total = sum(observation.values())
-    words = {
-        "no_data": "hold no data",
-        "read_failed": "could not be read",
-        "layover_shadow": "lie in layover or shadow",
-    }
-    parts = [
-        f"{100 * observation[key] / total:.1f} % {text}"
-        for key, text in words.items()
-        if observation.get(key)
-    ]
-    return (f"Not seen by the radar: {', '.join(parts)}.",) if parts else ()

@@ -68,8 +68,17 @@ class CatalogSettings:
     """Root of the STAC API."""
     radar_collection: str = "sentinel-1-rtc"
     """Collection with gamma-nought power scenes."""
-    radar_assets: Mapping[str, str] = field(default_factory=lambda: {"vv": "vv", "vh": "vh"})
-    """Band name -> asset key in a radar item."""
+    radar_assets: Mapping[str, str | tuple[str, int]] = field(
+        default_factory=lambda: {"vv": "vv", "vh": "vh"}
+    )
+    """Band name -> asset key in a radar item, or (asset key, one-based band in that asset)."""
+    scaling: Literal["power", "amplitude", "db", "dn"] | None = None
+    """How radar is stored: as power, amplitude, decibel or digital numbers of amplitude ('dn');
+    None: as power, and a unit that says otherwise is refused."""
+    factor: float | None = None
+    """Factor of stored radar values; None: the file's own, or its record's."""
+    offset: float | None = None
+    """Summand of radar values after the factor; None: likewise."""
     orbit_state_property: str = "sat:orbit_state"
     """Item property that says ascending or descending."""
     relative_orbit_property: str = "sat:relative_orbit"
@@ -107,6 +116,11 @@ class CatalogSettings:
     """Notice the data's owners ask for."""
     dem_attribution: str = ""
     """Notice for elevation, added where any is read; empty: `attribution` speaks for it too."""
+
+    def radar_asset(self, band: str) -> tuple[str, int | None]:
+        """Asset key of a radar band, and its number in that asset where one is given."""
+        named = self.radar_assets[band]
+        return (named, None) if isinstance(named, str) else named
 
 
 @dataclass(frozen=True)
@@ -231,7 +245,9 @@ class MapRequest(BaseModel):
     resume: bool = Field(
         default=False, description="continue an unfinished result; do nothing where all is done"
     )
-    strict: bool = Field(default=False, description="fail where data could not be read")
+    strict: bool = Field(
+        default=False, description="fail where data could not be read, or nothing was observed"
+    )
     keep_radar: bool = Field(
         default=False, description="keep the images before and after the event in the store"
     )

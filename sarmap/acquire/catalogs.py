@@ -91,7 +91,8 @@ def resolve_catalog(
     Args:
         catalog: a preset's name; the URL of a STAC API that names things as the defaults of
             CatalogSettings do; or a mapping of CatalogSettings' fields, which may start from a
-            `preset`. In `optical_assets`, an asset key alone means its first band.
+            `preset`. In `optical_assets`, an asset key alone means its first band; in
+            `radar_assets`, the band that is called so, else the first.
         trusted: set `trusted`, whatever the catalogue's settings say of it.
 
     Raises:
@@ -115,6 +116,7 @@ def resolve_catalog(
         )
     make_signer(settings)
     _check_pattern(settings)
+    _check_bands(settings)
     return dataclasses.replace(settings, trusted=True) if trusted else settings
 
 
@@ -216,6 +218,20 @@ def _check_pattern(settings: CatalogSettings) -> None:
             f"id_pattern of catalogue {settings.name} is not a regular expression ({error.msg}): "
             "mend it, or leave it out."
         ) from None
+
+
+def _check_bands(settings: CatalogSettings) -> None:
+    """Refuse two radar bands that are one band of one asset."""
+    taken: dict[tuple[str, int], str] = {}
+    for name in settings.radar_assets:
+        asset, number = settings.radar_asset(name)
+        other = taken.setdefault((asset, number or 1), name)
+        if other != name:
+            raise RequestError(
+                f"radar_assets of catalogue {settings.name} gives {other} and {name} the same band "
+                f"of asset {asset!r}: number its bands, {{{other}: [{asset}, 1], "
+                f"{name}: [{asset}, 2]}}."
+            )
 
 
 def _as_dict(settings: CatalogSettings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -21,7 +22,8 @@ from sarmap.acquire.loader import Slice, block_lengths, load, on_grid
 from sarmap.acquire.reach import reach_of
 from sarmap.acquire.scenes import footprint_of, share_covered
 from sarmap.acquire.signing import Signer, make_signer
-from sarmap.acquire.source import item_source
+from sarmap.acquire.source import Source, item_source
+from sarmap.acquire.values import check_unit
 from sarmap.errors import CatalogError, RequestError
 from sarmap.types import CatalogSettings, Chunk, Observation, Pass, Passes
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     import pystac
     from odc.geo.geobox import GeoBox
 
-__all__ = ["OPTICAL_BANDS", "grid_coords", "open_cube"]
+__all__ = ["OPTICAL_BANDS", "grid_coords", "open_cube", "radar_scenes"]
 
 OPTICAL_BANDS = ("red", "green", "blue")
 """Bands read from the optical scenes; all others are radar bands."""
@@ -137,10 +139,21 @@ def _radar(
     chunk: Chunk,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Power per band and observation, by time, and what is to be said of them."""
-    assets = {band: (catalog.radar_assets[band], 1, f"radar_assets[{band!r}]") for band in bands}
-    scenes, notes = _scenes([one.items for one in ordered], assets, catalog, make_signer(catalog))
+    scenes, notes = radar_scenes(ordered, bands, catalog)
     _refuse_elsewhere(ordered, scenes, grid)
     return radar_layers(scenes, bands, grid, catalog, chunk), notes
+
+
+def radar_scenes(
+    ordered: Sequence[Pass], bands: Sequence[str], catalog: CatalogSettings
+) -> tuple[list[list[Slice]], tuple[str, ...]]:
+    """What to read of each pass's scenes, and what is to be said of their records."""
+    assets = {band: (*catalog.radar_asset(band), f"radar_assets[{band!r}]") for band in bands}
+    passes = [one.items for one in ordered]
+    scenes, notes = _scenes(passes, assets, catalog, make_signer(catalog), radar=True)
+    for source in (source for slices in scenes for scene in slices for source in scene.values()):
+        check_unit(source)
+    return scenes, notes
 
 
 def radar_layers(
@@ -202,28 +215,40 @@ def _optical(
 
 def _scenes(
     passes: Sequence[Sequence[pystac.Item]],
-    assets: Mapping[str, tuple[str, int, str]],
+    assets: Mapping[str, tuple[str, int | None, str]],
     catalog: CatalogSettings,
     signer: Signer,
+    *,
+    radar: bool = False,
 ) -> tuple[list[list[Slice]], tuple[str, ...]]:
     """What to read of each scene: per band its asset, its band in the file, and who says so; and
     what is to be said of their records."""
     reach = reach_of(catalog)
 
     def scene(item: pystac.Item) -> Slice:
-        return {
+        sources = {
             name: item_source(
                 item,
                 asset,
                 band=band,
+                name=name if radar else "",
                 setting=setting,
                 reach=reach,
                 projection_from_file=catalog.projection_from_file,
             )
             for name, (asset, band, setting) in assets.items()
         }
+        return {name: _as_told(one, catalog) for name, one in sources.items()} if radar else sources
 
     return place_scenes([[scene(item) for item in one] for one in passes], catalog, signer)
+
+
+def _as_told(source: Source, catalog: CatalogSettings) -> Source:
+    """A radar source with what the catalogue's settings say of its values."""
+    told = catalog.factor is not None or catalog.offset is not None
+    if told:
+        source = replace(source, scale=catalog.factor, offset=catalog.offset, told=True)
+    return replace(source, scaling=catalog.scaling)
 
 
 def _band(pixels: da.Array, index: int, drop: int | tuple[int, ...]) -> da.Array:

@@ -43,6 +43,7 @@ from sarmap.acquire.tiles import (
     search_tiles,
     tile_sources,
 )
+from sarmap.acquire.values import metres_of
 from sarmap.acquire.warp import READ_FAILED, resample
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings
@@ -226,9 +227,17 @@ def _paste(
         columns[1] - round(left),
     )
     found = read_source(source, lambda _handle: box, signer, positive=False)
-    heights = READ_FAILED if found is None or _moved(source, found[1]) else found[0]
+    heights = (
+        READ_FAILED if found is None or _moved(source, found[1]) else _in_metres(source, *found)
+    )
     part = joined[rows[0] - row : rows[1] - row, columns[0] - column : columns[1] - column]
     part[...] = np.where(np.isnan(part), heights, part)
+
+
+def _in_metres(source: Source, heights: NDArray[np.float32], handle: Handle) -> NDArray[np.float32]:
+    """Heights in metres, whatever unit file or record give them."""
+    metres = metres_of(source, handle)
+    return heights if metres == 1.0 else heights * np.float32(metres)
 
 
 def _moved(source: Source, handle: Handle) -> bool:

@@ -97,6 +97,14 @@ class Handle:
     """True where a mask or alpha band, not a value, marks no data."""
     remote: RemoteFile | None = None
     """The file's bytes, where it is on the web."""
+    scales: tuple[float, ...] = (1.0,)
+    """Factor of each band's stored values, as the file says."""
+    offsets: tuple[float, ...] = (0.0,)
+    """Summand of each band's scaled values, as the file says."""
+    units: tuple[str, ...] = ("",)
+    """Unit of each band; empty where the file names none."""
+    descriptions: tuple[str, ...] = ("",)
+    """What the file calls each band; empty where it does not."""
     flipped: bool = False
     """True where the file's first row is the southernmost."""
     control_points: bool = False
@@ -218,6 +226,10 @@ def _described(dataset: rasterio.DatasetReader, key: str, remote: RemoteFile | N
         nodata=dataset.nodata,
         masked=MaskFlags.nodata not in flags and MaskFlags.all_valid not in flags,
         remote=remote,
+        scales=tuple(dataset.scales),
+        offsets=tuple(dataset.offsets),
+        units=tuple(unit or "" for unit in dataset.units),
+        descriptions=tuple(text or "" for text in dataset.descriptions),
         flipped=flipped,
         control_points=lattice.is_identity and bool(dataset.gcps[0]),
     )

@@ -25,6 +25,7 @@ from sarmap.acquire.patience import Deadline, patience
 from sarmap.acquire.signing import Signer, redact
 from sarmap.acquire.source import Source
 from sarmap.acquire.tally import count
+from sarmap.acquire.values import band_of, measured
 from sarmap.acquire.warp import READ_FAILED
 from sarmap.acquire.web import FileChanged, ReadError
 from sarmap.errors import RequestError, SarmapError
@@ -94,7 +95,8 @@ def read_source(
     Raises
     ------
     RequestError
-        The file has no map projection, or fewer bands than the source names.
+        The file has no map projection, another band than the source names, or values that are no
+        power.
     """
     limits, final = patience(), False
     deadline = Deadline(limits.deadline)
@@ -146,7 +148,7 @@ def _salvage(
         with _leased(source, signer, 1, deadline) as handle:
             described = _located(source, handle)
             box = window(described)
-            blocks = list(_blocks(described, source.band, box))
+            blocks = list(_blocks(described, band_of(source, described), box))
         out = np.full((box[1] - box[0], box[3] - box[2]), np.nan, np.float32)
         for part in blocks:
             here = (
@@ -217,11 +219,7 @@ def inside(box: Box, shape: tuple[int, int]) -> Box:
 
 def _read_box(source: Source, handle: Handle, box: Box, positive: bool) -> NDArray[np.float32]:
     """One read of a box that may reach beyond the file."""
-    if source.band > handle.dataset.count:
-        raise RequestError(
-            f"The file of {source.label} has {handle.dataset.count} bands, not {source.band}: "
-            "correct the band number in the catalogue settings (optical_assets)."
-        )
+    band = band_of(source, handle)
     top, bottom, left, right = inside(box, handle.shape)
     shape = (box[1] - box[0], box[3] - box[2])
     if top >= bottom or left >= right:
@@ -234,16 +232,12 @@ def _read_box(source: Source, handle: Handle, box: Box, positive: bool) -> NDArr
     stored = handle.stored((top, bottom, left, right))
     window = Window(left, stored[0], right - left, bottom - top)
     if handle.remote is not None:
-        handle.remote.ahead(handle.ranges(source.band, stored))
+        handle.remote.ahead(handle.ranges(band, stored))
         handle.remote.check()
-    pixels: NDArray[np.float32] = handle.dataset.read(
-        source.band, window=window, out_dtype="float32"
-    )
-    _blank(pixels, source, handle, window, positive)
+    stored_pixels = handle.dataset.read(band, window=window, out_dtype="float32")
+    pixels = measured(stored_pixels, source, handle, band, window, positive=positive)
     if handle.remote is not None:
         handle.remote.check()
-    if source.scale != 1.0 or source.offset != 0.0:
-        pixels = pixels * np.float32(source.scale) + np.float32(source.offset)
     if handle.flipped:
         pixels = pixels[::-1]
     if pixels.shape == shape:
@@ -251,20 +245,3 @@ def _read_box(source: Source, handle: Handle, box: Box, positive: bool) -> NDArr
     out = np.full(shape, np.nan, np.float32)
     out[top - box[0] : bottom - box[0], left - box[2] : right - box[2]] = pixels
     return out
-
-
-def _blank(
-    pixels: NDArray[np.float32], source: Source, handle: Handle, window: Window, positive: bool
-) -> None:
-    """Set to NaN, in place, all that is no measurement."""
-    if positive:
-        valid = pixels > 0
-        valid &= pixels < np.inf
-    else:
-        valid = np.isfinite(pixels)
-    nodata = source.nodata if handle.nodata is None else handle.nodata
-    if nodata is not None and math.isfinite(nodata) and (nodata > 0 or not positive):
-        valid &= pixels != np.float32(nodata)
-    if handle.masked:
-        valid &= handle.dataset.read_masks(source.band, window=window) != 0
-    pixels[~valid] = np.nan

@@ -288,7 +288,7 @@ def _asset_key(settings: CatalogSettings, band: str) -> str:
             f"catalogue {settings.name} names no asset for band {band!r}: add it to radar_assets "
             f"(it has {', '.join(settings.radar_assets)})."
         )
-    return settings.radar_assets[band]
+    return settings.radar_asset(band)[0]
 
 
 def _passes(choice: Choice, sought: Sought, images: tuple[pystac.Item, ...]) -> Passes:

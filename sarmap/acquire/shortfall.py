@@ -98,7 +98,11 @@ class Sought:
         """A clause on scenes without the bands; empty where there are none."""
         if not self.lacking:
             return ""
-        keys = " and ".join(repr(self.settings.radar_assets.get(b, b)) for b in self.bands)
+        keys = " and ".join(
+            repr(self.settings.radar_asset(b)[0])
+            for b in self.bands
+            if b in self.settings.radar_assets
+        )
         count = len(self.lacking)
         return (
             f" ({count} scene{'s' * (count > 1)} left out for want of asset {keys}, such as "

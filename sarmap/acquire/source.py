@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from affine import Affine
@@ -45,10 +45,21 @@ class Source:
     """Extent in that CRS."""
     nodata: float | None = None
     """No-data value as the item says; the file's own goes first."""
-    scale: float = 1.0
-    """Factor from stored to physical values."""
-    offset: float = 0.0
-    """Summand from stored to physical values."""
+    scale: float | None = None
+    """Factor from stored to physical values as the item says; the file's own goes first."""
+    offset: float | None = None
+    """Summand from stored to physical values as the item says; the file's own goes first."""
+    told: bool = False
+    """True: scale and offset are the user's, and go before the file's."""
+    unit: str = ""
+    """Unit of the values as the item says."""
+    scaling: str | None = None
+    """How the user says that radar is stored: 'power', 'amplitude', 'db' or 'dn'; None: as power,
+    unless item or file name another unit."""
+    name: str = ""
+    """Polarisation wanted, to be found among a file's bands; empty: only `band` counts."""
+    numbered: bool = True
+    """False: nobody gave a band number, and `band` is a guess."""
     transform: Affine | None = None
     """Pixel to CRS as the item says, where it does."""
     placed: bool = True
@@ -78,7 +89,8 @@ def item_source(
     item: pystac.Item,
     asset_key: str,
     *,
-    band: int = 1,
+    band: int | None = 1,
+    name: str = "",
     setting: str,
     reach: Reach,
     projection_from_file: bool = False,
@@ -92,7 +104,9 @@ def item_source(
     asset_key
         Key of the asset.
     band
-        One-based band in the asset's file.
+        One-based band in the asset's file; None: the one called `name`, else the first.
+    name
+        Polarisation of a radar band; empty for others.
     setting
         Catalogue setting that names the asset, for the message.
     reach
@@ -116,7 +130,9 @@ def item_source(
     what = f"item {item.id!r}, asset {asset_key!r}"
     check_href(asset.href, reach, what)
     try:
-        return _described(item, asset_key, band, reach, projection_from_file)
+        numbered = band or _band_named(asset.extra_fields, name) or 1
+        source = _described(item, asset_key, numbered, reach, projection_from_file)
+        return replace(source, name=name, numbered=band is not None)
     except RequestError:
         raise
     except MALFORMED as error:
@@ -149,8 +165,9 @@ def _described(
         crs=place.crs if place else "EPSG:4326",
         bounds=place.bounds if place else _footprint(item),
         nodata=_number(details.get("nodata")),
-        scale=_number(details.get("scale")) or 1.0,
-        offset=_number(details.get("offset")) or 0.0,
+        scale=_number(details.get("scale")) or None,
+        offset=_number(details.get("offset")),
+        unit=str(details.get("unit") or ""),
         transform=place.transform if place else None,
         said=None if place else said,
         doubt=doubt,
@@ -181,12 +198,23 @@ def _number(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
+def _band_named(asset: Mapping[str, Any], name: str) -> int | None:
+    """Number of the band that an asset's fields call by a name; None where none or several are."""
+    for key in ("bands", "eo:bands", "raster:bands"):
+        called = [str(one.get("name")).lower() for one in asset.get(key) or ()]
+        if name and called.count(name) == 1:
+            return called.index(name) + 1
+    return None
+
+
 def _band_details(asset: Mapping[str, Any], band: int) -> Mapping[str, Any]:
-    """nodata, scale and offset of one band: `raster:bands`, or STAC 1.1 `bands`, or the asset's."""
+    """nodata, scale, offset and unit of one band: `raster:bands`, or STAC 1.1 `bands`, or the
+    asset's."""
     whole = {
         "nodata": asset.get("nodata"),
         "scale": asset.get("raster:scale"),
         "offset": asset.get("raster:offset"),
+        "unit": asset.get("unit"),
     }
     for name in ("raster:bands", "bands"):
         bands: Sequence[Mapping[str, Any]] = asset.get(name) or ()

@@ -63,11 +63,12 @@ class TestResolve:
             {
                 "url": "http://127.0.0.1:1",
                 "radar_collection": "rtc",
-                "radar_assets": {"vv": "VV"},
+                "radar_assets": {"vv": "VV", "vh": ["VV", 2]},
                 "optical_assets": {"red": ["visual", 1], "green": ["visual", 2], "blue": "B02"},
             }
         )
-        assert settings.radar_assets == {"vv": "VV"}
+        assert settings.radar_assets == {"vv": "VV", "vh": ("VV", 2)}
+        assert settings.radar_asset("vv") == ("VV", None)
         assert settings.optical_assets == {
             "red": ("visual", 1),
             "green": ("visual", 2),
@@ -85,6 +86,15 @@ class TestResolve:
             ({"url": "http://a", "radar_colection": "b"}, "did you mean radar_collection"),
             ({"url": "http://a", "colour": "b"}, "valid are preset, name, url"),
             ({"url": ["http://a"]}, "setting url is not valid"),
+            (
+                {"url": "http://a", "radar_assets": {"vv": "data", "vh": "data"}},
+                r"vv and vh the same band of asset 'data'.*vh: \[data, 2\]",
+            ),
+            (
+                {"url": "http://a", "radar_assets": {"vv": ["data", 1], "vh": "data"}},
+                "the same band of asset 'data'",
+            ),
+            ({"url": "http://a", "scaling": "decibel"}, "setting scaling is not valid"),
             ({"url": "http://a", "radar_assets": "vv"}, "setting radar_assets is not valid"),
             ({"url": "http://a", "id_pattern": "(T"}, "id_pattern of catalogue a is not a regular"),
             ({"url": "http://a", "signing": "aws"}, "signing 'aws'.*planetary-computer"),

@@ -78,3 +78,26 @@ def test_a_file_that_comes_back_elsewhere_is_read_failed(
     with caplog.at_level(logging.WARNING):
         assert (terrain.observation.values == READ_FAILED).all()
     assert "item 'hills', asset 'data' lies elsewhere than its record" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "unit"),
+    [
+        ({"raster:bands": [{"unit": "foot"}]}, ""),
+        ({"raster:bands": [{"unit": "foot", "scale": 0.3048}]}, ""),
+        ({"unit": "ft"}, "ft"),
+        ({}, "US survey foot"),
+        ({"raster:bands": [{"scale": 0.3048}]}, ""),
+    ],
+)
+def test_heights_in_feet_are_made_metres_once(
+    kit: Any, tile: Any, fields: dict[str, Any], unit: str
+) -> None:
+    grid = kit.box(30, 30, LEFT, TOP)
+    truth = open_terrain(grid, catalog=kit.settings).compute()
+    with rasterio.open(tile.assets["data"].href, "r+") as made:
+        made.write(made.read(1) / 0.3048, 1)
+        made.units = (unit,)
+    tile.assets["data"].extra_fields |= fields
+    terrain = open_terrain(grid, catalog=kit.settings).compute()
+    np.testing.assert_allclose(terrain.dem.values, truth.dem.values, rtol=1e-5)
