@@ -9,14 +9,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import pystac_client
+from pystac.utils import make_absolute_href
 
 from sarmap.acquire.catalogs import catalog_errors
+from sarmap.acquire.reach import WEB
+from sarmap.acquire.stac_io import FRUITLESS
 from sarmap.errors import CatalogError, RequestError
 from sarmap.types import CatalogSettings
 
-__all__ = ["first_item", "require_collection", "search_items", "understands"]
+__all__ = ["first_item", "require_collection", "search_items", "understands", "with_addresses"]
 
 MAX_ITEMS = 20_000
 """More items than this are refused: the request is too wide."""
@@ -54,20 +58,61 @@ def search_items(
             max_items=None,
             **conditions,
         )
+        fruitless = 0
         for page in found.pages_as_dicts():
-            fresh = [one for one in page["features"] if str(one.get("id")) not in seen]
-            if not fresh:  # a server whose pages never end
+            fresh = {str(one.get("id")): one for one in _own(page["features"], collection)}
+            fresh = {name: one for name, one in fresh.items() if name not in seen}
+            fruitless = 0 if fresh else fruitless + 1
+            if fruitless == FRUITLESS:  # a server whose pages never end
                 return
-            for record in fresh:
-                if str(record.get("id")) in seen:
-                    continue
-                seen.add(str(record.get("id")))
-                if len(seen) > limit:
-                    raise RequestError(
-                        f"more than {limit:,} items of {collection!r} over the area: give a "
-                        "smaller area or fewer days."
-                    )
-                yield record
+            seen.update(fresh)
+            if len(seen) > limit:
+                raise RequestError(
+                    f"more than {limit:,} items of {collection!r} over the area: give a smaller "
+                    "area or fewer days."
+                )
+            for record in fresh.values():
+                yield with_addresses(record, found.url, trusted=settings.trusted)
+
+
+def _own(records: list[dict[str, Any]], collection: str) -> list[dict[str, Any]]:
+    """Records without those of other collections, which some servers give too."""
+    own = [one for one in records if one.get("collection") == collection]
+    return own or records
+
+
+def with_addresses(record: dict[str, Any], came_from: str, *, trusted: bool) -> dict[str, Any]:
+    """A record whose assets' relative addresses are whole.
+
+    They are relative to the record's own address, or where it names none, to the one it came from.
+    Paths on the disk of a catalogue that is trusted stay what they are.
+
+    >>> record = {"assets": {"vv": {"href": "./a.tif"}}}
+    >>> with_addresses(record, "https://a.org/stac/search", trusted=False)["assets"]["vv"]["href"]
+    'https://a.org/stac/a.tif'
+    """
+    try:
+        links, assets = record.get("links") or (), record["assets"].items()
+        own = next((str(one["href"]) for one in links if one.get("rel") == "self"), "")
+        base = _joined(came_from, own)
+        whole = {
+            key: {**asset, "href": _joined(base, asset["href"])}
+            if isinstance(asset["href"], str) and not (trusted and asset["href"][:1] == "/")
+            else asset
+            for key, asset in assets
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return record  # what is odd about it is said where it is read
+    return {**record, "assets": whole}
+
+
+def _joined(base: str, href: str) -> str:
+    """An address that may be relative to another."""
+    if urlsplit(href).scheme:
+        return href
+    if urlsplit(base).scheme in WEB:
+        return urljoin(base, href)
+    return str(make_absolute_href(href, base, start_is_dir=False))  # s3://, which urljoin ignores
 
 
 def first_item(

@@ -18,7 +18,7 @@ import shapely
 from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
-from sarmap.acquire.signing import unsigned
+from sarmap.acquire.signing import without_signature
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings
 
@@ -75,7 +75,7 @@ def read_item(record: Mapping[str, Any]) -> pystac.Item:
     try:
         item = pystac.Item.from_dict(dict(record))
         for asset in item.assets.values():
-            asset.href = unsigned(asset.href)
+            asset.href = without_signature(asset.href)
         if not isinstance(item.id, str) or not item.id:
             raise TypeError("id")
         item.bbox = _numbers(item.bbox)

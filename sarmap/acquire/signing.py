@@ -14,7 +14,7 @@ import ipaddress
 import logging
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
@@ -26,7 +26,18 @@ from urllib3.util.retry import Retry
 from sarmap.errors import CatalogError, RequestError
 from sarmap.types import CatalogSettings
 
-__all__ = ["SIGNERS", "Signer", "TokenStore", "discreet", "make_signer", "redact", "unsigned"]
+__all__ = [
+    "SIGNERS",
+    "Signer",
+    "TokenStore",
+    "adopt",
+    "discreet",
+    "make_signer",
+    "redact",
+    "signed_records",
+    "unsigned",
+    "without_signature",
+]
 
 SIGNERS = ("planetary-computer",)
 """Values of `CatalogSettings.signing`."""
@@ -53,6 +64,11 @@ _PAUSE = dt.timedelta(seconds=10)
 """How long an endpoint that gave no token is not asked again: many reads would ask at once."""
 _MARGIN = dt.timedelta(minutes=1)
 """A token is renewed this long before it expires, or at a tenth of a shorter life."""
+
+_RECORDS_KEPT = 100_000
+"""Signed addresses remembered by a process."""
+_records: dict[str, str] = {}
+_records_lock = threading.Lock()
 
 _SIGNATURE_MARKS = frozenset({"sig", "signature", "x-amz-signature", "x-goog-signature", "token"})
 _SIGNATURE_KEYS = re.compile(
@@ -93,6 +109,30 @@ def unsigned(href: str) -> str:
         if (query, host) == (parts.query, parts.netloc)
         else urlunsplit(parts._replace(netloc=host, query=query))
     )
+
+
+def without_signature(href: str) -> str:
+    """An address without signature, which this process remembers: some records come signed."""
+    bare = unsigned(href)
+    parts, plain = urlsplit(href), urlsplit(bare)
+    if parts.query != plain.query:
+        with _records_lock:
+            if len(_records) >= _RECORDS_KEPT:
+                _records.clear()
+            _records[bare] = urlunsplit(parts._replace(netloc=plain.netloc))
+    return bare
+
+
+def signed_records() -> dict[str, str]:
+    """Addresses of records that came signed, each as it came; never to be stored."""
+    with _records_lock:
+        return dict(_records)
+
+
+def adopt(records: Mapping[str, str]) -> None:
+    """Remember addresses of another process, as `signed_records` gave them there."""
+    with _records_lock:
+        _records.update(records)
 
 
 def redact(text: object) -> str:
@@ -233,12 +273,14 @@ class Signer:
     def __call__(self, href: str, tokens: TokenStore | None = None) -> str:
         """The address to read now; tokens come from the process's store unless another is given.
 
+        Without an endpoint for it, it is signed as its record was, where that was.
+
         Raises:
             CatalogError: no token could be had.
         """
         endpoint = self._token_endpoint(href)
         if endpoint is None:
-            return href
+            return _records.get(href, href)
         bare = unsigned(href)
         token = (tokens or _TOKENS).query(endpoint)
         return f"{bare}{'&' if urlsplit(bare).query else '?'}{token}"

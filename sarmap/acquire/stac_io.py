@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from pystac.link import HREF, Link
@@ -23,13 +24,16 @@ from sarmap.acquire.patience import Deadline, hold_off, patience, retry_after, w
 from sarmap.acquire.reach import WEB, Reach
 from sarmap.acquire.web import HOPS, REDIRECTS, ReadError, next_hop, web_failures
 
-__all__ = ["ANSWERS", "ANSWER_BYTES", "Refusal", "StacIO"]
+__all__ = ["ANSWERS", "ANSWER_BYTES", "FRUITLESS", "Refusal", "StacIO"]
 
 ANSWERS = 5_000
 """Answers read by one client: 20,000 items in pages of 4, or a server whose pages never end."""
 
 ANSWER_BYTES = 64 * 2**20
 """Largest answer read, uncompressed: 200 items take about 2 MB."""
+
+FRUITLESS = 8
+"""Pages in a row without anything (new) after which an answer has come to its end."""
 
 TRIES = 4
 """Tries of one request, at most: someone is waiting."""
@@ -60,6 +64,26 @@ class StacIO(StacApiIO):
         if not isinstance(source, Link) and urlsplit(str(source)).scheme not in WEB:
             raise Refusal("names no web address in a link")
         return super().read_text(source, *arguments, **options)
+
+    def get_pages(
+        self, url: str, method: str | None = None, parameters: dict[str, Any] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Pages that hold something, one after the other, as their links lead.
+
+        An empty page before the last is passed over; the end is where no link leads on, or where
+        `FRUITLESS` pages in a row hold nothing.
+        """
+        page = self.read_json(url, method=method, parameters=parameters)
+        fruitless = 0
+        while fruitless < FRUITLESS:
+            fruitless = 0 if page.get("features") or page.get("collections") else fruitless + 1
+            if not fruitless:
+                yield page
+            further = next((one for one in page.get("links", []) if one["rel"] == "next"), None)
+            if further is None:
+                return
+            url = urljoin(url, str(further["href"]))
+            page = self.read_json(Link.from_dict({**further, "href": url}), parameters=parameters)
 
     def request(
         self,

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from distributed.core import Status
 from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.protocol import pickle
 
+from sarmap.acquire.signing import adopt, signed_records
 from sarmap.cluster.meeting import MeetingPlace
 from sarmap.cluster.versions import difference, own_versions
 from sarmap.errors import ClusterError, SarmapError
@@ -94,9 +95,12 @@ class Job:
     """Where the result goes."""
     detector: bytes
     """The detector, pickled: a handle, never its weights."""
+    signed: Mapping[str, str] = field(default_factory=signed_records, repr=False)
+    """Addresses that records of the client's catalogue gave signed: kept in memory alone."""
 
     def trouble(self) -> str | None:
         """Why this process cannot take part, as the end of a sentence; None: it can."""
+        adopt(self.signed)
         other = difference(self.versions, own_versions(self.versions))
         if other is not None:
             return f"has {other}"

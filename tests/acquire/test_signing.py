@@ -17,7 +17,18 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sarmap.acquire.signing import Signer, TokenStore, make_signer, redact, unsigned
+from sarmap.acquire import signing
+from sarmap.acquire.scenes import read_item
+from sarmap.acquire.signing import (
+    Signer,
+    TokenStore,
+    adopt,
+    make_signer,
+    redact,
+    signed_records,
+    unsigned,
+    without_signature,
+)
 from sarmap.errors import CatalogError, RequestError
 from sarmap.types import CatalogSettings
 
@@ -246,6 +257,57 @@ class TestEndpoint:
     def test_unreachable(self) -> None:
         with pytest.raises(CatalogError, match="no connection"):
             self.sign("http://127.0.0.1:9/token")
+
+
+class TestRecordsThatComeSigned:
+    """Their signature is kept in memory for the read, and stands nowhere else."""
+
+    @pytest.fixture(autouse=True)
+    def _nothing_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(signing, "_records", {})
+
+    @pytest.mark.parametrize("query", ["se=2030-01-01&sp=r&sig=CANARY", "token=CANARY&v=2"])
+    def test_read_as_they_came_and_stored_without(self, query: str) -> None:
+        record = radar_record(f"https://me:CANARYpw@files.example.org/vv.tif?{query}")
+        item = read_item(record)
+        bare = item.assets["vv"].href
+        assert "CANARY" not in repr(item.to_dict())
+        signer = make_signer(CatalogSettings("mine", "https://stac.example.org"))
+        assert signer(bare) == f"https://files.example.org/vv.tif?{query}"
+        assert b"CANARY" not in pickle.dumps((signer, item))
+
+    def test_workers_are_told_and_remember(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bare = without_signature("https://files.example.org/vv.tif?sig=CANARY")
+        told = signed_records()
+        monkeypatch.setattr(signing, "_records", {})
+        assert Signer(None)(bare) == bare
+        adopt(told)
+        assert Signer(None)(bare) == f"{bare}?sig=CANARY"
+
+    def test_a_catalogues_own_signer_goes_first(self) -> None:
+        bare = without_signature(f"{BLOB}?sig=OLD")
+        tokens = TokenStore(lambda _endpoint: (SAS, NOON), lambda: NOON)
+        assert Signer("planetary-computer")(bare, tokens) == f"{BLOB}?{SAS}"
+
+    def test_what_is_remembered_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(signing, "_RECORDS_KEPT", 3)
+        for number in range(10):
+            without_signature(f"https://files.example.org/{number}.tif?sig=a")
+        assert len(signed_records()) <= 3
+
+
+def radar_record(href: str) -> dict[str, Any]:
+    """The least that an item is."""
+    return {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": "S1_x",
+        "geometry": None,
+        "bbox": [141.0, 42.0, 143.0, 43.5],
+        "links": [],
+        "properties": {"datetime": "2018-09-01T08:34:00Z"},
+        "assets": {"vv": {"href": href}},
+    }
 
 
 class TestUnsigned:

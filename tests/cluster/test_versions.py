@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sarmap.acquire.signing import Signer
 from sarmap.cluster.plugin import Job
 from sarmap.cluster.versions import NAMES, check_versions, needed_packages, own_versions
 from sarmap.errors import ClusterError
@@ -85,5 +86,10 @@ def test_a_worker_that_joins_later_compares_itself() -> None:
     ours = own_versions(needed_packages("openvino"))
     handle: Any = Seen()
     assert Job(ours, handle, pickle.dumps(None)).trouble() is None
+    signed = {"https://a.org/b.tif": "https://a.org/b.tif?sig=CANARY"}
+    job = Job(ours, handle, pickle.dumps(None), signed)
+    assert job.trouble() is None
+    assert Signer(None)("https://a.org/b.tif") == signed["https://a.org/b.tif"]
+    assert "CANARY" not in repr(job)
     other = Job(ours | {"zarr": "0.0.1"}, handle, pickle.dumps(None)).trouble()
     assert other == f"has zarr {ours['zarr']}, the client zarr 0.0.1"

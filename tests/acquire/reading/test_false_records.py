@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasterio.control import GroundControlPoint
 
 from sarmap.acquire import header
 from sarmap.acquire.cube import open_cube
-from sarmap.errors import CatalogError
+from sarmap.errors import CatalogError, RequestError
 
 NO_DATA = 1
 LEFT, BOTTOM, RIGHT, TOP = 600_000.0, 4_737_000.0, 602_600.0, 4_740_000.0  # of 300 x 260 pixels
@@ -130,6 +131,27 @@ def test_a_file_that_names_no_projection_takes_its_records(
     np.testing.assert_array_equal(cube_of(item).vv.values[0], power)
     item.properties["proj:transform"] = [10, 0, LEFT, 0, 10, BOTTOM]
     np.testing.assert_array_equal(cube_of(item).vv.values[0], power)
+
+
+@pytest.mark.parametrize("code", [None, "EPSG:4326"])
+def test_radar_geometry_is_named_as_that(
+    kit: Any, tmp_path: Path, power: Any, cube_of: Any, code: str | None
+) -> None:
+    """GRD, with the place that some catalogues make up for it."""
+    kit.cog(tmp_path / "a.tif", power)
+    item = kit.item("a", {"vv": tmp_path / "a.tif"})
+    west, south, east, north = item.bbox
+    corners = [(0, 0, east, north), (0, 260, west, north), (300, 0, east, south)]
+    points = [GroundControlPoint(row, column, x, y, 0) for row, column, x, y in corners]
+    with rasterio.open(
+        tmp_path / "a.tif", "w", driver="GTiff", count=1, height=300, width=260, dtype="float32",
+        crs="EPSG:4326", gcps=points,
+    ) as made:  # fmt: skip
+        made.write(power, 1)
+    lattice = [(east - west) / 260, 0, west, 0, -(north - south) / 300, north]
+    item.properties |= {"proj:code": code, "proj:transform": lattice}
+    with pytest.raises(RequestError, match=r"item 'a', asset 'vv' is in radar geometry, as GRD"):
+        cube_of(item).compute()
 
 
 def test_a_pass_that_lies_elsewhere_by_its_file_is_an_error(
