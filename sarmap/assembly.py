@@ -350,18 +350,19 @@ def _cube(prepared: Prepared, passes: Passes, grid: GeoBox, chunk: Chunk) -> xr.
     from sarmap.compose.names import wanted_radar_bands
 
     needed = required_radar_bands(prepared.spec.bands)
-    assets = passes.catalog.radar_assets
+    known = passes.catalog.radar_assets
     bands = tuple(
         band
         for band in wanted_radar_bands(prepared.spec.bands)
-        if band in needed or _all_have(passes, assets.get(band))
+        if band in needed or (band in known and _all_have(passes, band))
     )
     if needs_optical(prepared.spec.bands):
         bands += tuple(b for b in prepared.spec.bands if b in ("red", "green", "blue"))
     return open_cube(passes, grid, bands=bands, chunk=chunk)
 
 
-def _all_have(passes: Passes, asset: str | None) -> bool:
+def _all_have(passes: Passes, band: str) -> bool:
+    asset, _ = passes.catalog.radar_asset(band)
     return all(asset in item.assets for one in passes for item in one.items)
 
 
