@@ -26,6 +26,25 @@ from sarmap.simulate.drawing import FAMILIES, draw_fields, iburi_fields
 __all__ = ["FAMILIES", "Physics"]
 
 
+_POSSIBLE: dict[str, tuple[float, float]] = {
+    "spacing": (1, 100),
+    "looks": (1, 1000),
+    "speckle_correlation": (0, 0.7),
+    "incidence": (10, 60),
+    "before": (1, 60),
+    "after": (1, 60),
+    "repeat": (1, 100),
+    "gap": (0, 0.9),
+    "shift_shared": (0, 1),
+    "plain": (0, 0.9),
+    "water": (0, 0.9),
+    "canopy": (0, 80),
+    "land_share": (0, 0.5),
+    "area": (1, 1e7),
+}
+"""Least and most of fields that a world cannot be made beyond."""
+
+
 @dataclass(frozen=True)
 class Physics:
     """The law of a world; `draw`, `iburi`, or `dataclasses.replace` make one.
@@ -198,6 +217,13 @@ class Physics:
     """Metres by which terrain correction moves the radar's footprint along the look: -18-12 (the
     canopy's top lies nearer to the radar than the ground that an elevation model may hold)."""
 
+    def __post_init__(self) -> None:
+        for name, (low, high) in _POSSIBLE.items():
+            if not low <= getattr(self, name) <= high:
+                raise RequestError(
+                    f"{name}={getattr(self, name)!r} of the physics must be from {low} to {high}."
+                )
+
     @classmethod
     def draw(cls, seed: int, **fixed: Any) -> Physics:
         """Draw a world's law.
@@ -217,7 +243,7 @@ class Physics:
         Raises
         ------
         RequestError
-            A name is no field, or the family is unknown.
+            A name is no field, the family is unknown, or a value is impossible.
         """
         drawn = cls(**draw_fields(seed, fixed.get("family")))
         return _fix(drawn, fixed)

@@ -84,6 +84,13 @@ def test_an_unknown_field_or_family_is_refused() -> None:
         Physics.draw(1, family="sideways")
 
 
+@pytest.mark.parametrize("wrong", [{"before": 0}, {"land_share": 0.7}, {"spacing": 0.0}])
+def test_a_world_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    (name,) = wrong
+    with pytest.raises(RequestError, match=f"{name}=.* of the physics must be from"):
+        Physics.draw(1, **wrong)
+
+
 def test_iburi_is_the_simulated_event() -> None:
     law = Physics.iburi()
     assert (law.looks, law.spacing, law.vh_share) == (LOOKS, 10.0, CHANGE_SHARE["vh"])
