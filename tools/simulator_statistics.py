@@ -123,7 +123,7 @@ def read_myanmar(folder: Path, *, flattened: bool) -> Stack:
 
 def read_simulated(folder: Path) -> Stack:
     """The ascending passes before a simulated event, 10 m, forested hills told apart."""
-    from sarmap.learn.scenes import _simulated_cover
+    from sarmap.learn.training_scenes import _simulated_cover
     from sarmap.simulate.landcover import Cover
 
     event = open_event(folder)
