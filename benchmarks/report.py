@@ -2,7 +2,7 @@
 
 `benchmarks/README.md` gets the figures of issue 4's table, each beside what was asked, with its
 floor and command; `docs/chunking.md` gets the tables of `chunking`. Both stand between markers.
-`docs/results/rightness.md` is written whole.
+The pages of `benchmarks.pages` are written whole.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pages import PAGES, write_page
 from benchmarks.records import read_record
-from benchmarks.rightness.page import write_page
 from benchmarks.tables import machine_line, markdown, render
 
 __all__ = ["between", "figures_table", "write_report"]
@@ -21,7 +21,7 @@ __all__ = ["between", "figures_table", "write_report"]
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "benchmarks" / "README.md"
 CHUNKING = ROOT / "docs" / "chunking.md"
-RIGHTNESS = ROOT / "docs" / "results" / "rightness.md"
+RESULTS = ROOT / "docs" / "results"
 SHIPPED, LARGE = "16 filters (shipped)", "32 filters (random weights)"
 
 Records = Mapping[str, Mapping[str, Any]]
@@ -253,15 +253,17 @@ def figures_table(records: Records) -> str:
 
 
 def write_report(
-    folder: Path, readme: Path = README, chunking: Path = CHUNKING, rightness: Path = RIGHTNESS
+    folder: Path, readme: Path = README, chunking: Path = CHUNKING, pages: Path = RESULTS
 ) -> list[Path]:
     """Fill the tables of the documents from the results in a folder; the files written."""
     records = {path.stem: read_record(path) for path in sorted(folder.glob("*.json"))}
     if not records:
         raise FileNotFoundError(f"{folder.name} holds no results: run `python -m benchmarks` first")
-    written = []
-    if "rightness" in records:
-        written.append(write_page(records.pop("rightness"), rightness))
+    written = [
+        write_page(records.pop(name), pages / f"{name}.md") for name in PAGES if name in records
+    ]
+    if not records:
+        return written
     newest = max(records.values(), key=lambda record: record["finished"])
     line = (
         f"Measured {newest['finished'][:10]} on {machine_line(newest)}, revision "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.cases.chunking import CHUNKING
+from benchmarks.cases.corrections import CORRECTIONS
 from benchmarks.cases.engines import ENGINES
 from benchmarks.cases.gpu import GPU
 from benchmarks.cases.latency import LATENCY
@@ -10,6 +11,7 @@ from benchmarks.cases.paper import PAPER
 from benchmarks.cases.peers import PEERS
 from benchmarks.cases.rightness import RIGHTNESS
 from benchmarks.cases.scaling import HOKKAIDO, SCALING
+from benchmarks.cases.simulator import SIMULATOR
 from benchmarks.cases.windows import WINDOWS
 
 __all__ = ["BENCHMARKS"]
@@ -27,6 +29,8 @@ BENCHMARKS = {
         HOKKAIDO,
         GPU,
         RIGHTNESS,
+        SIMULATOR,
+        CORRECTIONS,
     )
 }
 """In the order in which they run."""

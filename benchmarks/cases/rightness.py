@@ -11,13 +11,13 @@ from typing import Any
 from benchmarks.context import Context
 from benchmarks.model import Benchmark, Configuration, Metric
 
-__all__ = ["RIGHTNESS"]
+__all__ = ["RIGHTNESS", "real_data"]
 
 DETECTORS = ("change",)
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
-def _data() -> Path | None:
+def real_data() -> Path | None:
     """The folder of real data, where there is one."""
     found = Path(os.environ.get("SARMAP_REAL_DATA", DATA))
     return found if found.is_dir() else None
@@ -39,7 +39,7 @@ def _configure(context: Context) -> Sequence[Configuration]:
         *_rows("The same, one pass after the event", "scenes", {"folder": final, "most_after": 1}),
         *_rows("Unchanged ground", "unchanged", {}),
     ]
-    data = _data()
+    data = real_data()
     if data is not None:
         made += _real(str(data))
     return [*made, *_unfit(context)]

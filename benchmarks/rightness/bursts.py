@@ -19,10 +19,20 @@ from benchmarks.rightness.ground import Plan, local_incidence, relief, slope_of
 from benchmarks.rightness.mapping import Answer, Detect, cube_of, terrain_of
 from benchmarks.rightness.noise import Field
 
-__all__ = ["HELD_OUT", "KINDS", "Implant", "implants", "quiet_pairs", "sao_sebastiao"]
+__all__ = [
+    "HELD_OUT",
+    "KINDS",
+    "TRAINING",
+    "Burst",
+    "Implant",
+    "implants",
+    "quiet_pairs",
+    "read_sao_sebastiao",
+    "sao_sebastiao",
+]
 
-HELD_OUT = ("292320", "292321")
-"""Bursts that no training reads; 292319 is for training."""
+TRAINING, HELD_OUT = "292319", ("292320", "292321")
+"""A burst that trainings may read, and those that none does."""
 CRS, SPACING = "EPSG:32611", 30.0
 EIGHT = np.ones((3, 3), bool)
 Split = tuple[tuple[int, ...], tuple[int, ...]]
@@ -177,10 +187,7 @@ class Cluster:
 
 def sao_sebastiao(detect: Detect, data: Path) -> list[Cluster]:
     """The real change of the landslides of Feb 2023, put into the held-out bursts' passes."""
-    import rasterio
-
-    with rasterio.open(next(data.glob("sao_sebastiao/*.tif"))) as source:
-        bands = source.read()
+    bands = read_sao_sebastiao(data)
     rows = np.arange(0, bands.shape[1], 30 / 32.0).astype(int)  # nearest: keeps its grain
     columns = np.arange(0, bands.shape[2], 30 / 29.2).astype(int)
     bands = bands[:, rows][:, :, columns]
@@ -197,6 +204,14 @@ def sao_sebastiao(detect: Detect, data: Path) -> list[Cluster]:
         for name in HELD_OUT
         for number, one in enumerate(kept)
     ]
+
+
+def read_sao_sebastiao(data: Path) -> Field:
+    """Change of VV and VH in dB and a weak label of where landslides crowd (3, y, x)."""
+    import rasterio
+
+    with rasterio.open(next(data.glob("sao_sebastiao/*.tif"))) as source:
+        return np.asarray(source.read())
 
 
 def _cluster(burst: Burst, detect: Detect, bands: Field, split: Split) -> Cluster:

@@ -25,9 +25,10 @@ def make_request(
     crs: str,
     event: str,
     trusted: bool = False,
+    orbit: str = "ascending",
     **more: Any,
 ) -> Any:
-    """A map request of the ascending orbit for an extent given to the pixel.
+    """A map request of one orbit for an extent given to the pixel.
 
     A detector named 'mean:H' is the cheap one of `benchmarks.detectors`, with a halo of H pixels.
     A `trusted` catalogue may name files of this machine.
@@ -41,9 +42,7 @@ def make_request(
         more["detector"] = MeanDetector(int(more["detector"].partition(":")[2]))
     grid = GeoBox((shape[0], shape[1]), Affine(*transform), crs)
     settings = {"url": catalog, "trusted": True} if trusted else catalog
-    return MapRequest(
-        area=grid, event=event, catalog=settings, orbit="ascending", overwrite=True, **more
-    )
+    return MapRequest(area=grid, event=event, catalog=settings, orbit=orbit, overwrite=True, **more)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ def context(request, tmp_path, monkeypatch):
         local=scene,
         mosaic=lambda shape: scene,
         extent=(3842, 2346),
+        event=SimpleNamespace(inventory=Path("inventory.gpkg")),
         sizes=(),
         peers=Path("python"),
         folder=lambda name: tmp_path,

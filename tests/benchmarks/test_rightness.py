@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.pages import write_page
 from benchmarks.rightness import noise, unfit
 from benchmarks.rightness.ground import Land, Plan
 from benchmarks.rightness.mapping import Answer
-from benchmarks.rightness.page import write_page
 from benchmarks.rightness.scenes import make_scene, plans, read_scene, write_scenes
 from benchmarks.rightness.score import best_f1, calibration_gap, score
 from benchmarks.rightness.slides import Slides, change_of
+from benchmarks.tasks import simulator
 
 SMALL = Plan(
     1, 5, "darken", 0.03, size=128, n_pre=3, n_post=2, shift=0.0, drift=0.0, median_area=1500
@@ -146,7 +147,8 @@ def test_the_page_sets_each_detector_beside_change_at_its_best(tmp_path):
         }  # fmt: skip
 
     record = {
-        "title": "How right", "columns": [], "notes": [], "command": "python -m benchmarks x",
+        "title": "How right", "benchmark": "rightness", "command": "python -m benchmarks x",
+        "columns": [], "notes": [],
         "rows": [row("attention-unet", 0.6, 0.7), row("change", 0.4, 0.5)],
         "answers": {"compared": []}, "finished": "2026-01-01", "load": {"disturbed": False},
         "git": {"revision": "0123456789abc", "changed": False},
@@ -157,3 +159,14 @@ def test_the_page_sets_each_detector_beside_change_at_its_best(tmp_path):
     page = write_page(record, tmp_path / "page.md").read_text(encoding="utf-8")
     assert "better in 1 of 1 scenes, mean gain in F1 +0.100" in page
     assert "| darken | 0.600 | 0.400 |" in page
+
+
+def test_statistics_of_passes_are_those_that_were_drawn():
+    rng = np.random.default_rng(2)
+    moved = 10 ** (np.array([0.0, 1.0, 0.0, 1.0]) / 10)[:, None, None]
+    passes = [noise.speckle(rng, (200, 200), 5.0, 0.3) for _ in moved]
+    found = simulator._noise("vv", (0.1 * moved * np.stack(passes)).astype(np.float32))
+    assert found["vv_shift"] == pytest.approx(0.94, abs=0.1)  # steps of 1, -1 and 1 dB
+    assert found["vv_step"] == pytest.approx(np.sqrt(2) * 2.0, rel=0.06)
+    assert found["vv_correlation"] == pytest.approx(0.3, abs=0.04)
+    assert found["vv_level"] == pytest.approx(-10, abs=0.6)

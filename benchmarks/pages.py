@@ -1,4 +1,4 @@
-"""The page of `docs/results` made from the record of `rightness`: never typed."""
+"""The pages of `docs/results` that are made from records: never typed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from benchmarks.tables import markdown, render
 
-__all__ = ["write_page"]
+__all__ = ["PAGES", "write_page"]
 
-INTRODUCTION = """# How right the maps are
+RIGHTNESS = """# How right the maps are
 
 How the detectors do on ground and physics that no training has seen. Landslides, land and passes
 of *invented scenes* come from code that shares nothing with the simulator (`benchmarks/rightness`):
@@ -20,13 +20,27 @@ other laws of change, levels, noise, passes that move as a whole, fields, clear-
 *real passes* are OPERA's over California and a series over Myanmar, parts that training does not
 read; what is put into them is said. **None of it is a real landslide with a real inventory.**
 """
+SIMULATOR = """# The simulator beside real Sentinel-1 data
+
+Every figure comes from one function on every source. OPERA: RTC-S1 over California, three bursts
+(contains modified Copernicus Sentinel data, processed by NASA OPERA). Myanmar: GRD, the first of 85
+dates (dulvrq/ddl8s1ts, MIT). São Sebastião: the rain of 18-19 Feb 2023, Brazil, hundreds of
+landslides (OPERA-Cal-Val/OPERA_Applications, Apache-2.0).
+"""
+CORRECTIONS = """# What corrections give
+
+A map of a **simulated event** that no shipped weights have seen, one strip of it corrected, the
+detector fine-tuned on that, and the rest mapped anew.
+"""
+PAGES = {"rightness": RIGHTNESS, "simulator": SIMULATOR, "corrections": CORRECTIONS}
+"""Benchmarks that have a page of their own, and how it begins."""
 SCENES = "Invented scenes"
 
 
 def write_page(record: Mapping[str, Any], path: Path) -> Path:
     """Write the page from a record."""
     body = render(record).replace(f"### {record['title']}\n\n", "", 1)
-    parts = [INTRODUCTION, body, *_paired(record), *_by_law(record)]
+    parts = [PAGES[record["benchmark"]], body, *_paired(record), *_by_law(record)]
     path.write_text("\n".join(parts), encoding="utf-8")
     return path
 

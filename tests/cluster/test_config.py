@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sarmap.cluster.specification import (
+from sarmap.cluster.config import (
     Address,
     Coiled,
     Gateway,
