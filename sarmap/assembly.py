@@ -376,7 +376,7 @@ def _assemble_orbit(
     grid, chunk = _read_grid(prepared)
     cube = _cube(prepared, passes, grid, chunk)
     terrain, warnings = _terrain(prepared, look, grid, chunk)
-    warnings = (*json.loads(cube.attrs["notes"]), *warnings)
+    warnings = (*passes.notes, *json.loads(cube.attrs["notes"]), *warnings)
     levelling = judged.levelling if judged is not None else None
     composite = make_composite(cube, terrain, spec.bands, scaling=spec.scaling, levelling=levelling)
     dataset = _predicted(prepared, composite)

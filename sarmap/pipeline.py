@@ -272,7 +272,7 @@ def _smallest(client: Client | None) -> Machine | None:
     """The worker of a cluster with the least memory for each of its threads; None: no cluster."""
     if client is None:
         return None
-    from sarmap.cluster.workers import smallest_worker
+    from sarmap.cluster.readiness import smallest_worker
 
     return Machine(*smallest_worker(client))
 
@@ -289,7 +289,7 @@ def _scheduler(client: Client | None, prepared: Prepared, out: str) -> Iterator[
     from dask.threaded import get
 
     if client is not None:
-        from sarmap.cluster.workers import ready_workers
+        from sarmap.cluster.readiness import ready_workers
 
         with ready_workers(client, prepared.detector, out), client.as_current():
             yield

@@ -141,6 +141,8 @@ class Pass:
     """The scenes, unsigned, in the order they are mosaicked (first valid pixel wins)."""
     coverage: float
     """Share of the area (0-1) that the scenes' footprints cover."""
+    mode: str = "IW"
+    """Instrument mode: 'IW', 'EW', 'SM' or 'WV'."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,8 @@ class Passes:
     """Sentinel-2 scenes for the optical composite, clearest first; empty unless asked for."""
     simulated: bool = False
     """True where any scene says that it is simulated."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the map should know of the search, one sentence each."""
 
     @property
     def orbit_state(self) -> str:

@@ -81,8 +81,8 @@ def _one(told: dict[str, Any]) -> dict[str, Any]:
         result = sarmap.map_landslides(request)
         peak = _peak()
     else:
-        from sarmap.cluster.config import Local
         from sarmap.cluster.opening import open_client
+        from sarmap.cluster.specification import Local
 
         with open_client(
             Local(workers=1, threads=threads, memory=worker, dashboard=None)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import sarmap
 from sarmap.assess.inventory import rasterise_inventory, read_inventory
 from sarmap.compose.scaling import from_power
-from sarmap.learn.scenes import _simulated_cover
+from sarmap.learn.training_scenes import _simulated_cover
 from sarmap.simulate.event import open_event, simulate_event
 from sarmap.simulate.fingerprint import simulator_hash
 from sarmap.simulate.serve import serve_event

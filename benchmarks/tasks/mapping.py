@@ -126,8 +126,8 @@ def _running(scheduler: str, workers: int, threads: int) -> Iterator[Any]:
     if scheduler != "distributed":
         yield None
         return
-    from sarmap.cluster.config import Local
     from sarmap.cluster.opening import open_client
+    from sarmap.cluster.specification import Local
 
     with open_client(Local(workers=workers, threads=threads, dashboard=None)) as client:
         client.wait_for_workers(workers)

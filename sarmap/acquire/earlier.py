@@ -56,7 +56,7 @@ def with_earlier(
     own = [
         track
         for track in tracks_of(group_passes(scenes, sought.area.geometry))
-        if track.relative_orbit == passes.relative_orbit
+        if (track.relative_orbit, track.mode) == (passes.relative_orbit, oldest.mode)
     ]
     found = choose(own, (oldest.datetime, passes.event[1]), pre=lacking, post=1)
     earlier = found.pre if found is not None else ()

@@ -1,8 +1,8 @@
 """From scenes to passes, and from passes to the ones before and after an event.
 
 A pass is all scenes of one satellite on one relative orbit within minutes, mosaicked. Passes of
-different relative orbits, or of the two orbit directions, are never put together: their viewing
-geometry differs, and with it the backscatter of every slope.
+different relative orbits, of the two orbit directions, or of two instrument modes, are never put
+together: their viewing geometry differs, and with it the backscatter of every slope.
 
 How an orbit's passes are chosen: a pass *covers* the place when its footprints cover as much of it
 as the orbit's best pass, less two hundredths. The nearest covering passes are taken; only where
@@ -20,7 +20,7 @@ from itertools import pairwise
 
 from shapely.geometry.base import BaseGeometry
 
-from sarmap.acquire.scenes import Scene, newest_of_each, share_covered
+from sarmap.acquire.scenes import Scene, newest_of_each, share_covered, versions
 from sarmap.types import Pass
 
 __all__ = ["TOLERANCE", "USABLE", "Choice", "Track", "choose", "group_passes", "tracks_of"]
@@ -45,6 +45,8 @@ class Track:
     """'ascending' or 'descending'."""
     passes: tuple[Pass, ...]
     """Passes with role '', each covering some of the place."""
+    mode: str = "IW"
+    """Instrument mode of all of them: another mode looks at the ground from elsewhere."""
 
     @property
     def coverage(self) -> float:
@@ -101,26 +103,29 @@ def group_passes(scenes: Iterable[Scene], area: BaseGeometry) -> list[Pass]:
         scenes: scenes of any tracks; versions of one scene are reduced to the newest.
         area: polygon in degrees; passes that miss it are left out.
     """
-    satellites: dict[tuple[int, str, str], list[Scene]] = defaultdict(list)
+    satellites: dict[tuple[int, str, str, str], list[Scene]] = defaultdict(list)
     over = (scene for scene in scenes if scene.footprint.intersection(area).area > 0)
     for scene in newest_of_each(over):
-        satellites[scene.relative_orbit, scene.orbit_state, scene.platform].append(scene)
+        key = (scene.relative_orbit, scene.orbit_state, scene.platform, scene.mode)
+        satellites[key].append(scene)
     found = [
         _pass_of(slices, area)
         for ordered in satellites.values()
         for slices in _split_at_gaps(ordered)
     ]
-    return sorted(found, key=lambda p: (p.datetime, p.relative_orbit, p.orbit_state, p.platform))
+    return sorted(
+        found, key=lambda p: (p.datetime, p.relative_orbit, p.orbit_state, p.platform, p.mode)
+    )
 
 
 def tracks_of(passes: Iterable[Pass]) -> list[Track]:
-    """Passes sorted into tracks, by track number."""
-    sorted_in: dict[tuple[int, str], list[Pass]] = defaultdict(list)
+    """Passes sorted into tracks of one instrument mode each, by track number."""
+    sorted_in: dict[tuple[int, str, str], list[Pass]] = defaultdict(list)
     for one in passes:
-        sorted_in[one.relative_orbit, one.orbit_state].append(one)
+        sorted_in[one.relative_orbit, one.orbit_state, one.mode].append(one)
     return [
-        Track(number, state, tuple(sorted(members, key=lambda p: (p.datetime, p.platform))))
-        for (number, state), members in sorted(sorted_in.items())
+        Track(number, state, tuple(sorted(members, key=lambda p: (p.datetime, p.platform))), mode)
+        for (number, state, mode), members in sorted(sorted_in.items())
     ]
 
 
@@ -155,7 +160,7 @@ def choose(
     best = max(c.coverage for c in complete)
     equal = [c for c in complete if c.coverage >= best - TOLERANCE]
 
-    def rank(choice: Choice) -> tuple[int, float, int, str]:
+    def rank(choice: Choice) -> tuple[int, float, int, str, str]:
         after = choice.post[0].datetime - event[1] if choice.post else dt.timedelta.max
         track = choice.track
         return (
@@ -163,6 +168,7 @@ def choose(
             after.total_seconds(),
             track.relative_orbit,
             track.orbit_state,
+            track.mode,
         )
 
     return min(equal, key=rank)
@@ -206,9 +212,23 @@ def _pass_of(slices: Sequence[Scene], area: BaseGeometry) -> Pass:
         orbit_state=first.orbit_state,
         relative_orbit=first.relative_orbit,
         platform=first.platform,
-        items=tuple(one.item for one in slices),
+        items=tuple(one.item for one in _newest_first(slices)),
         coverage=share_covered(area, [one.footprint for one in slices]),
+        mode=first.mode,
     )
+
+
+def _newest_first(slices: Sequence[Scene]) -> list[Scene]:
+    """Scenes in the order of time, but each before the older versions of its ground."""
+    ordered: list[Scene] = []
+    for scene in slices:
+        older = (
+            place
+            for place, other in enumerate(ordered)
+            if scene.version > other.version and versions(scene, other)
+        )
+        ordered.insert(next(older, len(ordered)), scene)
+    return ordered
 
 
 def _split_at_gaps(ordered: Sequence[Scene]) -> list[list[Scene]]:

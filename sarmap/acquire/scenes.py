@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pystac
@@ -22,7 +22,17 @@ from sarmap.acquire.signing import without_signature
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings
 
-__all__ = ["Scene", "footprint_of", "newest_of_each", "read_item", "read_scene", "share_covered"]
+__all__ = [
+    "Scene",
+    "footprint_of",
+    "left_out",
+    "newest_of_each",
+    "read_item",
+    "read_scene",
+    "readable",
+    "share_covered",
+    "versions",
+]
 
 MALFORMED = (
     *(ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError),
@@ -30,8 +40,14 @@ MALFORMED = (
 )
 """What reading a record raises that is not what it says it is."""
 
-_SAME_SCENE = dt.timedelta(seconds=0.5)
+_SAME_SCENE = dt.timedelta(seconds=13)
+"""Half of what one slice of a pass comes after another."""
 _SAME_GROUND = 0.9
+_MUCH_GROUND = 0.5
+"""Share of the smaller of two slices under the other one from which they are versions: slices of
+one making overlap by a tenth."""
+_MODE_IN_ID = re.compile(r"^S1[A-Z]_(IW|EW|WV|S[1-6])_")
+_Read = TypeVar("_Read")
 _VERSION_PROPERTIES = ("updated", "processing:datetime", "s2:generation_time", "created")
 
 
@@ -53,6 +69,8 @@ class Scene:
     """Polygon of the data, degrees, between 180 W and 180 E."""
     version: str
     """Sorts reprocessed versions of one scene: the newest is greatest."""
+    mode: str = "IW"
+    """Instrument mode: 'IW', 'EW', 'SM' or 'WV'; 'IW' where the item does not say."""
 
     @property
     def simulated(self) -> bool:
@@ -73,7 +91,7 @@ def read_item(record: Mapping[str, Any]) -> pystac.Item:
     """
     name = record.get("id", "without id")
     try:
-        item = pystac.Item.from_dict(dict(record))
+        item = pystac.Item.from_dict({**record, "assets": _addressed(record.get("assets"))})
         for asset in item.assets.values():
             asset.href = without_signature(asset.href)
         if not isinstance(item.id, str) or not item.id:
@@ -85,6 +103,48 @@ def read_item(record: Mapping[str, Any]) -> pystac.Item:
             "use another catalog."
         ) from None
     return item
+
+
+def _addressed(assets: Any) -> Any:
+    """Assets that have an address; another cannot be read, and may yet be one that nobody needs."""
+    if not isinstance(assets, Mapping):
+        return assets
+    return {
+        key: asset
+        for key, asset in assets.items()
+        if not isinstance(asset, Mapping) or asset.get("href") is not None
+    }
+
+
+def readable(
+    records: Iterable[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], _Read]
+) -> tuple[list[_Read], tuple[str, ...]]:
+    """Records as `read` gives them, and what is wrong with those that it refuses.
+
+    Raises:
+        RequestError: it refuses all of them; the first refusal.
+    """
+    found: list[_Read] = []
+    refused: list[RequestError] = []
+    for record in records:
+        try:
+            found.append(read(record))
+        except RequestError as error:
+            refused.append(error)
+    if refused and not found:
+        raise refused[0]
+    return found, tuple(map(str, refused))
+
+
+def left_out(odd: Sequence[str]) -> str:
+    """A sentence on records that cannot be used.
+
+    >>> left_out(["item a has no datetime: mend its record, or use another catalog."])
+    '1 record was left out (item a has no datetime: mend its record, or use another catalog).'
+    """
+    many = f"{len(odd)} records were" if len(odd) > 1 else "1 record was"
+    first = "the first: " if len(odd) > 1 else ""
+    return f"{many} left out ({first}{odd[0].rstrip('.')})."
 
 
 def _numbers(bbox: Any) -> list[float] | None:
@@ -116,6 +176,7 @@ def read_scene(record: Mapping[str, Any], settings: CatalogSettings) -> Scene:
         platform=_platform(item, settings, named),
         footprint=footprint,
         version=_version(item, named),
+        mode=_mode(item),
     )
 
 
@@ -174,7 +235,8 @@ def refuse_source_form(
     """Refuse an item whose bbox or geometry is in metres, as a file's own header has it."""
     values: list[float] = []
     try:
-        values += [abs(float(v)) for v in (bbox or ())]
+        flat = bbox if bbox is None or len(bbox) != 6 else [*bbox[:2], *bbox[3:5]]  # no heights
+        values += [abs(float(v)) for v in (flat or ())]
         if geometry:
             values += list(
                 np.abs(shapely.get_coordinates(shapely.geometry.shape(geometry))).ravel()
@@ -215,18 +277,27 @@ def newest_of_each(scenes: Iterable[Scene]) -> list[Scene]:
 
 
 def _same(one: Scene, other: Scene) -> bool:
-    """True for two versions of one scene: same satellite, track, instant and ground."""
-    if abs(one.datetime - other.datetime) > _SAME_SCENE:
-        return False
-    if _geometry(one) != _geometry(other):
+    """True for two versions of one scene on the same ground."""
+    if not versions(one, other):
         return False
     shared = one.footprint.intersection(other.footprint).area
     return bool(shared > _SAME_GROUND * one.footprint.union(other.footprint).area)
 
 
-def _geometry(scene: Scene) -> tuple[str, int, str]:
+def versions(one: Scene, other: Scene) -> bool:
+    """True where two scenes show the same: one satellite, track and moment, and much ground alike.
+
+    Made again, a scene may begin some seconds earlier or later.
+    """
+    if abs(one.datetime - other.datetime) > _SAME_SCENE or _geometry(one) != _geometry(other):
+        return False
+    shared = one.footprint.intersection(other.footprint).area
+    return bool(shared > _MUCH_GROUND * min(one.footprint.area, other.footprint.area))
+
+
+def _geometry(scene: Scene) -> tuple[str, int, str, str]:
     """What two scenes must share to see the ground alike."""
-    return scene.platform, scene.relative_orbit, scene.orbit_state
+    return scene.platform, scene.relative_orbit, scene.orbit_state, scene.mode
 
 
 def _equal_area(geometry: BaseGeometry) -> float:
@@ -306,9 +377,24 @@ def _platform(item: pystac.Item, settings: CatalogSettings, named: dict[str, str
     return f"SENTINEL-1{short[1]}" if short else name
 
 
+def _mode(item: pystac.Item) -> str:
+    """Instrument mode, of the property or the scene's name; Sentinel-1's own over land else."""
+    said = item.properties.get("sar:instrument_mode")
+    named = _MODE_IN_ID.match(item.id)
+    mode = str(said or (named[1] if named else "IW")).upper()
+    return "SM" if re.fullmatch(r"S[1-6]", mode) else mode
+
+
 def _version(item: pystac.Item, named: dict[str, str]) -> str:
-    dated = (str(item.properties[key]) for key in _VERSION_PROPERTIES if key in item.properties)
-    return named.get("processed") or next(dated, "") or item.id
+    """When a scene was made, in UTC; what does not say so is older than what does."""
+    dated = (str(item.properties[key]) for key in _VERSION_PROPERTIES if item.properties.get(key))
+    text = named.get("processed") or next(dated, "")
+    try:
+        made = dt.datetime.fromisoformat(text)
+        utc = made.astimezone(dt.UTC) if made.tzinfo else made
+        return f"{utc:%Y-%m-%dT%H:%M:%S.%f}"
+    except (ValueError, OverflowError):
+        return text
 
 
 def _lacks(item: pystac.Item, prop: str, value: Any, setting: str) -> RequestError:

@@ -7,6 +7,7 @@ done here (`pairing`), and what cannot be served is explained (`shortfall`).
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -20,7 +21,15 @@ from sarmap.acquire.instants import parse_event, utc_now
 from sarmap.acquire.items import first_item, require_collection, search_items, understands
 from sarmap.acquire.optical import clearest
 from sarmap.acquire.pairing import Choice, Track, choose, group_passes, tracks_of
-from sarmap.acquire.scenes import Scene, is_simulated, read_item, read_scene, refuse_source_form
+from sarmap.acquire.scenes import (
+    Scene,
+    is_simulated,
+    left_out,
+    read_item,
+    read_scene,
+    readable,
+    refuse_source_form,
+)
 from sarmap.acquire.shortfall import NoSceneError, OutsideCoverageError, Sought, shortfall
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings, Passes
@@ -34,6 +43,8 @@ __all__ = [
     "search_scenes",
     "window_of",
 ]
+
+logger = logging.getLogger(__name__)
 
 DAYS = 60.0
 """Days searched on either side of the event, at least."""
@@ -120,7 +131,7 @@ def search_orbits(
     window = window_of(instants, pre, post, before_days, after_days)
     sought = Sought(parse_area(area), settings, instants, window, orbit, tuple(bands))
     client = open_catalog(settings)
-    choices = _choices(client, sought, pre, post, least or (pre, post))
+    choices, sought = _choices(client, sought, pre, post, least or (pre, post))
     images = _optical(client, sought) if optical else ()
     return tuple(_passes(choice, sought, images) for choice in choices)
 
@@ -195,6 +206,7 @@ def describe(passes: Passes) -> str:
         )
     if passes.optical:
         lines.append(f"optical  {', '.join(item.id for item in passes.optical)}")
+    lines += passes.notes
     if passes.simulated:
         lines.append("SIMULATED: these scenes show no real event.")
     return "\n".join(lines)
@@ -228,16 +240,16 @@ def window_of(
 
 def _choices(
     client: pystac_client.Client, sought: Sought, pre: int, post: int, least: tuple[int, int]
-) -> tuple[Choice, ...]:
-    """One complete choice per orbit asked for."""
+) -> tuple[tuple[Choice, ...], Sought]:
+    """One complete choice per orbit asked for, and what was sought with what was left out."""
     wanted = sought.orbit if sought.orbit in _STATES else None
     equals = {sought.settings.orbit_state_property: wanted} if wanted else {}
     if equals and understands(client):
         # half the records to carry; where they do not suffice, all are read, to say what there is
-        tracks, _ = _tracks(client, sought, equals)
+        tracks, narrowed = _tracks(client, sought, equals)
         narrow = choose(_of(tracks, wanted), sought.event, pre=pre, post=post, least=least)
         if narrow and len(narrow.pre) >= least[0] and len(narrow.post) >= least[1]:
-            return (narrow,)
+            return (narrow,), narrowed
     tracks, sought = _tracks(client, sought, {})
     states = _STATES if sought.orbit == "both" else (wanted,)
     choices = []
@@ -249,7 +261,7 @@ def _choices(
             raise error
         if choice is not None:
             choices.append(choice)
-    return tuple(choices)
+    return tuple(choices), sought
 
 
 def _of(tracks: list[Track], state: str | None) -> list[Track]:
@@ -274,12 +286,12 @@ def _scenes(
     records = search_items(
         client, settings, settings.radar_collection, sought.area.bbox, sought.window, equals=equals
     )
-    scenes = [read_scene(record, settings) for record in records]
+    scenes, odd = readable(records, lambda record: read_scene(record, settings))
     keys = [_asset_key(settings, band) for band in sought.bands]
     usable = [scene for scene in scenes if all(key in scene.item.assets for key in keys)]
     kept = {scene.item.id for scene in usable}
     lacking = tuple(scene.item.id for scene in scenes if scene.item.id not in kept)
-    return usable, replace(sought, lacking=lacking)
+    return usable, replace(sought, lacking=lacking, odd=odd)
 
 
 def _asset_key(settings: CatalogSettings, band: str) -> str:
@@ -300,6 +312,7 @@ def _passes(choice: Choice, sought: Sought, images: tuple[pystac.Item, ...]) -> 
         event=sought.event,
         optical=images,
         simulated=any(is_simulated(item) for item in (*items, *images)),
+        notes=(left_out(sought.odd),) if sought.odd else (),
     )
 
 
@@ -312,7 +325,10 @@ def _optical(client: pystac_client.Client, sought: Sought) -> tuple[pystac.Item,
         )
     window = (sought.event[1], sought.window[1])
     records = search_items(client, settings, settings.optical_collection, sought.area.bbox, window)
-    items = clearest([read_item(record) for record in records], sought.area.geometry, window[0])
+    readings, odd = readable(records, read_item)
+    if odd:
+        logger.warning("Of the optical scenes %s", left_out(odd))
+    items = clearest(readings, sought.area.geometry, window[0])
     if not items:
         raise NoSceneError(
             f"no optical scene in collection {settings.optical_collection!r} of {settings.name} "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sarmap.acquire.area import Area
 from sarmap.acquire.pairing import Choice, Track
+from sarmap.acquire.scenes import left_out
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings, Pass
 
@@ -84,6 +85,8 @@ class Sought:
     """Bands every scene must have."""
     lacking: tuple[str, ...] = ()
     """Ids of scenes left out because they lack an asset for one of `bands`."""
+    odd: tuple[str, ...] = ()
+    """What is wrong with records left out because they cannot be used, a sentence each."""
 
     def __str__(self) -> str:
         """Collection, catalogue, place and dates in words."""
@@ -95,19 +98,19 @@ class Sought:
 
     @property
     def left_out(self) -> str:
-        """A clause on scenes without the bands; empty where there are none."""
-        if not self.lacking:
-            return ""
-        keys = " and ".join(
-            repr(self.settings.radar_asset(b)[0])
-            for b in self.bands
-            if b in self.settings.radar_assets
-        )
-        count = len(self.lacking)
-        return (
-            f" ({count} scene{'s' * (count > 1)} left out for want of asset {keys}, such as "
-            f"{self.lacking[0]})"
-        )
+        """A clause on scenes without the bands, or with odd records; empty where there are none."""
+        said = []
+        if self.lacking:
+            named = (self.settings.radar_assets.get(band, band) for band in self.bands)
+            keys = " and ".join(repr(one if isinstance(one, str) else one[0]) for one in named)
+            count = len(self.lacking)
+            said.append(
+                f"{count} scene{'s' * (count > 1)} left out for want of asset {keys}, such as "
+                f"{self.lacking[0]}"
+            )
+        if self.odd:
+            said.append(left_out(self.odd).rstrip("."))
+        return f" ({'; '.join(said)})" if said else ""
 
 
 def shortfall(
@@ -205,7 +208,8 @@ def _due(track: Track, sought: Sought, now: dt.datetime) -> str:
 
 
 def _orbit(track: Track) -> str:
-    return f"{track.orbit_state} orbit {track.relative_orbit}"
+    other = "" if track.mode == "IW" else f" in mode {track.mode}"
+    return f"{track.orbit_state} orbit {track.relative_orbit}{other}"
 
 
 def _day(instant: dt.datetime) -> str:

@@ -118,18 +118,19 @@ def search_tiles(
     """All elevation tiles that meet the place."""
     from sarmap.acquire.catalogs import open_catalog
     from sarmap.acquire.items import search_items
-    from sarmap.acquire.scenes import read_item
+    from sarmap.acquire.scenes import left_out, read_item, readable
 
     west, south, east, north = place
     split = [(west, south, 180.0, north), (-180.0, south, east, north)]
     boxes = [place] if west <= east else split
     url = settings.dem_url
     client = open_catalog(settings, url=url)
-    found: dict[str, pystac.Item] = {}
-    for box in boxes:
-        for record in search_items(client, settings, str(settings.dem_collection), box):
-            item = read_item(record)
-            found[item.id] = item
+    name = str(settings.dem_collection)
+    records = [one for box in boxes for one in search_items(client, settings, name, box)]
+    items, odd = readable(records, read_item)
+    if odd:
+        logger.warning("Of the elevation %s", left_out(odd))
+    found = {item.id: item for item in items}
     return [found[key] for key in sorted(found)]
 
 

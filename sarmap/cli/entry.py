@@ -16,7 +16,7 @@ import click
 from sarmap.cli.assessing import assess, compare
 from sarmap.cli.events import demo, serve, simulate
 from sarmap.cli.learning import train, tune
-from sarmap.cli.maps import map_, plan, search
+from sarmap.cli.map_commands import map_, plan, search
 from sarmap.cli.papers import reproduce
 from sarmap.cli.regions import scan, status
 from sarmap.cli.remaking import polygons

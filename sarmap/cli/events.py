@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sarmap.cli.maps import finish
+from sarmap.cli.map_commands import finish
 from sarmap.cli.options import json_option
 from sarmap.cli.printing import echo_json, print_result, result_record
 from sarmap.cli.startup import import_libraries

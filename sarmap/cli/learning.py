@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sarmap.cli.maps import UNREAD
+from sarmap.cli.map_commands import UNREAD
 from sarmap.cli.options import cluster_options, json_option, opened_client
 from sarmap.cli.printing import echo_json
 from sarmap.errors import RequestError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sarmap.cli.maps import UNREAD
+from sarmap.cli.map_commands import UNREAD
 from sarmap.cli.options import (
     cluster_options,
     fields_from,

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sarmap.cluster.allocator import large_arrays_reused
-from sarmap.cluster.config import (
+from sarmap.cluster.specification import (
     Address,
     Coiled,
     Gateway,

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sarmap.cluster.config import Address, Local, Threads, read_cluster
+from sarmap.cluster.specification import Address, Local, Threads, read_cluster
 from sarmap.errors import RequestError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def open_client(
     stopped, one that ran already is left running.
 
     Args:
-        spec: as `sarmap.cluster.config.read_cluster` takes it, or what it gave.
+        spec: as `sarmap.cluster.specification.read_cluster` takes it, or what it gave.
         performance_report: HTML file to keep Dask's account of the run in.
         say: called with one line per thing a user should know, such as the dashboard's address.
         quiet: keep Dask's own log lines out of the terminal.
@@ -54,7 +54,7 @@ def open_client(
             )
         yield None
         return
-    from sarmap.cluster.report import check_report, reporting
+    from sarmap.cluster.performance import check_report, reporting
 
     if performance_report is not None:
         check_report(performance_report)

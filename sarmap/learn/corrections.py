@@ -25,13 +25,13 @@ from sarmap.learn.gain import Gain, paired_gain
 from sarmap.learn.index import PatchRule
 from sarmap.learn.outputs import TrainingResult, prepare_folder
 from sarmap.learn.reviewed import corrected_labels
+from sarmap.learn.sample_store import SampleStore
+from sarmap.learn.sample_writing import Progress, write_samples
 from sarmap.learn.scene import Scene
-from sarmap.learn.scenes import lazy_composite
 from sarmap.learn.scoring import answers_of, count_outcomes, score_parts
 from sarmap.learn.settle import check_backend, normalisation_of, settle
 from sarmap.learn.splits import PARTS, blocks_of
-from sarmap.learn.store import SampleStore
-from sarmap.learn.writing import Progress, write_samples
+from sarmap.learn.training_scenes import lazy_composite
 
 if TYPE_CHECKING:
     from sarmap.detect.manifest import Manifest

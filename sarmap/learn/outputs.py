@@ -15,10 +15,10 @@ from sarmap.detect.manifest import read_manifest, save_weights
 from sarmap.errors import OutputError, RequestError
 from sarmap.learn.card import make_card
 from sarmap.learn.config import TrainingConfig, events_of
-from sarmap.learn.curves import plot_curves
 from sarmap.learn.fitting import write_curves
+from sarmap.learn.loss_curves import plot_curves
+from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.scoring import PartScore
-from sarmap.learn.store import SampleStore
 
 __all__ = ["TrainingResult", "prepare_folder", "store_outputs"]
 

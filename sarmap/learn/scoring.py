@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sarmap.assess.intervals import Interval, score_intervals
 from sarmap.assess.labels import NOT_LABELLED
 from sarmap.assess.scores import Scores
+from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.sources import Stored
 from sarmap.learn.splits import PARTS, blocks_of
-from sarmap.learn.store import SampleStore
 
 __all__ = ["SQUARE", "PartScore", "answers_of", "count_outcomes", "score_parts"]
 

@@ -22,10 +22,10 @@ from sarmap.learn.config import TrainingConfig
 from sarmap.learn.fitting import Report, fit
 from sarmap.learn.losses import make_loss
 from sarmap.learn.outputs import Arrays, TrainingResult, store_outputs
+from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.scoring import PartScore, answers_of, score_parts
 from sarmap.learn.sources import Stored, band_means
 from sarmap.learn.splits import PARTS
-from sarmap.learn.store import SampleStore
 from sarmap.learn.worlds import measured_ranges
 from sarmap.version import __version__
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sarmap.detect.normalise import normalise_tiles
 from sarmap.detect.protocol import FixedStatistics, Normalisation
 from sarmap.learn.fitting import Batch
+from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.samples import Clips, Patches
-from sarmap.learn.store import SampleStore
 from sarmap.types import Kind
 
 __all__ = ["InMemory", "Stored", "band_means"]

@@ -11,12 +11,12 @@ from typing import Any
 from sarmap.learn.config import TrainingConfig, events_of, read_config
 from sarmap.learn.fitting import Report
 from sarmap.learn.outputs import TrainingResult, prepare_folder
+from sarmap.learn.sample_store import SampleStore, samples_for
+from sarmap.learn.sample_writing import Progress, write_samples
 from sarmap.learn.scene import Scene
-from sarmap.learn.scenes import open_scenes
 from sarmap.learn.settle import check_installed, settle
-from sarmap.learn.store import SampleStore, samples_for
+from sarmap.learn.training_scenes import open_scenes
 from sarmap.learn.worlds import open_worlds
-from sarmap.learn.writing import Progress, write_samples
 
 __all__ = ["TrainingResult", "prepare_samples", "train"]
 

@@ -16,11 +16,11 @@ from sarmap.assess.scores import Scores
 from sarmap.detect.manifest import read_arrays, read_manifest
 from sarmap.detect.networks import build_network, set_arrays
 from sarmap.errors import RequestError
+from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.scoring import SQUARE, THRESHOLD, Answers, PartScore, answers_of
 from sarmap.learn.settle import check_backend
 from sarmap.learn.sources import Stored
 from sarmap.learn.splits import PARTS, blocks_of
-from sarmap.learn.store import SampleStore
 
 __all__ = ["Trained", "average_scores", "open_trained"]
 

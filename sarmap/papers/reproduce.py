@@ -21,9 +21,9 @@ from sarmap.papers.effort import (
 )
 from sarmap.papers.figures import PAPER1, Figure, paper2_figure
 from sarmap.papers.places import Say, has_optical, own_event
-from sarmap.papers.report import Row
 from sarmap.papers.rows import Asked, Job, RowReport, average_orbits, search_grid
 from sarmap.papers.table import Table, spelled
+from sarmap.papers.table_files import Row
 from sarmap.simulate.record import SimulatedEvent, open_event
 
 __all__ = ["Reproduction", "reproduce_paper1", "reproduce_paper2"]

@@ -10,8 +10,8 @@ from typing import Any
 from sarmap.errors import SarmapError
 from sarmap.learn.config import SampleSettings, TrainingConfig, read_config
 from sarmap.learn.outputs import TrainingResult, prepare_folder
+from sarmap.learn.sample_store import open_samples
 from sarmap.learn.settle import check_installed
-from sarmap.learn.store import open_samples
 from sarmap.learn.train import prepare_samples
 from sarmap.learn.trainings import Training, run_trainings
 from sarmap.learn.tune import tune

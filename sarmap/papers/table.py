@@ -10,8 +10,8 @@ from typing import Any
 
 from sarmap.errors import SarmapError
 from sarmap.learn.outputs import TrainingResult
-from sarmap.papers.report import Row, write_report
 from sarmap.papers.rows import Asked, Job, train_rows
+from sarmap.papers.table_files import Row, write_report
 from sarmap.simulate.fingerprint import simulator_hash
 
 __all__ = ["Table", "spelled"]

@@ -22,14 +22,14 @@ from sarmap.export.store import open_map
 from sarmap.regions.merging import landslides
 from sarmap.regions.mosaic import read_mosaic
 from sarmap.regions.picture import draw_overview
-from sarmap.regions.record import (
+from sarmap.regions.request import ScanRequest
+from sarmap.regions.scan_folder import Folder, State
+from sarmap.regions.scan_record import (
     decisions_of,
     of_mapped_units,
     replacement_notes,
     units_by_detector,
 )
-from sarmap.regions.request import ScanRequest
-from sarmap.regions.scan_folder import Folder, State
 from sarmap.regions.unit_map import map_name
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from sarmap.acquire.shortfall import Sought
 from sarmap.choosing import check_bands, lacks_data, orbit_of
 from sarmap.compose.composites import needs_optical, required_radar_bands
 from sarmap.errors import RequestError, SarmapError
-from sarmap.regions.record import decisions_of, restored_takes
 from sarmap.regions.region import Zone, sides
+from sarmap.regions.scan_record import decisions_of, restored_takes
 from sarmap.regions.survey import Design, LoadedDetector, Survey
 from sarmap.regions.tracks import Decision, Decisions, decide
 from sarmap.types import Passes

@@ -21,9 +21,9 @@ from sarmap.export.layout import count_blocks
 from sarmap.planning import make_plan, read_bytes_of
 from sarmap.progress import megapixels
 from sarmap.regions.decisions import make_design
-from sarmap.regions.record import replacement_notes, units_by_detector
 from sarmap.regions.request import ScanRequest
 from sarmap.regions.scan_folder import Folder, State, read_units
+from sarmap.regions.scan_record import replacement_notes, units_by_detector
 from sarmap.regions.status import Rate, measured_rate
 from sarmap.regions.survey import Design, Work, identity_of_scan, make_survey
 from sarmap.regions.tracks import Decision

@@ -25,8 +25,8 @@ from sarmap.export.encoding import (
 )
 from sarmap.export.location import store_at
 from sarmap.export.reading import MapReader
-from sarmap.regions.record import read_record, zone_attributes
 from sarmap.regions.scan_folder import Folder, State, read_units
+from sarmap.regions.scan_record import read_record, zone_attributes
 from sarmap.regions.unit_map import map_name
 from sarmap.types import Observation
 

@@ -16,8 +16,8 @@ from pyproj import Transformer
 from sarmap.export.encoding import unpack_probability
 from sarmap.export.panels import extent_of_degrees, north_arrow, scale_bar, shout
 from sarmap.regions.mosaic import Mosaic
-from sarmap.regions.record import decisions_of, of_mapped_units, units_by_detector
 from sarmap.regions.scan_folder import State
+from sarmap.regions.scan_record import decisions_of, of_mapped_units, units_by_detector
 from sarmap.regions.unit_map import PICTURE
 
 if TYPE_CHECKING:

@@ -17,15 +17,15 @@ from sarmap.export.layout import count_blocks
 from sarmap.export.store import open_map
 from sarmap.regions.collection import Collection, control_of_units, write_products
 from sarmap.regions.decisions import make_design
-from sarmap.regions.record import (
+from sarmap.regions.request import ScanRequest
+from sarmap.regions.scan_folder import Folder, State, Status, Units, now, read_units
+from sarmap.regions.scan_record import (
     decisions_of,
     make_record,
     of_mapped_units,
     replacement_notes,
     with_what_was_used,
 )
-from sarmap.regions.request import ScanRequest
-from sarmap.regions.scan_folder import Folder, State, Status, Units, now, read_units
 from sarmap.regions.survey import Design, identity_of_scan, make_survey
 from sarmap.regions.unit_map import Mapped, map_name, map_unit, reduced, reopened
 

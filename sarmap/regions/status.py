@@ -13,13 +13,13 @@ from sarmap.errors import SarmapError
 from sarmap.export.layout import count_blocks
 from sarmap.export.progress import read_progress
 from sarmap.progress import megapixels
-from sarmap.regions.record import (
+from sarmap.regions.scan_folder import PROGRESS, Folder, State, read_units
+from sarmap.regions.scan_record import (
     decisions_of,
     read_record,
     replacement_notes,
     units_by_detector,
 )
-from sarmap.regions.scan_folder import PROGRESS, Folder, State, read_units
 from sarmap.regions.unit_map import map_name
 
 __all__ = ["Rate", "ScanStatus", "measured_rate", "scan_status"]

@@ -141,7 +141,7 @@ def _strengths(
     size = np.where(weak, rng.uniform(0, 1, count), np.minimum(size, 9.0))
     lean = np.clip(physics.facing_law * facing / 10, -0.6 * size, 0.6 * size)
     share = np.clip(physics.vh_share + rng.normal(0, 0.1, count), 0.1, 1.3)
-    own = np.maximum(share, 0.7)  # where only VH falls it falls by as much as VV elsewhere
+    own = np.maximum(share, 0.8)  # where only VH falls it falls by as much as VV elsewhere
     little = rng.normal(0, 0.2, count)
     vv = np.choose(family, [-size + lean, size + lean, 0.7 * size + lean, little])
     vh = np.choose(

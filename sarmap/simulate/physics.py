@@ -70,7 +70,7 @@ class Physics:
     cross_speckle: float
     """Correlation of VV and VH speckle: 0-0.2 (OPERA over forest 0.09)."""
     blur: float
-    """Metres (standard deviation) of the sensor's resolution and the maker's resampling: 5-14 (IW:
+    """Metres (standard deviation) of the sensor's resolution and the maker's resampling: 4-12 (IW:
     20 m across; OPERA resamples to 30 m)."""
     noise_floor: tuple[float, float]
     """Noise-equivalent level, dB: VV -26 to -21, VH -28 to -22 (IW)."""
@@ -169,8 +169,8 @@ class Physics:
     facing: float
     """How far the sign follows the slope's facing the radar: 0 not at all, 1 alone: 0-1."""
     strength: float
-    """Median change of VV of the clear ones, dB: 3.2 within a factor of 1.4, 1.5-6, so that
-    landslides reach 0.5-8 (Sao Sebastiao 3.2-3.4; Iburi 3.1)."""
+    """Median change of VV of the clear ones, dB: 4 within a factor of 1.4, 1.8-8, before
+    partial pixels take their share (Sao Sebastiao's pixels keep 3.2-3.4; Iburi 3.1)."""
     strength_spread: float
     """Spread between landslides, natural logarithm: 0.25-0.6."""
     vh_share: float
@@ -183,17 +183,17 @@ class Physics:
     """Change at the far (bright) and near (dark) wall of a hole in trees of 20 m, dB: 2-9 (Sao
     Sebastiao's pairs: about 8, of which 30 m pixels keep 3.4)."""
     wetness: float
-    """Debris brighter by moisture just after the event, dB: 0-2; it dries."""
+    """Debris brighter by moisture just after the event, dB: 0-1.5; it dries."""
     weak: float
     """Share of landslides that hardly show: 0.05-0.25 (Iburi 1/6)."""
     remnants: float
-    """Share of a landslide's surface that did not change: 0-0.25."""
+    """Share of a landslide's surface that did not change: 0-0.2."""
     mottle: float
-    """Lasting differences within a landslide, dB: 0.5-2."""
+    """Lasting differences within a landslide, dB: 0.3-1.6."""
     delay: float
     """Share of VH's change that comes only from a month after: 0, in one world of 4 up to 0.9."""
     healing: float
-    """Loss of change per month after the event: 0-0.15."""
+    """Loss of change per month after the event: 0-0.1."""
     open_share: float
     """Change on grass, bare or dry ground against that in forest: 0.35-0.9."""
     land_share: float

@@ -74,6 +74,46 @@ class TestGrouping:
         (one,) = group_passes(scenes([versions[i] for i in order]), PLACE)
         assert [item.id for item in one.items] == [versions[1]["id"]]
 
+    @pytest.mark.parametrize("seconds", ["01.2", "07", "12"])
+    @pytest.mark.parametrize("newer", [0, 1])
+    def test_made_again_under_another_start_time(self, stac: Any, seconds: str, newer: int) -> None:
+        made = ["2018-09-14T00:00:00Z", "2024-01-01T00:00:00Z"]
+        older_id, newer_id = made[1 - newer], made[newer]
+        records = [
+            stac.radar("2018-09-13T08:34:00", updated=older_id),
+            stac.radar(f"2018-09-13T08:34:{seconds}", suffix="r", updated=newer_id),
+        ]
+        (one,) = group_passes(scenes(records), PLACE)
+        assert [item.id for item in one.items] == [records[newer]["id"]]
+
+    def test_without_a_word_the_later_making_wins(self, stac: Any) -> None:
+        records = [
+            stac.radar("2018-09-13T08:34:00", suffix="z"),
+            stac.radar(
+                "2018-09-13T08:34:03", **{"processing:datetime": "2020-01-01T00:00:00+09:00"}
+            ),
+            stac.radar("2018-09-13T08:34:02", suffix="y", updated="2019-12-31T16:00:00Z"),
+        ]
+        (one,) = group_passes(scenes(records), PLACE)
+        assert [item.id for item in one.items] == [records[2]["id"]]  # an hour after the second
+
+    def test_a_newer_version_of_part_of_a_slice_goes_before_it(self, stac: Any) -> None:
+        old, new = (141.0, 42.0, 143.0, 43.0), (141.0, 42.4, 143.0, 43.4)
+        records = [
+            stac.radar("2018-09-13T08:34:00", bounds=old, updated="2018-09-14T00:00:00Z"),
+            stac.radar(
+                "2018-09-13T08:34:06", bounds=new, suffix="r", updated="2024-01-01T00:00:00Z"
+            ),
+        ]
+        (one,) = group_passes(scenes(records), PLACE)
+        assert [item.id for item in one.items] == [records[1]["id"], records[0]["id"]]
+
+    def test_slices_keep_their_order_whenever_they_were_made(self, stac: Any) -> None:
+        first, second = stac.slices("2018-09-13T08:34:00")
+        second["properties"]["updated"] = "2024-01-01T00:00:00Z"
+        (one,) = group_passes(scenes([second, first]), PLACE)
+        assert [item.id for item in one.items] == [first["id"], second["id"]]
+
     def test_coverage_is_of_the_union(self, stac: Any) -> None:
         overlapping = [
             stac.radar("2018-09-01T08:34:00", bounds=HALF),
@@ -270,3 +310,32 @@ def test_choice_is_one_track_in_order_whatever_the_input_order(
     assert len(first.pre) <= pre
     assert len(first.post) <= post
     assert all(p.coverage > 0 for p in chosen)
+
+
+class TestModes:
+    """Each instrument mode looks at the ground from elsewhere: none is paired with another."""
+
+    @staticmethod
+    def choice(stac: Any, modes: list[str | None], **more: Any) -> Any:
+        days = ("2018-08-20", "2018-09-01", "2018-09-13", "2018-09-25")
+        records = [
+            stac.radar(f"{day}T08:34:00", **{"sar:instrument_mode": mode})
+            for day, mode in zip(days, modes, strict=True)
+        ]
+        return choose(tracks(records), EVENT, pre=1, post=1)
+
+    def test_the_nearest_of_one_mode(self, stac: Any) -> None:
+        chosen = self.choice(stac, ["IW", "IW", "SM", "IW"])
+        assert [one.datetime.day for one in (*chosen.pre, *chosen.post)] == [1, 25]
+        assert {one.mode for one in (*chosen.pre, *chosen.post)} == {"IW"}
+
+    def test_none_is_better_than_another_modes(self, stac: Any) -> None:
+        chosen = self.choice(stac, ["SM", "S3", "IW", None])
+        assert not (chosen.pre and chosen.post)
+        assert {one.mode for track in (chosen.track,) for one in track.passes} in ({"IW"}, {"SM"})
+
+    def test_the_name_tells_it_where_the_property_lacks(self, stac: Any) -> None:
+        record = stac.radar("2018-09-01T08:34:00")
+        assert [read_scene(record | {"id": name}, SETTINGS).mode for name in (
+            "S1A_S3_GRDH_1SDV_20180901T083400", "S1A_EW_GRDM_1SDH_20180901T083400", "own-7",
+        )] == ["SM", "EW", "IW"]  # fmt: skip

@@ -13,7 +13,7 @@ from dask_jobqueue.core import Job
 from distributed import SSHCluster
 
 from sarmap.cluster.allocator import SETTINGS
-from sarmap.cluster.config import read_cluster
+from sarmap.cluster.specification import read_cluster
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy"
 FILES = {

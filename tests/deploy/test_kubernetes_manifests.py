@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
-from sarmap.cluster.config import read_cluster
+from sarmap.cluster.specification import read_cluster
 from sarmap.request_file import make_request, read_request_file
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"

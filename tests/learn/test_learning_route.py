@@ -68,7 +68,7 @@ def test_train_again_repeats_nothing_and_says_so(trained, capsys):
 
 
 def test_samples_come_from_the_event_s_radar_and_not_from_unseen_land(trained):
-    from sarmap.learn.store import open_samples
+    from sarmap.learn.sample_store import open_samples
 
     store = open_samples(trained / "tiny" / "samples.zarr")
     assert store.bands == ("vv_pre", "vv_post_1", "vv_post_2", "slope")

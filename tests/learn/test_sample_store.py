@@ -19,9 +19,9 @@ from distributed import Client, LocalCluster
 from sarmap.assess.covers import LandCover
 from sarmap.errors import ClusterError, RequestError
 from sarmap.learn.index import ClipRule, PatchRule
+from sarmap.learn.sample_store import open_samples
+from sarmap.learn.sample_writing import write_samples
 from sarmap.learn.splits import PARTS
-from sarmap.learn.store import open_samples
-from sarmap.learn.writing import write_samples
 
 RULE = PatchRule(tile=32, stride=32)
 
@@ -200,7 +200,7 @@ KILLED = """
     sys.path.insert(0, sys.argv[2])
     import conftest_parts as parts
     from sarmap.learn.index import PatchRule
-    from sarmap.learn.writing import write_samples
+    from sarmap.learn.sample_writing import write_samples
 
     def die_after_two(done, total):
         if done >= 8:

@@ -5,8 +5,8 @@ import pytest
 
 from sarmap.detect.protocol import FixedStatistics
 from sarmap.learn.index import ClipRule, PatchRule
+from sarmap.learn.sample_writing import write_samples
 from sarmap.learn.sources import Stored, band_means
-from sarmap.learn.writing import write_samples
 
 
 @pytest.fixture

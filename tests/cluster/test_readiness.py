@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import sarmap
 from sarmap.cluster.plugin import MapPlugin, engine_threads
-from sarmap.cluster.workers import packed, ready_workers
+from sarmap.cluster.readiness import packed, ready_workers
 from sarmap.detect.hardware import usable_cores
 from sarmap.errors import ClusterError, RequestError
 
@@ -208,7 +208,7 @@ def test_memory_of_one_process_is_no_place_for_a_cluster_s_result(two: str, dete
 def test_a_cluster_without_workers_is_told_of(
     start_dask: Starter, detector: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("sarmap.cluster.workers.FIRST_WORKER", 0.5)
+    monkeypatch.setattr("sarmap.cluster.readiness.FIRST_WORKER", 0.5)
     with (
         start_dask(pythons=[]) as address,
         Client(address) as client,

@@ -4,8 +4,8 @@ What it holds, by sample: ``patches`` (sample, y, x, band) float32; ``masks`` (s
 with 0, 1 and 255 (not labelled), or for clips ``labels`` (sample); the first pixel's ``row`` and
 ``column``, and ``x``, ``y`` of the centre; ``event`` (a number into the attribute ``events``);
 ``cover`` at the centre and, for patches, ``covers`` (sample, y, x); ``valid``; ``part`` (training,
-validation, test, held_out, left_out). It opens with `xarray.open_zarr`; `sarmap.learn.writing`
-writes it.
+validation, test, held_out, left_out). It opens with `xarray.open_zarr`;
+`sarmap.learn.sample_writing` writes it.
 """
 
 from __future__ import annotations

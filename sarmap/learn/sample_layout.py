@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.learn.index import ClipRule, Index, PatchRule
+from sarmap.learn.sample_store import STATE
 from sarmap.learn.scene import Scene
-from sarmap.learn.store import STATE
 
 __all__ = ["Rule", "Window", "create_store", "fingerprint_of", "plan_windows"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sarmap.cluster.config import (
+from sarmap.cluster.specification import (
     Address,
     Coiled,
     Gateway,
