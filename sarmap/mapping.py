@@ -61,13 +61,17 @@ def judge(
     """
     from sarmap.compose.lattice import read_lattice
     from sarmap.compose.levelling import find_levels, not_levelled, quiet_sizes
-    from sarmap.detect.trust import measure, trust_in
+    from sarmap.compose.units import check_power
+    from sarmap.detect.trust import doubted, measure, trust_in
     from sarmap.detect.weights import made_for
 
     lattice = read_lattice(cube, terrain, coarse=coarse)
     levelling = find_levels(lattice) if level else not_levelled(lattice)
     measures = measure(cube, lattice, levelling)
-    return Judged(levelling, trust_in(measures, made_for(DEFAULT)), quiet_sizes(lattice))
+    trust = trust_in(measures, made_for(DEFAULT))
+    if not cube.attrs.get("scaling_told"):
+        trust = doubted(trust, check_power(lattice, measures.get("looks")))
+    return Judged(levelling, trust, quiet_sizes(lattice))
 
 
 def map_cube(

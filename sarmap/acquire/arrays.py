@@ -21,6 +21,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from sarmap.acquire.decibel import refuse_decibel
 from sarmap.acquire.slope import horn, slope_degrees
 from sarmap.errors import RequestError
 from sarmap.types import Observation
@@ -39,7 +40,7 @@ _TERRAIN: Mapping[str, Mapping[str, str]] = {
     "slope": {"units": "degree", "long_name": "slope angle"},
     "incidence": {"units": "degree", "long_name": "local incidence angle"},
 }
-_SCALINGS = ("power", "amplitude", "db")
+_SCALINGS = ("power", "amplitude", "db", "dn")
 
 
 def make_cube(
@@ -66,7 +67,10 @@ def make_cube(
     crs
         Coordinate reference system of arrays that do not say it themselves; None: as they say.
     scaling
-        What the values are: 'power' (linear gamma-nought), 'amplitude' or 'db'.
+        What the values are: 'power' (linear gamma-nought), 'amplitude', 'db', or of files 'dn'
+        (digital numbers of amplitude, by the factor that the file says). Told as power, what
+        cannot be power is refused when it is read: decibel block by block by their signs, amplitude
+        and digital numbers by `sarmap.map_cube`.
     chunk
         Block edge in pixels; None: the arrays' own blocks (files: 1024).
 
@@ -105,17 +109,22 @@ def make_cube(
         from sarmap.acquire.files import read_passes
 
         cube = read_passes(passes, scaling=scaling, chunk=chunk or 1024)
-    return _described(cube, len(pre), len(post), times)
+    return _described(cube, len(pre), len(post), times, scaling)
 
 
-def _described(cube: xr.Dataset, pre: int, post: int, times: Sequence[Any] | None) -> xr.Dataset:
-    """With instants and roles along time."""
+def _described(
+    cube: xr.Dataset, pre: int, post: int, times: Sequence[Any] | None, scaling: str
+) -> xr.Dataset:
+    """With instants and roles along time, and how it was said that the values are stored."""
     roles = [*("pre" if n == 1 else f"pre_{n}" for n in range(pre, 0, -1))]
     roles += [f"post_{n}" for n in range(1, post + 1)]
     instants = _instants(times, pre + post)
     described = cube.assign_coords(time=("time", instants), role=("time", roles))
     said = "as given" if times is not None else "not known: 12 days apart"
-    return described.assign_attrs(times=said, simulated=int(cube.attrs.get("simulated", 0)))
+    told = "" if scaling == "power" else scaling
+    return described.assign_attrs(
+        times=said, simulated=int(cube.attrs.get("simulated", 0)), scaling_told=told
+    )
 
 
 def _instants(times: Sequence[Any] | None, count: int) -> NDArray[np.datetime64]:
@@ -144,6 +153,11 @@ def _instants(times: Sequence[Any] | None, count: int) -> NDArray[np.datetime64]
 def _from_arrays(
     passes: Sequence[xr.Dataset], crs: Any, scaling: str, chunk: int | None
 ) -> xr.Dataset:
+    if scaling == "dn":
+        raise RequestError(
+            "Arrays of digital numbers do not say their factor: multiply by it, and give "
+            "scaling='amplitude'."
+        )
     first = passes[0]
     bands = [band for band in POLARISATIONS if band in first]
     if not bands:
@@ -204,9 +218,14 @@ def _stack(layers: Sequence[xr.DataArray], scaling: str, chunk: int | None) -> x
 def _as_power(values: NDArray[np.float32], scaling: str) -> NDArray[np.float32]:
     """Linear power, NaN where nothing was measured.
 
+    Raises RequestError where they are decibel: found here, in the block, since what a Dask array
+    holds is not known before.
+
     >>> _as_power(np.float32([2, 0, np.inf]), "amplitude").tolist()
     [4.0, nan, nan]
     """
+    if scaling != "db":
+        refuse_decibel(values, "A pass")
     valid = np.isfinite(values)
     if scaling == "db":
         power = np.power(np.float32(10), values * np.float32(0.1), where=valid, out=values.copy())

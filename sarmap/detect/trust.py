@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from sarmap.compose.lattice import Lattice
 from sarmap.compose.levelling import Levelling, quiet_sizes
 
-__all__ = ["ANYWHERE", "MEASURES", "Note", "Trust", "measure", "trust_in"]
+__all__ = ["ANYWHERE", "MEASURES", "Note", "Trust", "doubted", "measure", "trust_in"]
 
 Field = NDArray[np.float32]
 
@@ -76,9 +76,11 @@ _SIDES: Mapping[str, tuple[str, str]] = {
 }
 WINDOW, WINDOWS = 128, 3
 """Edge of the squares that pixels are measured in, and how many along each side of the scene."""
+USUAL = (-25.0, -6.5)
+"""VV of land in power, dB: what lies above may be amplitude."""
 BEYOND = 5.0
 """Quiet change, in noise, that counts as restless."""
-ANYWHERE = ("gap", "jump", "offset", "uneven")
+ANYWHERE = ("gap", "jump", "offset", "scaling", "uneven")
 """Measures that speak against any comparison of passes, not only against a network's."""
 
 
@@ -146,6 +148,15 @@ it learnt 0.0 to 2.0)')
         text = f"{text} ({figures}; it learnt {_round(low)} to {_round(high)})"
         notes.append(Note(code, value, low, high, text))
     return Trust(not notes, tuple(notes), dict(measures))
+
+
+def doubted(trust: Trust, doubt: str) -> Trust:
+    """The same with a doubt about what the values are; as it is where there is none."""
+    if not doubt:
+        return trust
+    level = trust.measures.get("level", float("nan"))
+    note = Note("scaling", level, *USUAL, doubt)
+    return Trust(False, (*trust.notes, note), trust.measures)
 
 
 def _round(value: float) -> float:
