@@ -99,8 +99,10 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
     """
     from sarmap.acquire.catalogs import resolve_catalog
     from sarmap.acquire.grid import make_grid
+    from sarmap.acquire.own_request import completed, left_out
     from sarmap.choosing import choose_detector
 
+    request = completed(request)
     catalog = resolve_catalog(request.catalog, trusted=request.trust_catalog)
     grid = make_grid(request.area, crs=request.crs, resolution=request.resolution)
     chosen = choose_detector(request, catalog, warm=warm)
@@ -116,7 +118,7 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
         passes,
         grid,
         chunk,
-        warnings=chosen.warnings,
+        warnings=(*chosen.warnings, *left_out(request, passes, chosen.spec.name)),
     )
     return levelled(prepared)
 
@@ -347,13 +349,14 @@ def _cube(prepared: Prepared, passes: Passes, grid: GeoBox, chunk: Chunk) -> xr.
     """The bands that the detector reads and all scenes of these passes have."""
     from sarmap.acquire.cube import open_cube
     from sarmap.compose.composites import needs_optical, required_radar_bands
-    from sarmap.compose.names import wanted_radar_bands
+    from sarmap.compose.names import as_held, wanted_radar_bands
 
-    needed = required_radar_bands(prepared.spec.bands)
+    read = prepared.spec.bands
     known = passes.catalog.radar_assets
+    needed = as_held(read, required_radar_bands(read), known)
     bands = tuple(
         band
-        for band in wanted_radar_bands(prepared.spec.bands)
+        for band in as_held(read, wanted_radar_bands(read), known)
         if band in needed or (band in known and _all_have(passes, band))
     )
     if needs_optical(prepared.spec.bands):
@@ -411,18 +414,23 @@ def _terrain(
     """Terrain with layover and shadow; its absence is an error only where the detector reads it."""
     from sarmap.acquire.terrain import open_terrain
     from sarmap.compose.composites import needs_terrain
+    from sarmap.compose.names import reads_evidence
 
     blind = "layover and shadow are not marked in this map"
-    needed = needs_terrain(prepared.spec.bands)
+    bands = prepared.spec.bands
+    needed = needs_terrain(bands) and not reads_evidence(bands)  # evidence copes without
     if prepared.catalog.dem_collection is None and not needed:
         return None, (f"Catalogue {prepared.catalog.name!r} has no elevation: {blind}.",)
     try:
-        terrain = open_terrain(grid, catalog=prepared.catalog, passes=look, chunk=chunk)
+        seen = look if prepared.catalog.look_known else None
+        terrain = open_terrain(grid, catalog=prepared.catalog, passes=seen, chunk=chunk)
     except RequestError as error:
         if needed:
             raise
         return None, (f"No elevation ({error}): {blind}.",)
     notes = tuple(json.loads(terrain.attrs["notes"]))
+    if not prepared.catalog.look_known:
+        return terrain, (f"The files do not say from where the radar looked: {blind}.", *notes)
     if terrain.attrs.get("incidence_source") == "assumed mid-swath":
         return terrain, (
             "The scenes do not say at what angle the radar looked, so layover and shadow are those "

@@ -14,7 +14,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError, SarmapError
-from sarmap.mapping import DEFAULT
+from sarmap.mapping import DEFAULT, WITHOUT_WEIGHTS
 from sarmap.types import CatalogSettings, Detector, MapRequest, Passes
 
 if TYPE_CHECKING:
@@ -169,12 +169,24 @@ class _NoBandError(RequestError):
 def check_bands(detector: Detector, catalog: CatalogSettings) -> None:
     """Raises `_NoBandError` where the catalogue names no asset for a band."""
     from sarmap.compose.composites import required_radar_bands
+    from sarmap.compose.names import as_held
+    from sarmap.detect.protocol import describe
 
-    lacking = [b for b in required_radar_bands(detector.bands) if b not in catalog.radar_assets]
+    held = catalog.radar_assets
+    needed = required_radar_bands(detector.bands)
+    lacking = [band for band in as_held(detector.bands, needed, held) if band not in held]
+    name = describe(detector).name
+    others_alone = "hh" in held and not {"vv", "vh"} & set(held)
+    if needed and others_alone and name != WITHOUT_WEIGHTS:
+        raise _NoBandError(
+            f"There is {' and '.join(held).upper()}, and {name!r} reads "
+            f"{' and '.join(needed).upper()}: other polarisations are mapped by "
+            f"{WITHOUT_WEIGHTS!r} alone (--detector {WITHOUT_WEIGHTS})."
+        )
     if lacking:
         raise _NoBandError(
             f"catalogue {catalog.name} names no asset for {' and '.join(map(repr, lacking))}: add "
-            f"it to radar_assets (it has {', '.join(catalog.radar_assets)})."
+            f"it to radar_assets (it has {', '.join(held)})."
         )
 
 
@@ -193,15 +205,17 @@ def _chosen(
     Raises `RequestError` where they are not there.
     """
     from sarmap.compose.composites import required_radar_bands
-    from sarmap.compose.names import wanted_radar_bands
+    from sarmap.compose.names import as_held, wanted_radar_bands
     from sarmap.detect.protocol import describe
 
     if warm:
         # Not a daemon: a process that ends while the engine compiles would abort inside it.
         Thread(target=_warm, args=(detector,)).start()
     spec = describe(detector)
-    least = required_radar_bands(spec.bands)
-    wanted = tuple(b for b in wanted_radar_bands(spec.bands) if b in catalog.radar_assets)
+    held = catalog.radar_assets
+    least = as_held(spec.bands, required_radar_bands(spec.bands), held)
+    read = as_held(spec.bands, wanted_radar_bands(spec.bands), held)
+    wanted = tuple(band for band in read if band in held)
     try:
         return Chosen(detector, spec, _search(request, spec, catalog, wanted))
     except RequestError as error:
@@ -238,6 +252,8 @@ def _search(
 
     pre, post = passes_asked(request, spec.bands)
     try:
+        if request.from_files:
+            return (_in_files(request, spec),)
         return search_orbits(
             parse_area(request.area),
             request.event,
@@ -253,6 +269,42 @@ def _search(
         )
     except TooFewPassesError as error:
         raise _with_offer(error, spec) from error
+
+
+def _in_files(request: MapRequest, spec: DetectorSpec) -> Passes:
+    """The passes in the files of a request: all for evidence, else the nearest that are read."""
+    from sarmap.acquire.own_request import passes_in_files
+    from sarmap.acquire.shortfall import TooFewPassesError
+    from sarmap.compose.composites import needs_optical, required_passes
+    from sarmap.compose.control import control_passes
+    from sarmap.compose.names import reads_evidence
+
+    if needs_optical(spec.bands):
+        raise RequestError(
+            f"Detector {spec.name!r} reads optical scenes, and the passes were given as files: "
+            "choose a detector of radar alone (--detector)."
+        )
+    orbit = orbit_of(request, spec)
+    pre, post = required_passes(spec.bands)
+    if request.control:
+        pre = max(pre, control_passes(spec.bands))
+    most = (None, None) if reads_evidence(spec.bands) else (pre, post)
+    passes = passes_in_files(request, pre=most[0], post=most[1])
+    if orbit is not None and passes.orbit_state not in ("", orbit):
+        raise RequestError(
+            f"composite {request.composite!r} is of the {orbit} orbit, and the files are "
+            f"{passes.orbit_state}: leave out composite=."
+        )
+    there = (len(passes.pre), len(passes.post))
+    if there[0] < pre or there[1] < post:
+        raise TooFewPassesError(
+            f"Detector {spec.name!r} reads {pre} before and {post} after the event, and the files "
+            f"hold {there[0]} and {there[1]}: give more passes (--pre, --post).",
+            (*passes.pre, *passes.post),
+            {},
+            there,
+        )
+    return passes
 
 
 def _warm(detector: Detector) -> None:

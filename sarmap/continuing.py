@@ -30,7 +30,11 @@ def identity_of(prepared: Prepared) -> dict[str, Any]:
     return {
         "sarmap": __version__,
         "detector": {k: v for k, v in spec.attributes.items() if k != "engine_reason"},
-        "catalogue": [prepared.catalog.name, prepared.catalog.radar_collection],
+        "catalogue": [
+            prepared.catalog.name,
+            prepared.catalog.radar_collection,
+            *([prepared.catalog.scaling] if prepared.catalog.scaling else []),
+        ],
         "event": [instant.isoformat() for instant in passes[0].event],
         "scenes": [
             f"{one.role} {item.id}" for orbit in passes for one in orbit for item in one.items

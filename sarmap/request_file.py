@@ -69,9 +69,29 @@ def make_request(fields: Mapping[str, Any], model: type[R] = MapRequest) -> R:  
         RequestError: a field is missing, unknown, or not of its kind.
     """
     try:
-        return model(**fields)
+        return model(**_files_apart(fields))
     except ValidationError as error:
         raise RequestError(_sentence(error, model)) from error
+
+
+def _files_apart(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """`pre` and `post` count passes, or name files of them.
+
+    >>> _files_apart({"pre": ["2"], "post": "after"})
+    {'pre': 2, 'post_files': ('after',)}
+    """
+    apart = dict(fields)
+    for name in ("pre", "post"):
+        value = fields.get(name)
+        given = [value] if isinstance(value, str | Path) else value
+        if not isinstance(given, list | tuple):
+            continue
+        if len(given) == 1 and str(given[0]).lstrip("-").isdigit():
+            apart[name] = int(str(given[0]))
+        else:
+            del apart[name]
+            apart[f"{name}_files"] = tuple(given)
+    return apart
 
 
 def _sentence(error: ValidationError, model: type[MapRequest]) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
     import pystac
@@ -97,6 +97,8 @@ class CatalogSettings:
     """Root of the STAC API with the elevation tiles; None: the same API."""
     dem_collection: str | None = "cop-dem-glo-30"
     """Collection with elevation tiles (metres); None: this catalogue has none."""
+    dem_file: str | None = None
+    """Raster of elevation of one's own, metres, read instead of a collection's; None: none."""
     dem_asset: str = "data"
     """Asset key in an elevation item."""
     optical_collection: str | None = "sentinel-2-l2a"
@@ -109,6 +111,9 @@ class CatalogSettings:
     """Signer applied to each href when it is read: 'planetary-computer', or None."""
     signing_url: str | None = None
     """Token endpoint of the signer; None: the signer's own."""
+    look_known: bool = True
+    """False: its items do not say from where the radar looked (files on disk), so that layover and
+    shadow cannot be marked."""
     trusted: bool = False
     """True: its records may lead anywhere, to local files and private addresses too; see
     `sarmap.acquire.reach`."""
@@ -189,10 +194,32 @@ class MapRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     area: Any = Field(
-        description="bbox (west, south, east, north), GeoJSON geometry or vector file"
+        description="bbox (west, south, east, north), GeoJSON geometry or vector file; of files "
+        "may be left out: all that the first pass covers"
     )
-    event: Instant | tuple[Instant, Instant] = Field(
-        description="UTC instant, or (start, end) for a storm"
+    event: Instant | tuple[Instant, Instant] | None = Field(
+        description="UTC instant, or (start, end) for a storm; of files may be left out: between "
+        "the last pass before and the first after"
+    )
+    pre_files: tuple[str | Path, ...] = Field(
+        default=(),
+        description="passes before the event of one's own: files, or folders of files, instead of "
+        "a catalogue's",
+    )
+    post_files: tuple[str | Path, ...] = Field(
+        default=(), description="passes after the event, likewise"
+    )
+    times: tuple[Instant, ...] | None = Field(
+        default=None,
+        description="UTC instants of the files' passes, before and then after; None: as their "
+        "names say",
+    )
+    scaling: Literal["power", "amplitude", "db", "dn"] | None = Field(
+        default=None,
+        description="how radar is stored; None: as power, and what cannot be power is refused",
+    )
+    dem: str | Path | None = Field(
+        default=None, description="raster of elevation of one's own, metres; None: the catalogue's"
     )
     catalog: Any = Field(
         default="planetary-computer", description="preset, STAC API URL or settings"
@@ -259,6 +286,19 @@ class MapRequest(BaseModel):
         default=False,
         description="ask the detector of earlier passes, too: how noisy is this place today",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _files_say_it(cls, given: Any) -> Any:
+        """Files say where they lie and when: of them, area and event may be left out."""
+        if isinstance(given, Mapping) and (given.get("pre_files") or given.get("post_files")):
+            return {"area": None, "event": None, **given}
+        return given
+
+    @property
+    def from_files(self) -> bool:
+        """True where the passes are files of one's own."""
+        return bool(self.pre_files or self.post_files)
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,10 @@ def why_nothing(prepared: Prepared, observation: Mapping[str, int]) -> tuple[str
         return ()
     from sarmap.acquire.emptiness import why_empty
     from sarmap.compose.composites import required_radar_bands
+    from sarmap.compose.names import as_held
 
-    bands = required_radar_bands(prepared.spec.bands)
+    read = prepared.spec.bands
+    bands = as_held(read, required_radar_bands(read), prepared.catalog.radar_assets)
     found = [why for one in prepared.passes for why in why_empty(one, prepared.grid, bands)]
     if observation.get("layover_shadow"):
         found.append("what was seen lies in layover or shadow")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,6 +102,38 @@ def simulated(made_once: Callable[[str, Callable[[Path], Any]], Path]) -> Callab
 def event(simulated: Callable[..., Any]) -> Any:
     """A small simulated event: 320 x 260 px, both orbits."""
     return simulated("small", seed=5, rows=320, columns=260, earlier=1)
+
+
+@pytest.fixture(scope="session")
+def own_files(event: Any, made_once: Callable[[str, Callable[[Path], Any]], Path]) -> Path:
+    """The small event's ascending passes as HyP3 would give them (before/, after/), and dem.tif."""
+
+    def make(folder: Path) -> None:
+        for record in json.loads(event.items.read_text(encoding="utf-8"))["features"]:
+            told = record["properties"]
+            if told.get("sat:relative_orbit") != 68:
+                continue
+            side = "before" if told["datetime"] < event.event else "after"
+            when = re.sub(r"[-:]|\.\d+|Z", "", told["datetime"])[:15]
+            (folder / side).mkdir(parents=True, exist_ok=True)
+            for pol in ("vv", "vh"):
+                name = f"S1A_IW_{when}_DVP_RTC10_G_gpuned_1A2B_{pol.upper()}.tif"
+                (folder / side / name).symlink_to(event.path / record["assets"][pol]["href"])
+        _joined(sorted(event.path.glob("cop-dem-glo-30/*.tif")), folder / "dem.tif")
+
+    return made_once("own_files", make)
+
+
+def _joined(tiles: list[Path], path: Path) -> None:
+    import rasterio
+    from rasterio.merge import merge
+
+    heights, transform = merge(tiles)
+    with rasterio.open(tiles[0]) as file:
+        profile = file.profile
+    profile.update(transform=transform, height=heights.shape[1], width=heights.shape[2])
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(heights)
 
 
 @pytest.fixture(scope="session")

@@ -356,5 +356,6 @@ def _attributes(passes: Passes) -> dict[str, Any]:
         "simulated": int(passes.simulated),
         "orbit_state": passes.orbit_state,
         "relative_orbit": passes.relative_orbit,
+        "scaling_told": passes.catalog.scaling or "",
         "scenes": json.dumps(scenes),
     }

@@ -30,7 +30,7 @@ def refuse_decibel(stored: NDArray[Any], what: str) -> None:
     Raises
     ------
     RequestError
-        Most of what is finite lies between -60 and -1.
+        Most of what is no filling (zero, -60 and below) lies between -60 and -1.
 
     Examples
     --------
@@ -41,9 +41,9 @@ def refuse_decibel(stored: NDArray[Any], what: str) -> None:
     sarmap.errors.RequestError: Pass 1 cannot be power: 92 % of its numbers are negative, down to \
 -25.0. They are likely decibel: give scaling='db' (--scaling db; a catalogue's setting scaling).
     """
-    finite = np.isfinite(stored)
-    likely = finite & (stored > LOW) & (stored < HIGH)
-    count, share = int(finite.sum()), int(likely.sum())
+    known = np.isfinite(stored) & (stored > LOW) & (stored != 0)
+    likely = known & (stored < HIGH)
+    count, share = int(known.sum()), int(likely.sum())
     if count < ENOUGH or 2 * share <= count:
         return
     raise RequestError(

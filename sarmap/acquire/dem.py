@@ -39,6 +39,7 @@ from sarmap.acquire.tiles import (
     lattice_of,
     meets,
     mother_resolution,
+    own_tile,
     say_gaps,
     search_tiles,
     tile_sources,
@@ -275,11 +276,13 @@ def find_dem(grid: GeoBox, settings: CatalogSettings, *, margin: float) -> Dem:
     """
     if settings.dem_collection is None:
         raise RequestError(
-            f"Catalogue {settings.name!r} has no elevation: set dem_collection (and dem_url) in "
-            "its settings, or choose a composite without terrain."
+            f"Catalogue {settings.name!r} has no elevation: give your own with dem= (--dem FILE), "
+            "set dem_collection (and dem_url) in its settings, or choose a composite without "
+            "terrain."
         )
     place = bbox_of(grid, margin)
-    items = search_tiles(settings, place)
+    own = settings.dem_file
+    items = search_tiles(settings, place) if own is None else [own_tile(settings, own)]
     signer = make_signer(settings)
     sources, notes = tile_sources(items, settings, signer)
     inside = bbox_of(grid, 0.0)

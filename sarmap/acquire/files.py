@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,15 @@ from sarmap.types import CatalogSettings, as_path
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-__all__ = ["ON_DISK", "band_files", "read_passes", "read_plane"]
+__all__ = [
+    "ON_DISK",
+    "POLARISATIONS",
+    "band_files",
+    "opened",
+    "read_passes",
+    "read_plane",
+    "source_of",
+]
 
 ON_DISK = CatalogSettings(name="files", url="", trusted=True)
 """What files on disk are read with."""
@@ -42,7 +51,7 @@ def read_passes(passes: Sequence[Any], *, scaling: str, chunk: int) -> xr.Datase
     passes
         For each pass a path, or a mapping of band to path.
     scaling
-        'power', 'amplitude' or 'db'.
+        'power', 'amplitude', 'db' or 'dn'; factor and offset are each file's own.
     chunk
         Block edge, pixels.
 
@@ -51,9 +60,8 @@ def read_passes(passes: Sequence[Any], *, scaling: str, chunk: int) -> xr.Datase
     RequestError
         A file cannot be opened or placed, or passes hold different bands.
     """
-    if scaling != "power":
-        raise RequestError(f"Files are read as power, not as {scaling}: give arrays instead.")
-    scenes = [_scene(one, number) for number, one in enumerate(passes, start=1)]
+    told = None if scaling == "power" else scaling
+    scenes = [_scene(one, number, told) for number, one in enumerate(passes, start=1)]
     bands = tuple(band for band in POLARISATIONS if band in scenes[0])
     for number, scene in enumerate(scenes, start=1):
         if tuple(band for band in POLARISATIONS if band in scene) != bands:
@@ -76,7 +84,7 @@ def band_files(one: Any, number: int) -> dict[str, tuple[Path, int]]:
             "bands to paths."
         )
     path = as_path(one)
-    with _opened(path) as file:
+    with opened(path) as file:
         said = [_name_in(text or "") for text in file.descriptions]
         count = file.count
     if count == 1:
@@ -96,7 +104,7 @@ def _name_in(text: str) -> str | None:
     return found[-1].lower() if found else None
 
 
-def _scene(one: Any, number: int) -> Slice:
+def _scene(one: Any, number: int, scaling: str | None) -> Slice:
     files = band_files(one, number)
     unknown = [band for band in files if band not in POLARISATIONS]
     if unknown or not files:
@@ -104,12 +112,21 @@ def _scene(one: Any, number: int) -> Slice:
             f"Pass {number} names {', '.join(unknown) or 'no band'}: bands are "
             f"{', '.join(POLARISATIONS)}."
         )
-    return {band: _source(path, index, band) for band, (path, index) in files.items()}
+    return {
+        band: replace(source_of(path, index, band), scaling=scaling)
+        for band, (path, index) in files.items()
+    }
 
 
-def _source(path: Path, index: int, band: str) -> Source:
-    """What to read of a file, placed by its own header."""
-    with _opened(path) as file:
+def source_of(path: Path, index: int, band: str) -> Source:
+    """What to read of a file's one-based band, placed by its own header.
+
+    Raises
+    ------
+    RequestError
+        It cannot be opened, or has no map projection.
+    """
+    with opened(path) as file:
         if not file.crs:
             points = "ground control points and " if file.gcps[0] else ""
             raise RequestError(
@@ -129,7 +146,14 @@ def _source(path: Path, index: int, band: str) -> Source:
         )
 
 
-def _opened(path: Path) -> Any:
+def opened(path: Path) -> Any:
+    """A raster, open.
+
+    Raises
+    ------
+    RequestError
+        It cannot be opened.
+    """
     import rasterio
 
     try:

@@ -18,7 +18,7 @@ from rasterio.warp import transform_bounds
 from sarmap.acquire.area import Area, parse_area
 from sarmap.errors import RequestError
 
-__all__ = ["make_grid", "utm_epsg"]
+__all__ = ["bounds_in", "make_grid", "utm_epsg"]
 
 MAX_EDGE = 200_000
 """Most pixels along one edge of a grid: 2,000 km at 10 m."""
@@ -52,7 +52,7 @@ def make_grid(area: Any, *, crs: str | int | None = None, resolution: float = 10
     size = _resolution(resolution)
     place = parse_area(area)
     epsg = _utm_of(place) if crs is None else _projected(crs)
-    left, bottom, right, top = _bounds(place, epsg)
+    left, bottom, right, top = bounds_in(place, epsg)
     columns = _snap(left, right, size)
     rows = _snap(bottom, top, size)
     width, height = columns[1] - columns[0], rows[1] - rows[0]
@@ -131,7 +131,7 @@ def _projected(crs: str | int) -> int:
     return int(epsg)
 
 
-def _bounds(place: Area, epsg: int) -> tuple[float, float, float, float]:
+def bounds_in(place: Area, epsg: int) -> tuple[float, float, float, float]:
     """Bounds of the place in the grid's CRS, metres, following its edges."""
     source = CRS.from_user_input(place.crs)
     if source.to_epsg() == epsg:  # as given: no rounding through degrees

@@ -23,7 +23,16 @@ from shapely.geometry.base import BaseGeometry
 from sarmap.acquire.scenes import Scene, newest_of_each, share_covered, versions
 from sarmap.types import Pass
 
-__all__ = ["TOLERANCE", "USABLE", "Choice", "Track", "choose", "group_passes", "tracks_of"]
+__all__ = [
+    "SAME_PASS",
+    "TOLERANCE",
+    "USABLE",
+    "Choice",
+    "Track",
+    "choose",
+    "group_passes",
+    "tracks_of",
+]
 
 SAME_PASS = dt.timedelta(minutes=10)
 """Scenes of one satellite and track closer in time than this are one pass."""

@@ -31,6 +31,7 @@ __all__ = [
     "read_scene",
     "readable",
     "share_covered",
+    "state_at",
     "versions",
 ]
 
@@ -351,19 +352,19 @@ def _orbit_state(
     prop = settings.orbit_state_property
     value = item.properties.get(prop)
     if value is None and settings.orbit_state_from_time:
-        return _state_at(footprint.centroid.x, when)
+        return state_at(footprint.centroid.x, when)
     state = str(value).lower()
     if state not in ("ascending", "descending"):
         raise _lacks(item, prop, value, "orbit_state_property")
     return state
 
 
-def _state_at(longitude: float, when: dt.datetime) -> str:
+def state_at(longitude: float, when: dt.datetime) -> str:
     """Orbit state by local mean solar time: Sentinel-1 ascends near 18 h, descends near 6 h.
 
     (Sentinel-1 flies a dawn-dusk orbit whose ascending node is at 18:00 local time.)
 
-    >>> [_state_at(142.0, dt.datetime(2018, 9, day, hour)) for day, hour in ((1, 8), (4, 20))]
+    >>> [state_at(142.0, dt.datetime(2018, 9, day, hour)) for day, hour in ((1, 8), (4, 20))]
     ['ascending', 'descending']
     """
     hour = (when.hour + when.minute / 60 + longitude / 15) % 24

@@ -9,15 +9,17 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import shapely
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 
 from sarmap.acquire.header import place_scenes
 from sarmap.acquire.loader import check_grid
-from sarmap.acquire.reach import reach_of
+from sarmap.acquire.reach import Reach, reach_of
 from sarmap.acquire.reader import why_unread
 from sarmap.acquire.signing import Signer
 from sarmap.acquire.source import Source, item_source
@@ -29,12 +31,14 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
 __all__ = [
+    "METRES_PER_DEGREE",
     "bbox_of",
     "in_groups",
     "in_words",
     "lattice_of",
     "meets",
     "mother_resolution",
+    "own_tile",
     "say_gaps",
     "search_tiles",
     "tile_sources",
@@ -57,7 +61,8 @@ def tile_sources(
 ) -> tuple[list[Source], tuple[str, ...]]:
     """What to read of each tile, refused where its lattice is not known; and what is to be said of
     their records."""
-    reach = reach_of(settings, settings.dem_url)
+    own = settings.dem_file is not None  # the user's, wherever the catalogue's records may lead
+    reach = Reach(trusted=True) if own else reach_of(settings, settings.dem_url)
     stated = [
         item_source(
             item,
@@ -132,6 +137,24 @@ def search_tiles(
         logger.warning("Of the elevation %s", left_out(odd))
     found = {item.id: item for item in items}
     return [found[key] for key in sorted(found)]
+
+
+def own_tile(settings: CatalogSettings, path: str) -> pystac.Item:
+    """A file of elevation of one's own, as an item of a catalogue."""
+    import datetime as dt
+
+    import pystac
+
+    from sarmap.acquire.files import source_of
+
+    source = source_of(Path(path), 1, settings.dem_asset)
+    bounds = source.bounds_in(CRS.from_epsg(4326))
+    if bounds is None:
+        raise RequestError(f"Elevation file {Path(path).name} lies nowhere in degrees: check it.")
+    shape = shapely.geometry.mapping(shapely.box(*bounds))
+    item = pystac.Item(Path(path).stem, dict(shape), list(bounds), dt.datetime(2000, 1, 1), {})
+    item.add_asset(settings.dem_asset, pystac.Asset(path))
+    return item
 
 
 def meets(bbox: Sequence[float] | None, place: tuple[float, ...]) -> bool:

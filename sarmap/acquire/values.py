@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from sarmap.acquire.decibel import refuse_decibel
 from sarmap.acquire.handles import Handle
 from sarmap.acquire.source import Source
 from sarmap.errors import RequestError
@@ -63,8 +64,8 @@ def check_unit(source: Source, *texts: str) -> None:
             words = {"db": "decibel", "amplitude": "amplitude", "dn": "digital numbers"}[named]
             raise RequestError(
                 f"The values of {source.label}, are {words} by their own account ({text!r}), not "
-                f"power: set scaling: {named} in the catalogue's settings to have them converted, "
-                "or scaling: power if they are power all the same."
+                f"power: set scaling: {named} in the catalogue's settings (--scaling {named}) to "
+                "have them converted, or scaling: power if they are power all the same."
             )
 
 
@@ -154,6 +155,8 @@ def measured(
         valid &= pixels != 0  # what surrounds the data in files of decibel, and 0 dB is rare
     if not plain:
         pixels = pixels * np.float32(scale) + np.float32(offset)
+    if positive and source.scaling is None:
+        refuse_decibel(pixels[valid], f"The file of {source.label},")
     if positive:
         pixels = _power(pixels, scaling)
         valid &= (pixels >= FLOOR) & (pixels < np.inf)

@@ -24,6 +24,7 @@ from sarmap.cli.printing import (
     result_record,
 )
 from sarmap.cli.startup import import_libraries
+from sarmap.errors import RequestError
 
 __all__ = ["finish", "map_", "plan", "search"]
 
@@ -46,6 +47,11 @@ def search(as_json: bool, **flags: Any) -> None:
     from sarmap.acquire.search import search_orbits
 
     request = request_from(flags)
+    if request.from_files:
+        raise RequestError(
+            "sarmap search looks into a catalogue, and files were given (--pre, --post): sarmap "
+            "plan says what they hold."
+        )
     found = search_orbits(
         parse_area(request.area),
         request.event,
@@ -82,8 +88,8 @@ def plan(as_json: bool, **flags: Any) -> None:
 
 @click.command(
     "map",
-    epilog="Example: sarmap map --area 141.83,42.58,142.14,42.89 --event 2018-09-05T18:08:00Z "
-    "--out iburi.zarr --products all",
+    epilog="Examples: sarmap map --area 141.83,42.58,142.14,42.89 --event 2018-09-05T18:08:00Z "
+    "--out iburi.zarr --products all; of files: sarmap map --pre before/ --post after/",
 )
 @request_options()
 @cluster_options

@@ -44,12 +44,29 @@ _PLACE = [
         type=click.Choice(["ascending", "descending", "both"]),
         help="Default: the best covered.",
     ),
-    click.option("--pre", type=int, help="Passes before the event."),
-    click.option("--post", type=int, help="Passes after the event. Default: as many as needed."),
+    click.option(
+        "--pre",
+        multiple=True,
+        metavar="NUMBER|FILE|FOLDER",
+        help="Passes before the event: how many, or files of your own (may be repeated).",
+    ),
+    click.option(
+        "--post",
+        multiple=True,
+        metavar="NUMBER|FILE|FOLDER",
+        help="Passes after the event, likewise. Default: as many as needed.",
+    ),
     click.option("--before-days", type=float, help="Days searched before. Default: 60 or more."),
     click.option("--after-days", type=float, help="Days searched after. Default: 60 or more."),
 ]
 _MAP = [
+    click.option("--times", help="Instants of the files, T1,T2,...; default: as their names say."),
+    click.option(
+        "--scaling",
+        type=click.Choice(["power", "amplitude", "db", "dn"]),
+        help="How radar is stored. Default: as power; what cannot be power is refused.",
+    ),
+    click.option("--dem", metavar="FILE", help="Elevation of your own, metres."),
     click.option("--detector", help="attention-unet, cnn, cnn-dense, log-ratio, or weights."),
     click.option("--composite", help="BAA_S, BAA, ... Default: the detector's own."),
     click.option("--crs", help="EPSG code. Default: the UTM zone of the area."),
@@ -132,7 +149,10 @@ def fields_from(flags: Mapping[str, Any]) -> dict[str, Any]:
         RequestError: the file is wrong.
     """
     fields: dict[str, Any] = read_request_file(flags["file"]) if flags.get("file") else {}
-    given = {name: value for name, value in flags.items() if value is not None and name != "file"}
+    absent = (None, ())
+    given = {name: one for name, one in flags.items() if one not in absent and name != "file"}
+    if isinstance(given.get("times"), str):
+        given["times"] = [one.strip() for one in given["times"].split(",")]
     if "event" in given and "/" in given["event"]:
         given["event"] = tuple(given["event"].split("/", 1))
     return fields | given

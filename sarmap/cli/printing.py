@@ -43,7 +43,8 @@ def passes_record(passes: Passes) -> dict[str, Any]:
 def print_passes(passes: Passes) -> None:
     """The passes of one orbit, a line each."""
     mark = "  SIMULATED" if passes.simulated else ""
-    click.echo(f"{passes.orbit_state}, relative orbit {passes.relative_orbit}{mark}")
+    track = f"relative orbit {passes.relative_orbit or 'not known'}"
+    click.echo(f"{passes.orbit_state or 'orbit not known'}, {track}{mark}")
     for one in passes:
         click.echo(
             f"  {one.role:7} {one.datetime:%Y-%m-%d %H:%M} UTC  {one.platform:12} "

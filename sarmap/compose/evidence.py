@@ -29,7 +29,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.compose.levelling import Levelling, at_pixels
-from sarmap.compose.names import BandName, parse_band
+from sarmap.compose.names import STANDS_IN, BandName, parse_band
 from sarmap.errors import RequestError
 from sarmap.types import Observation
 
@@ -46,8 +46,6 @@ NEUTRAL: Mapping[str, float] = {
     "incidence": 38.0,
 }
 """What stands for a band that nobody knows: no change, much noise, a gentle slope in mid swath."""
-STANDS_IN = {"vv": "hh", "vh": "hv"}
-"""The polarisation read where a cube lacks the first."""
 LARGEST = 30.0
 """Largest change told, in noise: beyond it more says nothing."""
 

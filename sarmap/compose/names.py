@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,8 +17,10 @@ from sarmap.errors import RequestError
 __all__ = [
     "COMPOSITES",
     "EVIDENCE",
+    "STANDS_IN",
     "BandName",
     "CompositeSpec",
+    "as_held",
     "composite_bands",
     "needs_optical",
     "needs_terrain",
@@ -215,6 +217,22 @@ def required_radar_bands(bands: Sequence[str]) -> tuple[str, ...]:
     used = {b.variable for b in parsed if b.kind in ("radar", "change")}
     used |= {"vv"} if reads_evidence(bands) else set()
     return tuple(band for band in ("vv", "vh", "hh", "hv") if band in used)
+
+
+STANDS_IN = {"vv": "hh", "vh": "hv"}
+"""The polarisation that evidence is made from where the first is not there."""
+
+
+def as_held(bands: Sequence[str], radar: Sequence[str], held: Container[str]) -> tuple[str, ...]:
+    """Radar bands as they are held: HH and HV stand in for VV and VH where evidence is read.
+
+    >>> as_held(("vv_levelled_change",), ("vv", "vh"), ("hh",)), as_held(("vv_pre",), ("vv",), ())
+    (('hh', 'vh'), ('vv',))
+    """
+    if not reads_evidence(bands):
+        return tuple(radar)
+    pairs = [(one, STANDS_IN.get(one, one)) for one in radar]
+    return tuple(other if one not in held and other in held else one for one, other in pairs)
 
 
 def wanted_radar_bands(bands: Sequence[str]) -> tuple[str, ...]:

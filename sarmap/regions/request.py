@@ -68,6 +68,12 @@ def check_request(request: ScanRequest) -> None:
     Raises:
         RequestError: the order lacks what it goes by, a product is unknown, or there is no `out`.
     """
+    for name in ("pre_files", "post_files", "times", "dem", "scaling"):
+        if getattr(request, name):
+            raise RequestError(
+                f"A scan reads what its catalogue's settings say: leave out {name} (or set scaling "
+                "or dem_collection in the catalogue's settings)."
+            )
     if not request.out:
         raise RequestError("A scan needs a place to be written: give out=, for example scan.")
     if request.order == "epicentre" and request.epicentre is None:

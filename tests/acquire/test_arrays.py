@@ -113,6 +113,31 @@ def test_two_bands_by_their_descriptions_else_vv_then_vh(tmp_path, names):
     assert cube.vv.values == pytest.approx(0.05 if swapped else 0.2)
 
 
+@pytest.mark.parametrize(
+    ("scaling", "stored", "scale"),
+    [("amplitude", 0.5, 1.0), ("db", -6.0206, 1.0), ("db", -602.06, 0.01), ("dn", 500, 0.001)],
+)
+def test_files_are_read_as_told_with_their_own_factor(tmp_path, scaling, stored, scale):
+    path = write(tmp_path / "a_vv.tif", np.full((12, 10), stored))
+    with rasterio.open(path, "r+") as file:
+        file.scales = (scale,)
+    cube = make_cube([path], [path], scaling=scaling)
+    assert cube.vv.values == pytest.approx(0.25, rel=1e-4)
+
+
+def test_files_of_decibel_told_as_power_are_refused_when_they_are_read(tmp_path):
+    path = write(tmp_path / "a_vv.tif", np.full((12, 10), -6.0))
+    cube = make_cube([path], [path])
+    with pytest.raises(RequestError, match=r"a_vv\.tif.*cannot be power.*--scaling db"):
+        cube.vv.compute()
+
+
+def test_digital_numbers_without_a_factor_are_refused(tmp_path):
+    path = write(tmp_path / "a_vv.tif", np.full((12, 10), 500))
+    with pytest.raises(RequestError, match="by what factor"):
+        make_cube([path], [path], scaling="dn").vv.compute()
+
+
 def test_files_on_another_grid_are_warped_to_the_first(tmp_path):
     ramp = np.tile(np.linspace(0.1, 0.2, 40), (30, 1))
     first = write(tmp_path / "a_vv.tif", ramp[:, :20])

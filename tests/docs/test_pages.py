@@ -116,7 +116,12 @@ def others(event: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def reader(
-    event: Any, server: Any, others: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    event: Any,
+    server: Any,
+    others: Any,
+    own_files: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[str], str]:
     """A folder as the reader of a page has it; gives a block's text with addresses that answer."""
     from sarmap.acquire import catalogs
@@ -130,6 +135,8 @@ def reader(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my-event").symlink_to(event.path)
     shutil.copy(event.inventory, tmp_path / "landslides.gpkg")
+    for name in ("before", "after", "dem.tif"):
+        (tmp_path / name).symlink_to(own_files / name)
     west, south, east, north = event.area
 
     def told(text: str) -> str:
