@@ -45,6 +45,7 @@ from sarmap.acquire.tiles import (
     tile_sources,
 )
 from sarmap.acquire.values import metres_of
+from sarmap.acquire.voids import bridged, on_earth
 from sarmap.acquire.warp import READ_FAILED, resample
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings
@@ -59,6 +60,9 @@ CELL = 256
 
 KERNEL = 6
 """Source pixels read around a cell, for the cubic kernel."""
+
+TURN = 360.0
+"""Degrees once about the earth."""
 
 CELLS_KEPT = 256
 """Cells kept in memory per process (64 MB)."""
@@ -172,35 +176,42 @@ def _warp_group(
 ) -> NDArray[np.float32]:
     """One cell from the tiles of one spacing, joined before they are warped."""
     theirs = CRS.from_user_input(group[0].crs)
-    bounds = transform_bounds(crs, theirs, *array_bounds(CELL, CELL, there), densify_pts=21)
+    west, south, east, north = transform_bounds(
+        crs, theirs, *array_bounds(CELL, CELL, there), densify_pts=21
+    )
+    if theirs.is_geographic and west > east:  # across 180 degrees, where tiles are laid on as well
+        east += TURN
+    bounds = (west, south, east, north)
     empty = np.full((CELL, CELL), np.nan, np.float32)
-    if not all(map(math.isfinite, bounds)) or bounds[0] > bounds[2]:
+    if not all(map(math.isfinite, bounds)) or west > east:
         return empty
     # only tiles under the cell: which others a map needs must not move the lattice by a rounding
-    group = [source for source in group if _under(source, bounds)]
-    if not group:
+    turns = (0.0, TURN, -TURN) if theirs.is_geographic else (0.0,)
+    tiles = [(source, turn) for source in group for turn in turns if _under(source, bounds, turn)]
+    if not tiles:
         return empty
-    lattice = group[0].transform
-    assert lattice is not None
-    left, top = ~lattice * (bounds[0], bounds[3])
-    right, bottom = ~lattice * (bounds[2], bounds[1])
+    lattice = Affine.translation(tiles[0][1], 0) * lattice_of(tiles[0][0])
+    left, top = ~lattice * (west, north)
+    right, bottom = ~lattice * (east, south)
     row, column = math.floor(top) - KERNEL, math.floor(left) - KERNEL
     shape = (math.ceil(bottom) + KERNEL - row, math.ceil(right) + KERNEL - column)
     joined = np.full(shape, np.nan, np.float32)
-    for source in group:
-        _paste(source, lattice, row, column, joined, signer)
+    for source, turn in tiles:
+        _paste(source, turn, lattice, row, column, joined, signer)
     if np.isnan(joined).all():
         return empty
+    joined = bridged(joined)
     here = lattice * Affine.translation(column, row)
     # Both lattices are about as fine: the plain kernel, not the one GDAL widens to average.
     plain = {"XSCALE": 1, "YSCALE": 1}
     return resample(joined, here, theirs, there, crs, (CELL, CELL), Resampling.cubic, **plain)
 
 
-def _under(source: Source, bounds: Sequence[float]) -> bool:
-    """True where a tile meets bounds (left, bottom, right, top) in its CRS, kernel included."""
+def _under(source: Source, bounds: Sequence[float], turn: float) -> bool:
+    """True where a tile, turned about the earth, meets bounds in its CRS, kernel included."""
     size = abs(lattice_of(source).a)
     left, bottom, right, top = source.bounds
+    left, right = left + turn, right + turn
     reach = (KERNEL + 1) * size
     across = left < bounds[2] + reach and right > bounds[0] - reach
     return across and bottom < bounds[3] + reach and top > bounds[1] - reach
@@ -208,6 +219,7 @@ def _under(source: Source, bounds: Sequence[float]) -> bool:
 
 def _paste(
     source: Source,
+    turn: float,
     lattice: Affine,
     row: int,
     column: int,
@@ -215,8 +227,8 @@ def _paste(
     signer: Signer,
 ) -> None:
     """Fill the gaps of `joined`, whose corner is (row, column) of the lattice, from one tile."""
-    left, top = ~lattice * (source.bounds[0], source.bounds[3])
-    right, bottom = ~lattice * (source.bounds[2], source.bounds[1])
+    left, top = ~lattice * (source.bounds[0] + turn, source.bounds[3])
+    right, bottom = ~lattice * (source.bounds[2] + turn, source.bounds[1])
     rows = (max(row, round(top)), min(row + joined.shape[0], round(bottom)))
     columns = (max(column, round(left)), min(column + joined.shape[1], round(right)))
     if rows[0] >= rows[1] or columns[0] >= columns[1]:
@@ -236,9 +248,9 @@ def _paste(
 
 
 def _in_metres(source: Source, heights: NDArray[np.float32], handle: Handle) -> NDArray[np.float32]:
-    """Heights in metres, whatever unit file or record give them."""
+    """Heights in metres, whatever unit file or record give them, NaN where there are none."""
     metres = metres_of(source, handle)
-    return heights if metres == 1.0 else heights * np.float32(metres)
+    return on_earth(heights if metres == 1.0 else heights * np.float32(metres))
 
 
 def _moved(source: Source, handle: Handle) -> bool:

@@ -199,6 +199,8 @@ class _Maker:
         """Which scene's geometry holds at each pixel of a whole cell."""
         assert self.look is not None
         lon, lat = self._degrees(*np.meshgrid([i, i + 1], [j, j + 1], indexing="ij"))
+        if np.ptp(lon) > 180:  # across 180 degrees: whichever scene sees it
+            return self._scenes_across(lon, lat)
         around = [0, 1, 3, 2]  # the corners in a ring
         outline = np.column_stack([lon.ravel()[around], lat.ravel()[around]])
         over = self.look.scenes_over(shapely.Polygon(outline))
@@ -206,6 +208,16 @@ class _Maker:
             return np.full((CELL, CELL), over[0], np.intp)
         steps = (np.arange(CELL) + 0.5) / CELL  # within a metre of a projection pixel by pixel
         return self.look.scene_at(_between(lon, steps, steps), _between(lat, steps, steps), over)
+
+    def _scenes_across(
+        self, lon: NDArray[np.float64], lat: NDArray[np.float64]
+    ) -> NDArray[np.intp]:
+        """The same of a cell with corners on both sides of 180 degrees."""
+        assert self.look is not None
+        steps = (np.arange(CELL) + 0.5) / CELL
+        east = _between(lon % 360, steps, steps)
+        places = np.where(east > 180, east - 360, east), _between(lat, steps, steps)
+        return self.look.scene_at(*places, range(len(self.look.footprints)))
 
     def _degrees(
         self, i: NDArray[Any], j: NDArray[Any], north: float = 0.0
@@ -240,7 +252,9 @@ class _Maker:
         lon, lat = self._degrees(down, along)
         # A step of 100 m north shows how far the grid's north is from true north.
         lon2, lat2 = self._degrees(down, along, north=100.0)
-        turn = np.arctan2((lon2 - lon) * np.cos(np.radians(lat)), lat2 - lat)
+        east = lon2 - lon
+        east = np.where(abs(east) > 180, east - np.copysign(360, east), east)
+        turn = np.arctan2(east * np.cos(np.radians(lat)), lat2 - lat)
         theta, azimuth = self.look.at(scene, lon, lat)
         return np.radians(theta), np.unwrap(np.radians(azimuth) - turn)
 

@@ -172,12 +172,14 @@ def meets(bbox: Sequence[float] | None, place: tuple[float, ...]) -> bool:
 def say_gaps(place: tuple[float, ...], boxes: Sequence[Sequence[float] | None]) -> None:
     """Copernicus DEM has no tiles over open sea: say which squares stay without elevation."""
     west, south, east, north = place
-    if west > east or any(box is None for box in boxes):
+    if any(box is None for box in boxes):
         return
+    parts = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
     bare = [
         f"{_letter(lat, 'NS')}{_letter(lon, 'EW')}"
         for lat in range(math.floor(south), math.ceil(north))
-        for lon in range(math.floor(west), math.ceil(east))
+        for first, last in parts
+        for lon in range(math.floor(first), math.ceil(last))
         if not any(meets(box, (lon + 0.01, lat + 0.01, lon + 0.99, lat + 0.99)) for box in boxes)
     ]
     if bare:
