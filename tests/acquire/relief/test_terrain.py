@@ -137,7 +137,7 @@ def test_any_resolution(kit: Any, two_tiles: Any, step: float) -> None:
 def plane_tile(kit: Any, folder: Path, east: float, north: float, **kwargs: Any) -> Any:
     """A tile in the grid's own CRS and lattice that rises east and north at constant rates."""
     y, x = np.mgrid[0:700, 0:700] * 30.0
-    heights = 20_000 + east * x - north * y
+    heights = 4_000 + east * (x - 10_300) - north * (y - 10_300)  # under the grids: 10 km in
     corner = Affine(30, 0, 570_000, 0, -30, 4_750_020)
     return kit.item(kit.tile(folder / "plane.tif", heights, corner, crs="EPSG:32654", **kwargs))
 
