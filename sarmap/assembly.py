@@ -134,7 +134,7 @@ def levelled(prepared: Prepared) -> Prepared:
     from sarmap.mapping import judge, suited
 
     if not reads_evidence(prepared.spec.bands):
-        return prepared
+        return _looked_at(prepared) if prepared.request.from_files else prepared
     looks = prepared.looks or prepared.passes
     judged = []
     grid, chunk = _read_grid(prepared)
@@ -154,6 +154,18 @@ def levelled(prepared: Prepared) -> Prepared:
         judged=tuple(judged),
         warnings=(*prepared.warnings, *_doubts(prepared.spec.name, spec.name, judged)),
     )
+
+
+def _looked_at(prepared: Prepared) -> Prepared:
+    """With what is doubtful about the values of files; what cannot be power is refused."""
+    from sarmap.mapping import look_at
+
+    if prepared.catalog.scaling is not None:
+        return prepared
+    with _many_threads():
+        doubts = {look_at(passes, prepared.grid) for passes in prepared.passes} - {""}
+    said = (f"{doubt[0].upper()}{doubt[1:]}." for doubt in sorted(doubts))
+    return replace(prepared, warnings=(*prepared.warnings, *said))
 
 
 def _lattice_grid(grid: GeoBox) -> GeoBox:

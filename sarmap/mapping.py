@@ -15,14 +15,27 @@ from sarmap.errors import RequestError
 
 if TYPE_CHECKING:
     import xarray as xr
+    from odc.geo.geobox import GeoBox
 
     from sarmap.compose.levelling import Levelling
     from sarmap.detect.trust import Note, Trust
+    from sarmap.types import Passes
 
-__all__ = ["DEFAULT", "WITHOUT_WEIGHTS", "Judged", "judge", "levels_of", "map_cube", "suited"]
+__all__ = [
+    "DEFAULT",
+    "WITHOUT_WEIGHTS",
+    "Judged",
+    "judge",
+    "levels_of",
+    "look_at",
+    "map_cube",
+    "suited",
+]
 
 DEFAULT = "attention-unet"
 """The network that `auto` takes where it is to be trusted."""
+LOOK = 768
+"""Edge of the square that is looked at, pixels."""
 WITHOUT_WEIGHTS = "change"
 """The detector that `auto` takes where it is not."""
 
@@ -72,6 +85,29 @@ def judge(
     if not cube.attrs.get("scaling_told"):
         trust = doubted(trust, check_power(lattice, measures.get("looks")))
     return Judged(levelling, trust, quiet_sizes(lattice))
+
+
+def look_at(passes: Passes, grid: GeoBox) -> str:
+    """Refuse values that cannot be power, by the middle of a grid; say where it stays open.
+
+    For detectors that read single passes, whose levels nobody looks at else.
+
+    Raises
+    ------
+    RequestError
+        They are likely amplitude, decibel or digital numbers: says the setting that reads them.
+    """
+    from sarmap.acquire.cube import open_cube
+    from sarmap.compose.lattice import read_lattice
+    from sarmap.compose.levelling import not_levelled
+    from sarmap.compose.units import check_power
+    from sarmap.detect.trust import measure
+
+    starts = [max(0, (int(length) - LOOK) // 2) for length in grid.shape]
+    middle = grid[starts[0] : starts[0] + LOOK, starts[1] : starts[1] + LOOK]
+    cube = open_cube(passes, middle, bands=tuple(passes.catalog.radar_assets))
+    lattice = read_lattice(cube)
+    return check_power(lattice, measure(cube, lattice, not_levelled(lattice)).get("looks"))
 
 
 def map_cube(

@@ -24,7 +24,7 @@ def request(own_files, out, **changes):
         "pre_files": [own_files / "before"],
         "post_files": [own_files / "after"],
         "detector": "change",
-        "out": str(out),
+        "out": out and str(out),
     }
     return sarmap.MapRequest(**fields | changes)
 
@@ -111,8 +111,9 @@ def test_files_stored_otherwise_are_known_or_read_as_told(own_files, tmp_path, c
         profile.update(nodata=None)
         with rasterio.open(stored, "w", **profile) as file:
             file.write(convert(values), 1)
-    with pytest.raises(RequestError, match=f"likely .*--scaling {scaling}"):
-        sarmap.map_landslides(request(tmp_path, tmp_path / "a.zarr"))
+    for detector in ("change", "log-ratio"):
+        with pytest.raises(RequestError, match=f"likely .*--scaling {scaling}"):
+            sarmap.plan(request(tmp_path, None, detector=detector))
     told = request(tmp_path, tmp_path / "b.zarr", scaling=scaling)
     plain = request(own_files, tmp_path / "c.zarr")
     found, wanted = (sarmap.map_landslides(one).dataset for one in (told, plain))
