@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.export.encoding import FILL, PROBABILITY_STEP, SLOPE_STEP
-from sarmap.export.reading import MapReader, Strip
+from sarmap.export.reading import EDGE, MapReader, Strip, with_edges
 
 __all__ = ["Components", "find_components", "labelled_strips"]
 
@@ -34,6 +34,10 @@ class Components:
     """Mean probability."""
     largest: NDArray[np.floating[Any]]
     """Largest probability."""
+    peak: NDArray[np.int64]
+    """First of its most probable pixels, counted from 1 row by row: stays as thresholds change."""
+    near: NDArray[np.int64]
+    """Pixels of each that lie within `EDGE` of ground that was not seen."""
     slope: NDArray[np.floating[Any]]
     """Mean slope in degrees, NaN where unknown."""
     lookup: NDArray[np.int32]
@@ -55,7 +59,9 @@ class _Tally:
     pixels: list[NDArray[np.int64]] = field(default_factory=list)
     first: list[NDArray[np.int64]] = field(default_factory=list)
     total: list[NDArray[np.int64]] = field(default_factory=list)
-    largest: list[NDArray[np.int64]] = field(default_factory=list)
+    best: list[NDArray[np.int64]] = field(default_factory=list)
+    """Of the most probable pixel: steps below 255, times the map's pixels, plus its place."""
+    near: list[NDArray[np.int64]] = field(default_factory=list)
     slopes: list[NDArray[np.int64]] = field(default_factory=list)
     sloped: list[NDArray[np.int64]] = field(default_factory=list)
     links: list[NDArray[np.int64]] = field(default_factory=list)
@@ -83,16 +89,16 @@ def find_components(
     from scipy import ndimage
 
     structure = ndimage.generate_binary_structure(2, 1 if connectivity == 4 else 2).astype(bool)
-    step = rows or reader.strip_rows(reader.shape[1])
+    step = max(rows or reader.strip_rows(reader.shape[1]), EDGE)
     tally, above, only = _Tally(), np.zeros(reader.shape[1], np.int64), None
-    for strip in reader.strips(step):
+    for strip, near in with_edges(reader.strips(step)):
         labels, count = _label(strip, level, structure)
-        _add(tally, strip, labels, count, width=reader.shape[1])
+        _add(tally, strip, near, labels, count, shape=reader.shape)
         tally.links.append(_links(above, _numbered(labels[0], tally.count), connectivity))
         above = _numbered(labels[-1], tally.count)
         tally.count += count
         only = labels if labels.shape == reader.shape else None
-    joined = _joined(tally, smallest)
+    joined = _joined(tally, smallest, reader.shape[0] * reader.shape[1])
     return Components(**joined, level=level, structure=structure, rows=step, labels=only)
 
 
@@ -111,18 +117,24 @@ def _numbered(labels: NDArray[np.int32], offset: int) -> NDArray[np.int64]:
     return np.where(wide > 0, wide + offset, 0)
 
 
-def _add(tally: _Tally, strip: Strip, labels: NDArray[np.int32], count: int, *, width: int) -> None:
+def _add(
+    tally: _Tally,
+    strip: Strip,
+    near: NDArray[np.bool_],
+    labels: NDArray[np.int32],
+    count: int,
+    *,
+    shape: tuple[int, int],
+) -> None:
     inside = np.flatnonzero(labels)
     owner = labels.ravel()[inside] - 1
     levels = strip.probability.ravel()[inside].astype(np.int64)
     tally.pixels.append(np.bincount(owner, minlength=count))
     tally.total.append(_sums(owner, levels, count))
-    first = np.full(count, _NEVER)
-    np.minimum.at(first, owner, inside + strip.top * width)
-    tally.first.append(first)
-    largest = np.zeros(count, np.int64)
-    np.maximum.at(largest, owner, levels)
-    tally.largest.append(largest)
+    place = inside + strip.top * shape[1]
+    tally.first.append(_least(owner, place, count))
+    tally.best.append(_least(owner, (FILL - levels) * (shape[0] * shape[1]) + place, count))
+    tally.near.append(np.bincount(owner[near.ravel()[inside]], minlength=count))
     if strip.slope is None:
         nothing = np.zeros(count, np.int64)
         tally.slopes.append(nothing)
@@ -132,6 +144,13 @@ def _add(tally: _Tally, strip: Strip, labels: NDArray[np.int32], count: int, *, 
     known = slopes != FILL
     tally.slopes.append(_sums(owner[known], slopes[known], count))
     tally.sloped.append(np.bincount(owner[known], minlength=count))
+
+
+def _least(owner: NDArray[Any], values: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The smallest of each owner's values."""
+    least = np.full(count, _NEVER)
+    np.minimum.at(least, owner, values)
+    return least
 
 
 def _sums(owner: NDArray[Any], values: NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -150,14 +169,11 @@ def _links(
     return np.unique(pairs[(pairs > 0).all(axis=1)], axis=0)
 
 
-def _joined(tally: _Tally, smallest: int) -> dict[str, Any]:
+def _joined(tally: _Tally, smallest: int, places: int) -> dict[str, Any]:
     """Strip labels joined across seams, numbered by first pixel, small ones left out."""
     owner, count = _merge(np.concatenate([*tally.links, np.empty((0, 2), np.int64)]), tally.count)
     pixels = _sums(owner, _all(tally.pixels), count)
-    first = np.full(count, _NEVER)
-    np.minimum.at(first, owner, _all(tally.first))
-    largest = np.zeros(count, np.int64)
-    np.maximum.at(largest, owner, _all(tally.largest))
+    first = _least(owner, _all(tally.first), count)
     kept = np.argsort(first, kind="stable")
     kept = kept[pixels[kept] >= smallest]
     number = np.zeros(count, np.int32)
@@ -167,10 +183,13 @@ def _joined(tally: _Tally, smallest: int) -> dict[str, Any]:
     with np.errstate(invalid="ignore"):
         slope = slopes * SLOPE_STEP / sloped
     total = _sums(owner, _all(tally.total), count)[kept]
+    best = _least(owner, _all(tally.best), count)[kept]
     return {
         "pixels": pixels[kept],
         "mean": total * PROBABILITY_STEP / pixels[kept],
-        "largest": largest[kept] * PROBABILITY_STEP,
+        "largest": (FILL - best // places) * PROBABILITY_STEP,
+        "peak": best % places + 1,
+        "near": _sums(owner, _all(tally.near), count)[kept],
         "slope": slope,
         "lookup": np.concatenate([np.zeros(1, np.int32), number[owner]]),
     }

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
 __all__ = [
+    "AT_EDGE",
     "BLUE",
     "UNSEEN",
     "WARNING",
     "YELLOW",
     "Extent",
     "Image",
+    "at_edge",
     "busiest_square",
     "draw_image",
     "draw_outlines",
@@ -47,6 +49,7 @@ __all__ = [
 WARNING = "#b00020"
 YELLOW = "#ffe14d"
 BLUE = "#006ba4"
+AT_EDGE = "#9aa5b1"
 UNSEEN = {
     Observation.NO_DATA: ("#d9d9d9", "#8c8c8c", "//", "no data"),
     Observation.READ_FAILED: ("#f4d6c6", "#a63603", "xx", "could not be read"),
@@ -214,15 +217,23 @@ def hatched(small: Decimated, whole: Extent) -> Image:
 
 
 def draw_outlines(panel: Any, polygons: GeoDataFrame, colour: str, width: float) -> None:
-    """All outlines as one collection of lines, in kilometres."""
+    """All outlines as one collection of lines, in kilometres; grey at the edge of what was seen."""
     import shapely
     from matplotlib.collections import LineCollection
 
-    rings = shapely.get_rings(polygons.geometry.array)
+    rings, whose = shapely.get_rings(polygons.geometry.array, return_index=True)
     corners, owner = shapely.get_coordinates(rings, return_index=True)
     lines = np.split(corners / 1000, np.flatnonzero(np.diff(owner)) + 1)
     if len(corners):
-        panel.add_collection(LineCollection(lines, colors=colour, linewidths=width))
+        colours = np.where(at_edge(polygons)[whose], AT_EDGE, colour)
+        panel.add_collection(LineCollection(lines, colors=colours.tolist(), linewidths=width))
+
+
+def at_edge(polygons: GeoDataFrame) -> NDArray[np.bool_]:
+    """Which polygons lie at the edge of what was seen; none where the file does not say."""
+    if "at_edge" not in polygons:
+        return np.zeros(len(polygons), bool)
+    return np.asarray(polygons["at_edge"], bool)
 
 
 def mark_square(panel: Any, square: Extent) -> None:

@@ -57,9 +57,12 @@ def polygonise(
     Returns
     -------
     GeoDataFrame in the map's CRS, in order of each polygon's first pixel (row by row), with
-    ``id`` (from 1), ``area_m2``, ``mean_probability``, ``max_probability``, ``mean_slope``
-    (degrees, NaN where the map has none), ``orbit``, ``relative_orbit``, ``scenes`` (ids),
-    ``detector``, ``threshold`` and ``simulated``.
+    ``id``, ``area_m2``, ``mean_probability``, ``max_probability``, ``mean_slope`` (degrees, NaN
+    where the map has none), ``at_edge``, ``orbit``, ``relative_orbit``, ``scenes`` (ids),
+    ``detector``, ``threshold`` and ``simulated``. The id is the place of the landslide's most
+    probable pixel, counted from 1 row by row, so that it stays the same at every threshold that
+    keeps them apart. ``at_edge`` marks polygons of which half the pixels or more lie within two
+    pixels of ground that was not seen, where most of what a detector calls is false.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def polygonise(
     ... )
     >>> area.coords["spatial_ref"] = ((), 0, {"crs_wkt": "EPSG:32654"})
     >>> polygonise(area)[["id", "area_m2", "max_probability"]].values.tolist()
-    [[1.0, 200.0, 0.9], [2.0, 100.0, 0.6]]
+    [[1.0, 200.0, 0.9], [6.0, 100.0, 0.6]]
     """
     if connectivity not in (4, 8):
         raise RequestError(f"connectivity={connectivity} must be 4 or 8.")
@@ -249,11 +252,12 @@ def _frame(
         "detector": made.detector,
     }
     columns = {
-        "id": np.arange(1, count + 1, dtype=np.int64),
+        "id": components.peak,
         "area_m2": components.pixels * pixel,
         "mean_probability": components.mean.round(4),
         "max_probability": components.largest.round(4),
         "mean_slope": components.slope.round(2),
+        "at_edge": 2 * components.near >= components.pixels,
         **{name: pd.Series([text] * count, dtype="str") for name, text in same.items()},
         "threshold": np.full(count, float(threshold)),
         "simulated": np.full(count, made.simulated),

@@ -22,12 +22,14 @@ from sarmap.export.encoding import threshold_level
 from sarmap.export.files import check_file, replacing
 from sarmap.export.overview import Decimated, composite_overview, decimate, display_bands
 from sarmap.export.panels import (
+    AT_EDGE,
     BLUE,
     UNSEEN,
     WARNING,
     YELLOW,
     Extent,
     Image,
+    at_edge,
     busiest_square,
     draw_image,
     draw_outlines,
@@ -284,14 +286,17 @@ def _legends(panels: Mapping[str, Any], picture: _Picture) -> None:
         if (picture.small.observation == code).any()
     ]
     colour = BLUE if picture.radar is None else "#d6b800"
-    outline = Line2D([], [], color=colour, linewidth=1.8, label=label)
+    outlines = [Line2D([], [], color=colour, linewidth=1.8, label=label)]
+    if count := int(at_edge(polygons).sum()):
+        label = f"{count:,} of them at the edge of what was seen, where many are false"
+        outlines.append(Line2D([], [], color=AT_EDGE, linewidth=1.8, label=label))
     place = {"loc": "upper left", "fontsize": 8.5, "frameon": False, "borderaxespad": 0.0}
     below = -0.55 / (panels["probability"].get_position().height * _inches(panels)[1])
     place["bbox_to_anchor"] = (0, below)
     if picture.radar is None:
-        panels["probability"].legend(handles=[outline, *unseen], **place)
+        panels["probability"].legend(handles=[*outlines, *unseen], **place)
         return
-    panels["radar"].legend(handles=[outline, *_band_handles(picture.bands)], **place)
+    panels["radar"].legend(handles=[*outlines, *_band_handles(picture.bands)], **place)
     if unseen:
         panels["probability"].legend(handles=unseen, **place)
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
-from sarmap.export.encoding import pack_probability, pack_slope, seen_only
+from sarmap.export.encoding import FILL, pack_probability, pack_slope, seen_only
 from sarmap.export.georeference import geobox_of
 from sarmap.export.location import store_at
 from sarmap.export.provenance import Provenance, read_provenance
@@ -25,7 +25,11 @@ from sarmap.export.store import open_map
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-__all__ = ["MapReader", "Strip", "open_reader"]
+__all__ = ["EDGE", "MapReader", "Strip", "open_reader", "with_edges"]
+
+EDGE = 2
+"""Pixels from ground that was not seen within which a detector is easily wrong: there it saw half
+of what it looks at."""
 
 _STRIP_PIXELS = 16_000_000
 """About how many pixels of a map are held at a time."""
@@ -111,6 +115,38 @@ class MapReader:
         """Rows per strip: whole stored blocks, of about 16 million pixels."""
         wanted = max(_STRIP_PIXELS // max(width, 1), 1)
         return max(wanted // self.block_rows, 1) * self.block_rows
+
+
+class _Probable(Protocol):
+    """Some whole rows with probabilities."""
+
+    @property
+    def probability(self) -> NDArray[np.uint8]:
+        """Steps of 0.004, 255 where nothing was seen."""
+
+
+P = TypeVar("P", bound=_Probable)
+
+
+def with_edges(strips: Iterator[P]) -> Iterator[tuple[P, NDArray[np.bool_]]]:
+    """Each strip of a map, and which of its pixels lie within `EDGE` of ground not seen.
+
+    Strips come from top to bottom, each but the last with `EDGE` rows or more.
+    """
+    from scipy.ndimage import maximum_filter
+
+    above, here = None, next(strips, None)
+    while here is not None:
+        below = next(strips, None)
+        mine = here.probability == FILL
+        rows = [mine] if below is None else [mine, below.probability[:EDGE] == FILL]
+        before = 0 if above is None else len(above)
+        unseen = np.concatenate(rows if above is None else [above, *rows])
+        near = (
+            maximum_filter(unseen, size=2 * EDGE + 1, mode="constant") if unseen.any() else unseen
+        )
+        yield here, near[before : before + len(mine)]
+        above, here = mine[-EDGE:], below
 
 
 def open_reader(source: xr.Dataset | MapReader | str | Path, *layers: str) -> MapReader:

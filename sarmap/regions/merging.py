@@ -38,7 +38,8 @@ def landslides(scan: Mosaic, *, threshold: float, min_area: float) -> GeoDataFra
     Returns:
         GeoDataFrame, in the zone's CRS where there is one zone, else in degrees (EPSG:4326), with
         the columns of `sarmap.export.polygons.polygonise` (without `scenes`, which stand in the
-        units' STAC items), and `zone` and `unit`. Areas are those of the zones' own pixels.
+        units' STAC items), and `zone` and `unit`. Areas are those of the zones' own pixels; of
+        several zones, ids count from 1.
     """
     import geopandas
     import pandas as pd
@@ -49,13 +50,16 @@ def landslides(scan: Mosaic, *, threshold: float, min_area: float) -> GeoDataFra
         frame = polygonise(
             zone.reader(), threshold=threshold, min_area=min_area if one_zone else 0.0
         )
+        if not one_zone:
+            frame["id"] = np.arange(1, len(frame) + 1, dtype=np.int64)
         frame = _with_sources(frame, zone, scan)
         parts.append(frame if one_zone else _in_zone(frame, scan.record["zones"][zone.zone]))
     if not parts:
         return geopandas.GeoDataFrame(geometry=[], crs="EPSG:4326")
     whole = parts[0] if one_zone else _joined(pd.concat(parts, ignore_index=True))
     whole = whole[whole["area_m2"] >= min_area - 1e-6].reset_index(drop=True)
-    whole["id"] = np.arange(1, len(whole) + 1, dtype=np.int64)
+    if not one_zone:
+        whole["id"] = np.arange(1, len(whole) + 1, dtype=np.int64)
     whole.attrs = dict(parts[0].attrs)
     return whole
 
@@ -199,6 +203,7 @@ def _one(rows: GeoDataFrame) -> dict[str, Any]:
     area = rows["area_m2"].to_numpy()
     whole: dict[str, Any] = dict(rows.iloc[0])
     whole["area_m2"] = float(area.sum())
+    whole["at_edge"] = bool(rows["at_edge"].all())
     whole["max_probability"] = float(rows["max_probability"].max())
     for name in ("mean_probability", "mean_slope"):
         values = rows[name].to_numpy(dtype=float)

@@ -41,8 +41,13 @@ class Cells:
     """Pixels kept so far."""
     _parts: list[tuple[NDArray[Any], ...]] = field(default_factory=list)
 
-    def add(self, rows: Rows, districts: NDArray[np.uint16] | None = None) -> None:
-        """The next strip, and the district number (0: none) of each of its pixels."""
+    def add(
+        self, rows: Rows, near: NDArray[np.bool_], districts: NDArray[np.uint16] | None = None
+    ) -> None:
+        """The next strip, and of each of its pixels whether unseen ground is near and its district.
+
+        Districts are numbered from 1; 0: none.
+        """
         likely = (rows.probability >= self.level) & (rows.probability != FILL)
         at = np.flatnonzero(likely)
         slope = None if rows.slope is None else rows.slope.ravel()[at]
@@ -50,6 +55,7 @@ class Cells:
             at + rows.top * self.width,
             rows.probability.ravel()[at],
             np.full(len(at), FILL, np.uint8) if slope is None else slope,
+            near.ravel()[at].astype(np.uint8),
             np.zeros(len(at), np.uint16) if districts is None else districts.ravel()[at],
         )
         self._parts.append(part)
@@ -58,7 +64,7 @@ class Cells:
             self._shrink()
 
     def _columns(self) -> tuple[NDArray[Any], ...]:
-        empty = (np.empty(0, np.int64), *(np.empty(0, kind) for kind in (np.uint8, np.uint8, "u2")))
+        empty = (np.empty(0, np.int64), *(np.empty(0, kind) for kind in ("u1", "u1", "u1", "u2")))
         parts = [*self._parts, empty]
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
@@ -82,7 +88,7 @@ class Cells:
 
         A run ends with its row, at a pixel that is not kept, and where the district changes.
         """
-        at, values, slopes, districts = self._columns()
+        at, values, slopes, near, districts = self._columns()
         starts = _starts(at, districts, self.width)
         lengths = np.diff(np.append(starts, len(at)))
         ends = at[starts] + lengths
@@ -96,6 +102,7 @@ class Cells:
             "districts": encoded(districts[starts].astype("<u2")),
             "values": encoded(values),
             "slopes": encoded(slopes),
+            "near": encoded(near),
         }
 
 

@@ -34,8 +34,12 @@ class Download:
     """Bytes."""
 
 
-def write_downloads(source: Source, frame: GeoDataFrame, folder: Path) -> list[Download]:
+def write_downloads(
+    source: Source, frame: GeoDataFrame, folder: Path, threshold: float, min_area: float
+) -> list[Download]:
     """Write all files of a map: its landslides in three formats, its probability as an image.
+
+    Threshold and smallest area are those of `frame`, to be named beside the files.
 
     Raises
     ------
@@ -44,28 +48,31 @@ def write_downloads(source: Source, frame: GeoDataFrame, folder: Path) -> list[D
     """
     folder.mkdir(parents=True, exist_ok=True)
     stem = source.name
+    least = f", of {min_area:,g} m² or more" if min_area else ""
+    since = f"from probability {threshold:g} on{least}"
     made: Mapping[str, tuple[str, str, str, Callable[[Path], object]]] = {
         f"{stem}.gpkg": (
             "GeoPackage",
-            "landslide polygons, for QGIS and ArcGIS",
+            f"landslide polygons {since}, for QGIS and ArcGIS",
             "application/geopackage+sqlite3",
             lambda file: _frame(frame, file),
         ),
         f"{stem}.parquet": (
             "GeoParquet",
-            "the same polygons, for data frames and databases",
+            f"the same polygons ({since}), for data frames and databases",
             "application/vnd.apache.parquet",
             lambda file: _frame(frame, file),
         ),
         f"{stem}.geojson": (
             "GeoJSON",
-            "the same polygons in degrees, for web maps",
+            f"the same polygons ({since}) in degrees, for web maps",
             "application/geo+json",
             lambda file: write_geojson(frame, file),
         ),
         f"{stem}.tif": (
             "COG",
-            "the probability of every pixel as a cloud-optimised GeoTIFF",
+            "the probability of every pixel as bytes: 0.004 times the value, 255 where nothing was "
+            "seen (the scale stands in the file)",
             "image/tiff; application=geotiff; profile=cloud-optimized",
             lambda file: write_cog(source.reader, file, overwrite=True),
         ),

@@ -14,6 +14,7 @@ import numpy as np
 from sarmap.errors import CatalogError, RequestError
 from sarmap.export.encoding import PROBABILITY_STEP, threshold_level
 from sarmap.export.provenance import settings_of
+from sarmap.export.reading import with_edges
 from sarmap.report.cells import LOWEST, Cells
 from sarmap.report.districts import Districts, open_districts
 from sarmap.report.downloads import Download, write_downloads
@@ -45,7 +46,8 @@ __all__ = ["Report", "write_report"]
 LARGEST_FILE = 20_000_000
 """Pixels of a map that still goes into one file."""
 _THREADS = 4
-_LONLAT = 33
+_LATTICE = 5000.0
+"""Metres between corners of the page's lattice of degrees: between them, straight to 0.5 m."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def write_report(
         frame = made.landslides(chosen, smallest)
         if survey.cells.level > lowest:
             missing.append(_too_many(survey.cells, chosen, frame))
-        files = write_downloads(made, frame, scratch)
+        files = write_downloads(made, frame, scratch, chosen, smallest)
         shell = _shell(made, survey, missing, files, title)
         page.finish(shell, {one.name: one for one in files}, scratch)
     index = place if is_single(place) else place / "index.html"
@@ -221,11 +223,11 @@ def _survey(
     cells, histogram, seen = Cells(width, lowest), Histogram(), SeenGrid(made.shape, edge)
     with ThreadPoolExecutor(_THREADS) as pool:
         pyramid = Pyramid(made.shape, stretch_of(made), page.tile, page.image, pool)
-        for number, rows in enumerate(made.strips(TILE), start=1):
+        for number, (rows, near) in enumerate(with_edges(made.strips(TILE)), start=1):
             pyramid.add(rows)
             histogram.add(rows)
             seen.add(rows)
-            cells.add(rows, areas.add(rows) if areas is not None else None)
+            cells.add(rows, near, areas.add(rows) if areas is not None else None)
             for thing in things:
                 thing.add(rows)
             if progress is not None:
@@ -284,6 +286,7 @@ def _record(
     metres = made.pixel_area**0.5
     counted = survey.histogram.probability
     return {
+        "name": made.name,
         "rows": rows,
         "columns": columns,
         "tile": TILE,
@@ -333,14 +336,15 @@ def _lonlat(made: Source) -> dict[str, Any]:
     grid = made.reader.grid
     assert grid.crs is not None
     rows, columns = made.shape
-    across, down = np.linspace(0, columns, _LONLAT), np.linspace(0, rows, _LONLAT)
+    number = min(max(round(max(rows, columns) * made.pixel_area**0.5 / _LATTICE) + 1, 33), 257)
+    across, down = np.linspace(0, columns, number), np.linspace(0, rows, number)
     column, row = np.meshgrid(across, down)
     x = grid.transform.c + column * grid.transform.a
     y = grid.transform.f + row * grid.transform.e
     move = Transformer.from_crs(grid.crs.to_wkt(), "EPSG:4326", always_xy=True)
     lon, lat = move.transform(x.ravel(), y.ravel())
     return {
-        "number": _LONLAT,
+        "number": number,
         "lon": [round(float(value), 6) for value in lon],
         "lat": [round(float(value), 6) for value in lat],
     }

@@ -61,10 +61,10 @@ def random_map(shape=(120, 90), seed=3):
     return make_map(probability, slope=rng.uniform(0, 60, shape))
 
 
-def pixels_of(polygon):
+def pixels_of(polygon, shape=(120, 90)):
     """Mask of the pixels inside a polygon, by GDAL's rasteriser."""
     return rasterio.features.rasterize(
-        [polygon], (120, 90), transform=rasterio.transform.from_origin(500000, 4800000, 10, 10)
+        [polygon], shape, transform=rasterio.transform.from_origin(500000, 4800000, 10, 10)
     ).astype(bool)
 
 
@@ -111,7 +111,7 @@ def test_components_areas_and_union_agree_with_scipy_and_gdal(mask, connectivity
     transform = rasterio.transform.from_origin(500000, 4800000, 10, 10)
     if count:
         burnt = rasterio.features.rasterize(
-            zip(found.geometry, found["id"], strict=True), mask.shape, transform=transform
+            zip(found.geometry, range(1, count + 1), strict=True), mask.shape, transform=transform
         )
         np.testing.assert_array_equal(burnt, labels)
 
@@ -169,10 +169,38 @@ def test_a_hole_and_a_diagonal_have_the_corners_drawn_by_hand():
     assert joined["area_m2"].tolist() == [200.0]
 
 
-def test_polygons_are_numbered_by_their_first_pixel():
+def test_polygons_come_in_the_order_of_their_first_pixel():
     found = polygonise(make_map([[0.1, 0.1, 0.9], [0.9, 0.1, 0.9], [0.9, 0.1, 0.1]]))
-    assert found["id"].tolist() == [1, 2]
     assert found.geometry[0].bounds[0] > found.geometry[1].bounds[0]
+
+
+def test_a_polygon_is_named_by_its_most_probable_pixel():
+    found = polygonise(make_map([[0.6, 0.1, 0.7], [0.9, 0.1, 0.8], [0.9, 0.1, 0.8]]))
+    assert found["id"].tolist() == [4, 6]  # places of the first 0.9 and the first 0.8
+
+
+@given(seed=st.integers(0, 10_000), low=st.sampled_from([0.3, 0.5]), rows=st.integers(1, 30))
+@settings(max_examples=8, deadline=None)
+def test_ids_stay_as_the_threshold_rises(seed, low, rows):
+    dataset = random_map((30, 24), seed)
+    below = polygonise(dataset, threshold=low, strip_rows=rows)
+    above = polygonise(dataset, threshold=0.7)
+    assert below["id"].is_unique
+    kept = below[below["max_probability"] >= 0.7].set_index("id")
+    assert set(kept.index) <= set(above["id"])
+    for one in above[above["id"].isin(kept.index)].itertuples():
+        assert kept.geometry[one.id].covers(one.geometry)
+
+
+@given(seed=st.integers(0, 10_000), rows=st.integers(1, 30))
+@settings(max_examples=8, deadline=None)
+def test_polygons_at_the_edge_of_what_was_seen_say_so(seed, rows):
+    dataset = random_map((30, 24), seed)
+    found = polygonise(dataset, strip_rows=rows)
+    unseen = np.isnan(dataset["probability"].values)
+    near = ndimage.binary_dilation(unseen, np.ones((5, 5)))
+    expected = [bool(near[pixels_of(shape, near.shape)].mean() >= 0.5) for shape in found.geometry]
+    assert found["at_edge"].tolist() == expected
 
 
 @pytest.mark.parametrize(("smallest", "left"), [(0, 3), (100, 3), (101, 2), (300, 1), (301, 0)])

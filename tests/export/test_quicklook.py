@@ -269,3 +269,23 @@ def test_existing_misnamed_and_unwritable_files_are_refused(tmp_path):
         write_quicklook(dataset, tmp_path / "a.jpg")
     with pytest.raises(OutputError, match="cannot be written"):
         write_quicklook(dataset, tmp_path / "a.png" / "b.png")
+
+
+def test_outlines_at_the_edge_of_what_was_seen_are_grey():
+    import geopandas
+    import shapely
+    from matplotlib.colors import to_rgba
+    from matplotlib.figure import Figure
+
+    from sarmap.export.panels import AT_EDGE, YELLOW, draw_outlines
+
+    shapes = [
+        shapely.box(0, 0, 9, 9).difference(shapely.box(2, 2, 3, 3)),
+        shapely.box(20, 0, 30, 9),
+    ]
+    panel = Figure().add_axes((0, 0, 1, 1))
+    draw_outlines(
+        panel, geopandas.GeoDataFrame({"at_edge": [True, False]}, geometry=shapes), YELLOW, 1
+    )
+    colours = [tuple(one) for one in panel.collections[0].get_colors()]
+    assert colours == [to_rgba(AT_EDGE)] * 2 + [to_rgba(YELLOW)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import pytest
 
 from sarmap.export.polygons import polygonise
@@ -109,6 +110,29 @@ def test_the_slider_finds_the_very_polygons_of_the_export(
     assert column(tab, 2) == largest["area_m2"].tolist()
     assert column(tab, 3) == pytest.approx(largest["mean_probability"].tolist(), abs=0.00501)
     assert column(tab, 5) == pytest.approx(largest["mean_slope"].tolist(), abs=0.0501)
+
+
+@pytest.mark.parametrize("level", [75, 150])
+def test_what_is_shown_is_saved_with_the_ids_of_the_export(
+    tab: Any, map_store: Path, tmp_path: Path, level: int
+) -> None:
+    set_threshold(tab, level)
+    with tab.expect_download() as waiting:
+        tab.click("#export")
+    assert waiting.value.suggested_filename == f"{map_store.stem}_{level * 0.004:g}.geojson"
+    waiting.value.save_as(tmp_path / "shown.geojson")
+    shown = geopandas.read_file(tmp_path / "shown.geojson")
+    truth = polygonise(map_store, threshold=level / 250)
+    assert shown.is_valid.all()
+    for name in ("id", "area_m2", "at_edge", "threshold", "simulated"):
+        assert shown[name].tolist() == truth[name].tolist()
+    moved = shown.to_crs(truth.crs)
+    assert (moved.symmetric_difference(truth).area < 0.01 * truth.area).all()
+    tab.check("#f-inside")
+    settle(tab)
+    assert tab.inner_text("#filtered").startswith(f"{(~truth['at_edge']).sum()} of {len(truth)}")
+    tab.click("#f-reset")
+    settle(tab)
 
 
 def test_the_area_has_its_range_at_every_threshold(tab: Any) -> None:

@@ -51,7 +51,8 @@ def test_cells_hold_the_likely_pixels_and_no_others(
     cells = Cells(width)
     for top in range(0, height, strip):
         part = None if where is None else where[top : top + strip].astype(np.uint16)
-        cells.add(rows_of(packed[top : top + strip], top), part)
+        rows = rows_of(packed[top : top + strip], top)
+        cells.add(rows, rows.probability % 2 == 1, part)
     record = cells.record()
     gaps, lengths = numbers(record["gaps"], "<u4"), numbers(record["lengths"], "<u2")
     again = np.zeros(height * width, np.uint8)
@@ -64,6 +65,7 @@ def test_cells_hold_the_likely_pixels_and_no_others(
         areas[at : at + length] = area
         at, used = at + int(length), used + int(length)
     likely = (packed >= 25) & (packed != 255)
+    assert (numbers(record["near"], "u1") == packed[likely] % 2).all()
     assert (again.reshape(packed.shape) == np.where(likely, packed, 0)).all()
     if where is not None:
         assert (areas.reshape(packed.shape) == np.where(likely, where, 0)).all()
@@ -73,7 +75,7 @@ def test_of_too_many_likely_pixels_the_least_likely_are_left_out() -> None:
     packed = np.arange(0, 250, dtype=np.uint8).repeat(20).reshape(50, 100)
     cells = Cells(100, most=1000)
     for top in range(0, 50, 5):
-        cells.add(rows_of(packed[top : top + 5], top))
+        cells.add(rows_of(packed[top : top + 5], top), np.zeros((5, 100), bool))
     cells.settle()
     record = cells.record()
     assert record["level"] == 200

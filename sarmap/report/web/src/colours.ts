@@ -37,6 +37,7 @@ export function packed(r: number, g: number, b: number, a = 255): number {
 
 export const SLIDE = packed(230, 57, 30, 165);
 export const OUTLINE = "#ffd60a";
+export const AT_EDGE = "#b9c4d0";
 export const CASING = "rgba(20, 20, 20, 0.75)";
 export const CHOSEN = "#00b4ff";
 export const DISTRICT = "#ffffff";

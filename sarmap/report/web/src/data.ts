@@ -11,6 +11,7 @@ export interface Interval {
 }
 
 export interface Page {
+  name: string;
   rows: number;
   columns: number;
   tile: number;
@@ -41,6 +42,8 @@ export interface CellRecord {
   districts: string;
   values: string;
   slopes: string;
+  /** 1 where ground that was not seen is near. */
+  near: string;
 }
 
 export interface DistrictRecord {
@@ -134,6 +137,21 @@ export function bytesOf(text: string): Uint8Array {
   const packed = new Uint8Array(raw.length);
   for (let i = 0; i < raw.length; i++) packed[i] = raw.charCodeAt(i);
   return unzlibSync(packed);
+}
+
+/** Longitude and latitude between the corners of a coarse lattice. */
+export function lonlat(page: Page, column: number, row: number): [number, number] {
+  const { number, lon, lat } = page.lonlat;
+  const x = (column / page.columns) * (number - 1);
+  const y = (row / page.rows) * (number - 1);
+  const [i, j] = [Math.min(Math.floor(x), number - 2), Math.min(Math.floor(y), number - 2)];
+  const [u, v] = [x - i, y - j];
+  const at = (values: number[]) =>
+    values[j * number + i]! * (1 - u) * (1 - v) +
+    values[j * number + i + 1]! * u * (1 - v) +
+    values[(j + 1) * number + i]! * (1 - u) * v +
+    values[(j + 1) * number + i + 1]! * u * v;
+  return [at(lon), at(lat)];
 }
 
 /** Unsigned numbers of 4 bytes. */

@@ -1,5 +1,5 @@
 // All that is drawn over the images: density, districts, roads and buildings, outlines.
-import { CASING, CHOSEN, DENSITY, DISTRICT, EXPOSED, OUTLINE, SAFE } from "./colours";
+import { AT_EDGE, CASING, CHOSEN, DENSITY, DISTRICT, EXPOSED, OUTLINE, SAFE } from "./colours";
 import type { ExposureRecord, Places } from "./data";
 import type { Density } from "./density";
 import { traceOutlines, type View } from "./outlines";
@@ -175,14 +175,16 @@ function drawSlides(
   const found = state.slides!;
   const near = frame.ratio / frame.scale <= OUTLINED;
   if (state.show.outlines && near) {
-    ctx.beginPath();
-    traceOutlines(ctx, found, view, (one) => state.passing[one] === 1);
-    ctx.strokeStyle = CASING;
-    ctx.lineWidth = 2.6 * frame.ratio;
-    ctx.stroke();
-    ctx.strokeStyle = OUTLINE;
-    ctx.lineWidth = 1.3 * frame.ratio;
-    ctx.stroke();
+    for (const edge of [0, 1]) {
+      ctx.beginPath();
+      traceOutlines(ctx, found, view, (one) => state.passing[one] === 1 && found.edge[one] === edge);
+      ctx.strokeStyle = CASING;
+      ctx.lineWidth = 2.6 * frame.ratio;
+      ctx.stroke();
+      ctx.strokeStyle = edge ? AT_EDGE : OUTLINE;
+      ctx.lineWidth = 1.3 * frame.ratio;
+      ctx.stroke();
+    }
   }
   if (state.chosen >= 0 && state.chosen < found.count) drawChosen(ctx, state, view, frame.ratio);
 }

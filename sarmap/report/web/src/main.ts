@@ -1,9 +1,10 @@
 // The page comes alive: the map first, then the landslides, then districts and what was touched.
 import "./style.css";
-import { load, single, type CellRecord, type Page, type Places } from "./data";
+import { load, lonlat, single, type CellRecord, type Page, type Places } from "./data";
 import { densityOf } from "./density";
 import { part, place } from "./format";
 import { HATCH } from "./colours";
+import { saveShown } from "./export";
 import { MapView } from "./map";
 import { Panel } from "./panel";
 import { PlaceTables } from "./places";
@@ -23,6 +24,7 @@ async function start(): Promise<void> {
   readout(page, view);
   keys(view);
   chosenByClick();
+  part("export").addEventListener("click", () => saveShown(page, store.state));
 
   function setLevel(level: number): void {
     const { state } = store;
@@ -30,7 +32,7 @@ async function start(): Promise<void> {
     state.level = level;
     state.chosen = -1;
     const smallest = Math.max(Math.ceil(page.minArea / page.pixelArea - 1e-9), 1);
-    state.slides = findSlides(state.cells, level, smallest, page.rows);
+    state.slides = findSlides(state.cells, level, smallest, page.rows, page.columns);
     view.density = densityOf(page, state.slides);
     panel.figures(view.density);
     table.filter();
@@ -49,11 +51,12 @@ async function start(): Promise<void> {
       part("readout").textContent =
         found < 0
           ? ""
-          : `Landslide ${found + 1}: ${Math.round(slides!.pixels[found]! * page.pixelArea)} m², ` +
+          : `Landslide ${slides!.id[found]}: ${Math.round(slides!.pixels[found]! * page.pixelArea)} m², ` +
             `mean probability ${slides!.mean[found]!.toFixed(2)}` +
             (Number.isNaN(slides!.slope[found]!)
               ? ""
-              : `, slope ${slides!.slope[found]!.toFixed(0)}°`);
+              : `, slope ${slides!.slope[found]!.toFixed(0)}°`) +
+            (slides!.edge[found] ? ", at the edge of what was seen" : "");
     });
   }
 
@@ -98,21 +101,6 @@ function readout(page: Page, view: MapView): void {
     }
     line.textContent = words.join(" · ");
   });
-}
-
-/** Longitude and latitude between the corners of a coarse lattice. */
-function lonlat(page: Page, column: number, row: number): [number, number] {
-  const { number, lon, lat } = page.lonlat;
-  const x = (column / page.columns) * (number - 1);
-  const y = (row / page.rows) * (number - 1);
-  const [i, j] = [Math.min(Math.floor(x), number - 2), Math.min(Math.floor(y), number - 2)];
-  const [u, v] = [x - i, y - j];
-  const at = (values: number[]) =>
-    values[j * number + i]! * (1 - u) * (1 - v) +
-    values[j * number + i + 1]! * u * (1 - v) +
-    values[(j + 1) * number + i]! * (1 - u) * v +
-    values[(j + 1) * number + i + 1]! * u * v;
-  return [at(lon), at(lat)];
 }
 
 function keys(view: MapView): void {

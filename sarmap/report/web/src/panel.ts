@@ -1,5 +1,5 @@
 // The panel beside the map: figures, threshold, what is compared, what is shown, the legend.
-import { DENSITY, EXPOSED, HATCH, OUTLINE, rampAt } from "./colours";
+import { AT_EDGE, DENSITY, EXPOSED, HATCH, OUTLINE, rampAt } from "./colours";
 import type { Page, Places } from "./data";
 import type { Density } from "./density";
 import { km2, make, number, part, percent, probability } from "./format";
@@ -122,7 +122,10 @@ export class Panel {
     const { show } = this.store.state;
     const rows: HTMLElement[] = [ramp()];
     if (show.slides) rows.push(swatch("rgba(230, 57, 30, 0.75)", "mapped landslide"));
-    if (show.outlines) rows.push(swatch("transparent", "outline of a landslide", OUTLINE));
+    if (show.outlines) {
+      rows.push(swatch("transparent", "outline of a landslide", OUTLINE));
+      rows.push(swatch("transparent", "the same, at the edge of what was seen", AT_EDGE));
+    }
     if (show.unseen) {
       for (const [code, one] of Object.entries(HATCH)) {
         if (this.page.observation[Number(code)]) {

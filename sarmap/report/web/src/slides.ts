@@ -11,11 +11,16 @@ export interface Cells {
   district: Uint16Array;
   values: Uint8Array;
   slopes: Uint8Array;
+  near: Uint8Array;
 }
 
-/** Landslides at one threshold, numbered by their first pixel, row by row. */
+/** Landslides at one threshold, in order of their first pixel, row by row. */
 export interface Slides {
   count: number;
+  /** Place of the most probable pixel, from 1: the same at every threshold, and in the downloads. */
+  id: Float64Array;
+  /** 1 where half the pixels or more have ground near that was not seen. */
+  edge: Uint8Array;
   level: number;
   pixels: Float64Array;
   mean: Float64Array;
@@ -59,6 +64,7 @@ export function decodeCells(record: CellRecord, columns: number): Cells {
     district: shorts(record.districts),
     values: bytesOf(record.values),
     slopes: bytesOf(record.slopes),
+    near: bytesOf(record.near),
   };
 }
 
@@ -88,6 +94,9 @@ interface Runs {
   /** Sums over the pixels of each run. */
   total: Float64Array;
   highest: Uint8Array;
+  /** Column of the first of the highest. */
+  peak: Int32Array;
+  near: Int32Array;
   slopes: Float64Array;
   sloped: Int32Array;
   /** Pieces of runs that lie in one district: run, district, pixels. */
@@ -101,7 +110,7 @@ function runsAt(cells: Cells, level: number): Runs {
   const start = new Grown(guess);
   const end = new Grown(guess);
   const pieces = [new Grown(guess), new Grown(guess), new Grown(guess)] as const;
-  const sums: number[][] = [[], [], [], []];
+  const sums: number[][] = [[], [], [], [], [], []];
   let offset = 0;
   for (let run = 0; run < cells.row.length; run++) {
     const length = cells.length[run]!;
@@ -125,7 +134,11 @@ function runsAt(cells: Cells, level: number): Runs {
         const here = row.size - 1;
         const slope = cells.slopes[offset + i]!;
         sums[0]![here]! += value;
-        if (value > sums[1]![here]!) sums[1]![here] = value;
+        if (value > sums[1]![here]!) {
+          sums[1]![here] = value;
+          sums[4]![here] = first + i;
+        }
+        sums[5]![here]! += cells.near[offset + i]!;
         if (slope !== NONE) {
           sums[2]![here]! += slope;
           sums[3]![here]!++;
@@ -146,6 +159,8 @@ function runsAt(cells: Cells, level: number): Runs {
     end: end.done(),
     total: Float64Array.from(sums[0]!),
     highest: Uint8Array.from(sums[1]!),
+    peak: Int32Array.from(sums[4]!),
+    near: Int32Array.from(sums[5]!),
     slopes: Float64Array.from(sums[2]!),
     sloped: Int32Array.from(sums[3]!),
     pieces: [pieces[0].done(), pieces[1].done(), pieces[2].done()],
@@ -187,7 +202,13 @@ function joined(runs: Runs, index: Int32Array): Int32Array {
 }
 
 /** Landslides of at least `smallest` pixels at a packed threshold. */
-export function findSlides(cells: Cells, level: number, smallest: number, rows: number): Slides {
+export function findSlides(
+  cells: Cells,
+  level: number,
+  smallest: number,
+  rows: number,
+  columns: number,
+): Slides {
   const runs = runsAt(cells, level);
   const rowIndex = indexRows(runs.row, rows);
   const leader = joined(runs, rowIndex);
@@ -199,7 +220,7 @@ export function findSlides(cells: Cells, level: number, smallest: number, rows: 
     if (size[leader[i]!]! < smallest) continue;
     owner[i] = leader[i] === i ? count++ : owner[leader[i]!]!;
   }
-  return measured(runs, owner, count, level, rowIndex);
+  return measured(runs, owner, count, level, rowIndex, columns);
 }
 
 function measured(
@@ -208,9 +229,12 @@ function measured(
   count: number,
   level: number,
   rowIndex: Int32Array,
+  columns: number,
 ): Slides {
   const found: Slides = {
     count,
+    id: new Float64Array(count),
+    edge: new Uint8Array(count),
     level,
     pixels: new Float64Array(count),
     mean: new Float64Array(count),
@@ -230,6 +254,7 @@ function measured(
     rowIndex,
   };
   const sloped = new Float64Array(count);
+  const near = new Float64Array(count);
   for (let i = 0; i < owner.length; i++) {
     const one = owner[i]!;
     if (one < 0) continue;
@@ -237,7 +262,11 @@ function measured(
     const length = end - start;
     found.pixels[one]! += length;
     found.mean[one]! += runs.total[i]!;
-    found.highest[one] = Math.max(found.highest[one]!, runs.highest[i]!);
+    near[one]! += runs.near[i]!;
+    if (runs.highest[i]! > found.highest[one]!) {
+      found.highest[one] = runs.highest[i]!;
+      found.id[one] = row * columns + runs.peak[i]! + 1;
+    }
     found.slope[one]! += runs.slopes[i]!;
     sloped[one]! += runs.sloped[i]!;
     found.west[one] = Math.min(found.west[one]!, start);
@@ -248,6 +277,7 @@ function measured(
     found.y[one]! += length * (row + 0.5);
   }
   for (let one = 0; one < count; one++) {
+    found.edge[one] = Number(2 * near[one]! >= found.pixels[one]!);
     found.mean[one] = (found.mean[one]! / found.pixels[one]!) * 0.004;
     found.slope[one] = sloped[one] ? (found.slope[one]! / sloped[one]!) * 0.4 : NaN;
     found.x[one]! /= found.pixels[one]!;

@@ -8,6 +8,8 @@ export interface Filter {
   slopeHigh: number;
   district: number;
   inView: boolean;
+  /** Leave out what lies at the edge of what was seen. */
+  inside: boolean;
 }
 
 export const NO_FILTER: Filter = {
@@ -17,6 +19,7 @@ export const NO_FILTER: Filter = {
   slopeHigh: 90,
   district: 0,
   inView: false,
+  inside: false,
 };
 
 export interface State {

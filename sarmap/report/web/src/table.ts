@@ -54,7 +54,12 @@ export class SlideTable {
     const { pixelArea, hasSlope } = this.page;
     const degrees = (value: number) => (Number.isNaN(value) ? "–" : number(value, 1));
     this.columns = [
-      { key: "id", title: "No.", value: (_, one) => one, text: (_, one) => String(one + 1) },
+      {
+        key: "id",
+        title: "Id",
+        value: (found, one) => found.id[one]!,
+        text: (found, one) => String(found.id[one]!),
+      },
       {
         key: "area",
         title: "Area, m²",
@@ -82,6 +87,12 @@ export class SlideTable {
         text: (found, one) => degrees(found.slope[one]!),
       });
     }
+    this.columns.push({
+      key: "edge",
+      title: "At the edge",
+      value: (found, one) => found.edge[one]!,
+      text: (found, one) => (found.edge[one] ? "yes" : "–"),
+    });
     if (this.places?.districts) {
       this.columns.push({
         key: "district",
@@ -123,6 +134,7 @@ export class SlideTable {
         slopeHigh: value("f-slope-high", NO_FILTER.slopeHigh),
         district: Number(part<HTMLSelectElement>("f-district").value || 0),
         inView: part<HTMLInputElement>("f-view").checked,
+        inside: part<HTMLInputElement>("f-inside").checked,
       };
       this.filter();
     };
@@ -137,7 +149,7 @@ export class SlideTable {
     const { state } = this.store;
     const found = state.slides;
     if (!found) return;
-    const { area, probability, slopeLow, slopeHigh, district, inView } = state.filter;
+    const { area, probability, slopeLow, slopeHigh, district, inView, inside: away } = state.filter;
     const [west, north, east, south] = this.view.extent();
     state.passing = new Uint8Array(found.count);
     for (let one = 0; one < found.count; one++) {
@@ -155,6 +167,7 @@ export class SlideTable {
           found.mean[one]! >= probability &&
           sloped &&
           inside &&
+          !(away && found.edge[one]) &&
           (!district || found.district[one] === district),
       );
     }
@@ -173,7 +186,7 @@ export class SlideTable {
     const values = Array.from({ length: found.count }, (_, one) => column.value(found, one));
     this.order.sort((a, b) => {
       const [x, y] = [values[a]!, values[b]!];
-      return (x < y ? -sign : x > y ? sign : 0) || a - b;
+      return (x < y ? -sign : x > y ? sign : 0) || found.id[a]! - found.id[b]!;
     });
     const area = this.order.reduce((sum, one) => sum + found.pixels[one]!, 0);
     part("filtered").textContent =
