@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sarmap.export.georeference import coordinate_attrs, spatial_ref_attrs
 from sarmap.export.layout import Layout
 from sarmap.export.ledger import (
     BLOCKS,
+    BYTES,
     MAP,
     PARTLY,
     PIXELS,
@@ -21,12 +23,17 @@ from sarmap.export.ledger import (
     Block,
     Counts,
     Ledger,
+    damaged,
     failed,
+    get_bytes,
     total,
+    write_bytes,
 )
 from sarmap.export.location import sweep
+from sarmap.export.owner import OWNER
 from sarmap.export.provenance import public_attributes, read_provenance
 from sarmap.export.retrying import patiently
+from sarmap.export.sizes import layer_bytes, sizes_of
 from sarmap.types import Observation
 from sarmap.version import __version__
 
@@ -62,8 +69,12 @@ def create(
         SESSIONS: 1,
     }
 
+    owner = patiently(partial(get_bytes, store, OWNER), "The result's owner", patience)
+
     def make() -> Any:
         group = zarr.create_group(store, zarr_format=3, attributes=described, overwrite=True)
+        if owner is not None:  # all else that was there is gone
+            write_bytes(store, OWNER, owner)
         for name in ("y", "x", *_WINDOW_AXES):
             if name in dataset.sizes:
                 _create_coordinate(group, name, dataset, grid)
@@ -86,18 +97,49 @@ def _block_shape(dataset: xr.Dataset, layouts: Mapping[str, Layout]) -> list[int
     return [-(-size // edge) for size, edge in sizes]
 
 
-def reopen(store: Any, begun: Mapping[str, Any], patience: float) -> Any:
-    """The group of a map that is to be continued, marked as being written again."""
+def reopen(
+    store: Any,
+    begun: Mapping[str, Any],
+    dataset: xr.Dataset,
+    layouts: Mapping[str, Layout],
+    patience: float,
+) -> Any:
+    """The group of a map that is to be continued, marked as being written again.
+
+    Raises
+    ------
+    RequestError
+        An array's record is lacking or not as it was made.
+    """
     import zarr
+
+    shapes = {name: dataset[name].shape for name in layouts}
 
     def open_again() -> Any:
         sweep(store)
+        _check_arrays(store, layouts, shapes)
         group = zarr.open_group(store, mode="r+", use_consolidated=False)
         group.update_attributes({STATUS: "writing", SESSIONS: begun.get(SESSIONS, 1) + 1})
         _consolidate(store)
         return zarr.open_group(store, mode="r+", use_consolidated=False)
 
     return patiently(open_again, "The map's record", patience)
+
+
+def _check_arrays(
+    store: Any, layouts: Mapping[str, Layout], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Refuse a store whose arrays are not those that it was begun with."""
+    import zarr
+
+    for name, layout in layouts.items():
+        try:
+            array = zarr.open_array(store, path=name, mode="r")
+            same = array.shape == shapes[name] and array.shards == layout.shards
+        except (ValueError, TypeError, KeyError, AttributeError, FileNotFoundError):
+            same = False  # zarr raises as many kinds as a record can be damaged in
+        if not same:
+            raise damaged(f"the record of its layer {name!r} is lacking or not as it was made")
 
 
 def _create_coordinate(group: Any, name: str, dataset: xr.Dataset, grid: GeoBox) -> None:
@@ -144,12 +186,20 @@ def complete(
     group: Any,
     done: Mapping[str, Mapping[Block, Counts]],
     attributes: Mapping[str, Any],
+    layers: Iterable[str],
 ) -> None:
     """Say what was counted, and in one last stroke that the map is finished."""
     counts = total(done[MAP].values())
     partly = sum(total(blocks.values())[4] for blocks in done.values())
     pixels = {code.meaning: counts[code] for code in Observation}
-    group.update_attributes({**attributes, PIXELS: json.dumps(pixels), PARTLY: partly})
+    group.update_attributes(
+        {
+            **attributes,
+            PIXELS: json.dumps(pixels),
+            PARTLY: partly,
+            BYTES: json.dumps(layer_bytes(sizes_of(store), layers)),
+        }
+    )
     whole = _consolidate(store)
     if any(failed(counts) for blocks in done.values() for counts in blocks.values()):
         Ledger(store).start(done)

@@ -24,8 +24,10 @@ from sarmap.export.encoding import (
     seen_only,
 )
 from sarmap.export.layout import Layout
-from sarmap.export.ledger import NOTHING, Counts, Ledger
+from sarmap.export.ledger import NOTHING, Block, Counts, Ledger
+from sarmap.export.owner import check_ours
 from sarmap.export.retrying import PATIENCE, patiently
+from sarmap.export.sizes import MeasuredStore
 from sarmap.types import Observation
 
 if TYPE_CHECKING:
@@ -44,11 +46,17 @@ class Family:
     """Dask array (block row, block column, count); computing a block stores it and marks it."""
     edges: tuple[tuple[int, ...], tuple[int, ...]]
     """Where blocks begin along both axes, and the length of the axis at the end."""
+    stored: tuple[str, ...]
+    """Keys of a block's objects, with places for its row and column."""
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of blocks."""
         return len(self.edges[0]) - 1, len(self.edges[1]) - 1
+
+    def keys(self, block: Block) -> list[str]:
+        """Keys of the objects that a block is stored in."""
+        return [key.format(*block) for key in self.stored]
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class Sink:
     names: tuple[str, ...]
     """Variables in the order their blocks arrive."""
     arrays: tuple[Any, ...]
-    """Their Zarr arrays."""
+    """Their Zarr arrays, each in a `MeasuredStore`."""
     packings: tuple[str, ...]
     """How each is packed."""
     shards: tuple[int, int]
@@ -80,6 +88,7 @@ class Sink:
             if set(pair) <= set(packed):
                 packed[pair[0]], packed[pair[1]] = seen_only(packed[pair[0]], packed[pair[1]])
         block = (int(block_id[0]), int(block_id[1]))
+        self._check_ours()
         top, left = (index * edge for index, edge in zip(block, self.shards, strict=True))
         for name, array in zip(self.names, self.arrays, strict=True):
             rows, columns = packed[name].shape
@@ -91,12 +100,30 @@ class Sink:
             )
         counts = _count(packed, spoilt)
         if self.ledger is not None:
+            self._check_ours()
             patiently(
-                partial(self.ledger.mark, self.names[0], block, counts),
+                partial(self._mark, self.ledger, block, counts),
                 f"The mark of block {block[0]}, {block[1]}",
                 self.patience,
             )
         return counts
+
+    def _check_ours(self) -> None:
+        """Stop where another run has taken the store over."""
+        if self.ledger is not None and self.ledger.run:
+            ours = partial(check_ours, self.ledger.store, self.ledger.run, "The map")
+            patiently(ours, "The map's owner", self.patience)
+
+    def _mark(self, ledger: Ledger, block: Block, counts: Counts) -> None:
+        keys = [key.format(*block) for key in stored_keys(self.names)]
+        held = zip(self.arrays, keys, strict=True)
+        size = sum(array.store.sizes.get(key, 0) for array, key in held)
+        ledger.mark(self.names[0], block, counts, size)
+
+
+def stored_keys(names: Sequence[str]) -> tuple[str, ...]:
+    """Keys of the objects of a block of some layers, with places for its row and column."""
+    return tuple(f"{name}/c/{{}}/{{}}" for name in names)
 
 
 def _count(packed: Mapping[str, NDArray[Any]], spoilt: NDArray[Any] | None) -> Counts:
@@ -159,9 +186,12 @@ def _layer_family(
 ) -> Family:
     layers = [dataset[name] for name in names] + ([] if spoilt is None else [spoilt])
     blocks = [_aligned(layer.data, shards) for layer in layers]
+    import zarr
+
+    measured = zarr.open_group(MeasuredStore(group.store), mode="r+", use_consolidated=False)
     sink = Sink(
         tuple(names),
-        tuple(group[name] for name in names),
+        tuple(measured[name] for name in names),
         tuple(layer_of(name, dataset[name].dtype).packing for name in names),
         shards,
         ledger,
@@ -169,7 +199,8 @@ def _layer_family(
         spoilt is not None,
     )
     rows, columns = (tuple(accumulate(sizes, initial=0)) for sizes in blocks[0].chunks)
-    return Family(names[0], marks(_write_block, blocks, names[0], sink=sink), (rows, columns))
+    writers = marks(_write_block, blocks, names[0], sink=sink)
+    return Family(names[0], writers, (rows, columns), stored_keys(names))
 
 
 def marks(function: Any, blocks: Sequence[Any], name: str, **how: Any) -> Any:

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sarmap.errors import RequestError
+from sarmap.errors import OutputError, RequestError
 from sarmap.export.arrays import complete, create, reopen
-from sarmap.export.blocks import layer_families
+from sarmap.export.blocks import Family, layer_families
 from sarmap.export.georeference import geobox_of
 from sarmap.export.identity import IDENTITY, check_identity, make_identity
 from sarmap.export.layout import CHUNK, plan_layout
-from sarmap.export.ledger import BLOCKS, STATUS, Ledger, is_whole, read_attributes
+from sarmap.export.ledger import (
+    BLOCKS,
+    STATUS,
+    Block,
+    Counts,
+    Ledger,
+    damaged,
+    is_whole,
+    read_attributes,
+)
 from sarmap.export.location import storage_errors, store_at, writing_to
+from sarmap.export.owner import check_ours, owning
 from sarmap.export.pieces import load_pieces, piece_family
 from sarmap.export.provenance import public_attributes
 from sarmap.export.retrying import PATIENCE, patiently
+from sarmap.export.sizes import check_whole, sizes_of
 from sarmap.export.waves import do_missing, kept_blocks
 
 if TYPE_CHECKING:
@@ -72,10 +84,12 @@ def store_map(
         return _continues(store, wanted, Path(str(out)).name, replace=overwrite)
 
     how = continues if resume else None
-    with writing_to(out, overwrite=overwrite, continues=how) as store:
-        ledger = Ledger(store)
+    shown = Path(str(out)).name
+    with writing_to(out, overwrite=overwrite, continues=how) as store, owning(store, shown) as run:
+        ledger = Ledger(store, run)
         begun = read_attributes(store)
         if begun is not None and is_whole(begun):
+            check_whole(out)
             if alongside is not None:
                 load_pieces(alongside, store)
             return Stored(str(out), 0)
@@ -83,19 +97,63 @@ def store_map(
             attributes = {**public_attributes(known), IDENTITY: json.dumps(wanted)}
             group = create(store, dataset, grid, layouts, attributes, patience)
         else:
-            group = reopen(store, begun, patience)
+            group = reopen(store, begun, dataset, layouts, patience)
         families = layer_families(dataset, layouts, group, ledger, patience, spoilt)
         if alongside is not None:
             families.append(piece_family(alongside, ledger, patience))
         if begun is not None:
-            ledger.start(kept_blocks(families, ledger.read()))
-        computed = do_missing(families, ledger, progress)
+            ledger.start(kept_blocks(families, _standing(families, Ledger(store))))
+        computed = _do_all(families, ledger, progress)
         if alongside is not None:
             load_pieces(alongside, store)
+        check_ours(store, run, shown)
         final = public_attributes({key: value() for key, value in late.items()})
         done = ledger.read()
-        patiently(lambda: complete(store, group, done, final), "The map's record", patience)
+        patiently(
+            partial(complete, store, group, done, final, list(layouts)),
+            "The map's record",
+            patience,
+        )
     return Stored(str(out), computed)
+
+
+def _do_all(
+    families: Sequence[Family], ledger: Ledger, progress: Callable[[int, int], None] | None
+) -> int:
+    """Do all blocks, and again those whose objects are not as their marks say in the end.
+
+    Raises
+    ------
+    OutputError
+        Objects are others than were written, again and again.
+    """
+    computed = 0
+    for _ in range(3):
+        computed += do_missing(families, ledger, progress)
+        standing = _standing(families, ledger)
+        done = ledger.read()
+        if standing == done:
+            return computed
+        ledger.start(standing)
+    raise OutputError(
+        "Stored objects of the map are others than were written, three times in a row: does "
+        "another program write to the same `out`?"
+    )
+
+
+def _standing(families: Sequence[Family], ledger: Ledger) -> dict[str, dict[Block, Counts]]:
+    """Blocks that are done, as far as their objects stand as their marks say."""
+    entries, sizes = ledger.entries(), sizes_of(ledger.store)
+    by_name = {family.name: family for family in families}
+    return {
+        name: {
+            block: counts
+            for block, (counts, size) in blocks.items()
+            if name not in by_name
+            or size in (None, sum(sizes.get(key, 0) for key in by_name[name].keys(block)))
+        }
+        for name, blocks in entries.items()
+    }
 
 
 def tidy(out: str | Path) -> None:
@@ -109,20 +167,25 @@ def tidy(out: str | Path) -> None:
 
 def _continues(store: Any, wanted: Mapping[str, Any], shown: str, *, replace: bool) -> bool:
     """True where a run can go on in a store; otherwise refused, unless it may be replaced."""
-    begun = read_attributes(store)
-    if begun is None or STATUS not in begun:
-        if replace:
-            return False
-        raise RequestError(f"{shown} is a Zarr store, but not a map that sarmap wrote.")
-    if begun[STATUS] == "writing" and BLOCKS not in begun:
-        return False  # its run ended before all arrays were there
     try:
-        check_identity(json.loads(begun.get(IDENTITY, "{}")), wanted, shown)
+        begun = read_attributes(store)
+        if begun is None or STATUS not in begun:
+            raise RequestError(f"{shown} is a Zarr store, but not a map that sarmap wrote.")
+        if begun[STATUS] == "writing" and BLOCKS not in begun:
+            return False  # its run ended before all arrays were there
+        check_identity(_identity(begun), wanted, shown)
     except RequestError:
         if replace:
             return False
         raise
     return True
+
+
+def _identity(begun: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return dict(json.loads(begun.get(IDENTITY, "{}")))
+    except (ValueError, TypeError):
+        raise damaged(f"its attribute {IDENTITY} cannot be read") from None
 
 
 def _check_layers(dataset: xr.Dataset) -> None:

@@ -91,8 +91,8 @@ class Products:
             Such a file would be replaced.
         """
         if changed is None:
-            begun = read_attributes(store_at(self.out))
-            changed = begun is None or not is_whole(begun)
+            begun = _attributes(self.out)
+            changed = not begun or not is_whole(begun)
         for name in sorted(self.lacking(changed=changed)):
             file = self.files[name]
             if stands(file) and not self._ours(name, overwrite):
@@ -195,11 +195,19 @@ def remake_vectors(
 
 def read_record(out: str) -> dict[str, Any]:
     """Product -> settings and fingerprint, as the store at `out` has them; empty where none has."""
-    known = (read_attributes(store_at(out)) or {}).get(_RECORD, "{}")
+    known = _attributes(out).get(_RECORD, "{}")
     try:
         record = json.loads(known)
         return {str(name): {"digest": "", **entry} for name, entry in record.items()}
     except (TypeError, ValueError, AttributeError):
+        return {}
+
+
+def _attributes(out: str) -> dict[str, Any]:
+    """Attributes of a store; of one that is damaged, as of one that is not there, none."""
+    try:
+        return read_attributes(store_at(out)) or {}
+    except RequestError:
         return {}
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from sarmap.errors import OutputError, RequestError
 from sarmap.export.ledger import ROOM, STATUS, read_bytes
+from sarmap.export.owner import OWNER, check_free
 
 __all__ = [
     "begun_store",
@@ -109,13 +110,16 @@ def check_writable(out: str | Path, *, overwrite: bool = False, resume: bool = F
     Raises
     ------
     RequestError
-        Something is there and may neither be replaced nor continued, or it is not a Zarr store.
+        Something is there and may neither be replaced nor continued, it is not a Zarr store, or
+        another run is writing to it.
     OutputError
         The folder, or the object store, does not accept files.
     """
     state = _remote_state(out) if is_url(out) else _local_state(_local(out))
     if not is_url(out) and _local_state(_beside(_local(out))) == "zarr" and state != "other":
         state = "unfinished"
+    if state == "unfinished":
+        check_free(begun_store(out), _shown(out), overwrite=overwrite)
     _refuse_existing(state, out, overwrite or resume)
     if not is_url(out):
         _probe(_local(out))
@@ -215,7 +219,8 @@ def _forget(store: Any) -> None:
 
     async def begun() -> bool:
         record = await read_bytes(store, "zarr.json")
-        return not _is_unfinished(record) or bool([key async for key in store.list_dir(ROOM)])
+        left = [key async for key in store.list_dir(ROOM)]
+        return not _is_unfinished(record) or any(not OWNER.endswith(key) for key in left)
 
     if not sync(begun()):
         _clear(store)
@@ -261,8 +266,9 @@ def _local_state(path: Path) -> str:
             record = path / "zarr.json"
             begun = record.is_file() and _is_unfinished(record.read_bytes())
             return "unfinished" if begun else "zarr"
-        # A run that was killed at once leaves a record that was never given its name.
-        return "other" if any(p.suffix != ".partial" for p in path.iterdir()) else "nothing"
+        # A run that was killed at once leaves its owner's record, or one that has no name yet.
+        ours = all(p.suffix == ".partial" or p.name == ROOM for p in path.iterdir())
+        return "nothing" if ours else "other"
     return "other"
 
 
@@ -282,8 +288,9 @@ def _remote_state(out: str | Path) -> str:
             record = await read_bytes(store, name)
             if record is not None:
                 return "unfinished" if _is_unfinished(record) else "zarr"
-        async for _ in store.list():
-            return "other"
+        async for key in store.list():
+            if key != OWNER:
+                return "other"
         return "nothing"
 
     try:

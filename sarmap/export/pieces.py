@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["load_pieces", "piece_family"]
 
 _FAMILY = "overview"
+_KEY = f"{ROOM}/overview/{{}},{{}}.npy"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class _Keeper:
         key, store = _key(block), self.ledger.store
         what = f"Piece {block[0]}, {block[1]} of the picture"
         patiently(partial(write_bytes, store, key, buffer.getvalue()), what, self.patience)
-        mark = partial(self.ledger.mark, _FAMILY, block, NOTHING)
+        mark = partial(self.ledger.mark, _FAMILY, block, NOTHING, len(buffer.getvalue()))
         patiently(mark, f"The mark of {what[0].lower()}{what[1:]}", self.patience)
 
 
@@ -49,7 +50,8 @@ def piece_family(picture: xr.DataArray, ledger: Ledger, patience: float) -> Fami
     data = _whole_bands(picture)
     keeper = _Keeper(ledger, patience)
     rows, columns = (tuple(accumulate(sizes, initial=0)) for sizes in data.chunks[-2:])
-    return Family(_FAMILY, marks(_keep, [data], _FAMILY, keeper=keeper), (rows, columns))
+    writers = marks(_keep, [data], _FAMILY, keeper=keeper)
+    return Family(_FAMILY, writers, (rows, columns), (_KEY,))
 
 
 def load_pieces(picture: xr.DataArray, store: Any) -> bool:
@@ -73,7 +75,7 @@ def _keep(piece: NDArray[Any], *, keeper: _Keeper, block_id: tuple[int, ...]) ->
 
 
 def _key(block: Block) -> str:
-    return f"{ROOM}/overview/{block[0]},{block[1]}.npy"
+    return _KEY.format(*block)
 
 
 def _whole_bands(picture: xr.DataArray) -> Any:

@@ -12,11 +12,12 @@ from sarmap.errors import OutputError, RequestError
 from sarmap.export.ledger import (
     BLOCKS,
     MAP,
-    PARTLY,
     PIXELS,
     STATUS,
     Ledger,
+    damaged,
     failed,
+    is_whole,
     read_attributes,
     total,
 )
@@ -83,9 +84,12 @@ def _progress(store: Any, shown: str) -> BlockProgress:
     if STATUS not in attributes:
         raise RequestError(f"{shown} is a Zarr store, but not a map that sarmap wrote.")
     finished = attributes[STATUS] == "complete"
-    rows, columns = json.loads(attributes.get(BLOCKS, "{}")).get(MAP, (0, 0))
-    pixels = json.loads(attributes.get(PIXELS, "{}"))
-    if finished and not pixels.get("read_failed", 0) + attributes.get(PARTLY, 0):
+    try:
+        rows, columns = json.loads(attributes.get(BLOCKS, "{}")).get(MAP, (0, 0))
+        pixels = dict(json.loads(attributes.get(PIXELS, "{}")))
+    except (ValueError, TypeError, AttributeError):
+        raise damaged(f"its attribute {BLOCKS} or {PIXELS} cannot be read") from None
+    if is_whole(attributes):
         return BlockProgress("finished", rows * columns, rows * columns, 0, pixels)
     families = Ledger(store).read()
     done = families.get(MAP, {})

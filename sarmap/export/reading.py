@@ -20,6 +20,7 @@ from sarmap.export.encoding import FILL, pack_probability, pack_slope, seen_only
 from sarmap.export.georeference import geobox_of
 from sarmap.export.location import store_at
 from sarmap.export.provenance import Provenance, read_provenance
+from sarmap.export.sizes import check_whole
 from sarmap.export.store import open_map
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ def open_reader(source: xr.Dataset | MapReader | str | Path, *layers: str) -> Ma
     import zarr
 
     dataset = open_map(source)
+    check_whole(source)
     group = zarr.open_group(store_at(source, read_only=True), mode="r")
     arrays: dict[str, Any] = {name: group[name] for name in wanted if name in dataset}
     array = arrays["probability"]

@@ -174,7 +174,10 @@ def open_map(path: str | Path) -> xr.Dataset:
     import xarray as xr
 
     shown = Path(str(path)).name
-    unreadable: tuple[type[Exception], ...] = (*storage_errors(), ValueError, KeyError)
+    unreadable: tuple[type[Exception], ...] = (
+        *storage_errors(),
+        *(ValueError, KeyError, TypeError, AttributeError),
+    )
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="(?s).*[Cc]onsolidated metadata")

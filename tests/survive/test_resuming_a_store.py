@@ -309,7 +309,7 @@ def test_a_block_with_two_marks_is_done_again(
     ledger = Ledger(store_at(out))
     done = ledger.read()["probability"]
     block = next(iter(done))
-    ledger.mark("probability", block, (0, 0, sum(done[block]), 0, 0))
+    ledger.mark("probability", block, (0, 0, sum(done[block]), 0, 0), 0)
     assert block not in ledger.read()["probability"]
     write_zarr(lazy_map(), out, resume=True, **LAYOUT)
     assert block in weather.computed
@@ -322,7 +322,7 @@ def test_a_mark_that_a_kill_left_half_written_counts_for_nothing(
     out = tmp_path / "map.zarr"
     stop(lazy_map, weather, out, (3, 1))
     done = read_progress(out).done
-    (out / ".sarmap" / "blocks" / "probability,3,1,9,0,0,0,0.9c2f.partial").write_bytes(b"")
+    (out / ".sarmap" / "blocks" / "probability,3,1,9,0,0,0,0,7,5c.9c2f.partial").write_bytes(b"")
     assert read_progress(out).done == done
 
 
