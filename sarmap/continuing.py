@@ -31,7 +31,7 @@ def identity_of(prepared: Prepared) -> dict[str, Any]:
         "sarmap": __version__,
         "detector": {k: v for k, v in spec.attributes.items() if k != "engine_reason"},
         "catalogue": [
-            prepared.catalog.name,
+            _catalogue(prepared),
             prepared.catalog.radar_collection,
             *([prepared.catalog.scaling] if prepared.catalog.scaling else []),
         ],
@@ -48,6 +48,18 @@ def identity_of(prepared: Prepared) -> dict[str, Any]:
         "chunk": prepared.chunk,
         **({"control": True} if prepared.request.control else {}),
     }
+
+
+def _catalogue(prepared: Prepared) -> str:
+    """The catalogue's name; a simulated event is known by its seed, wherever it is served."""
+    seeds = {
+        str(item.properties.get("sarmap:seed"))
+        for orbit in prepared.passes
+        if orbit.simulated
+        for one in orbit
+        for item in one.items
+    }
+    return f"simulated, seed {', '.join(sorted(seeds))}" if seeds else prepared.catalog.name
 
 
 def _version(engine: str) -> str:

@@ -12,7 +12,12 @@ from pydantic import ValidationError
 from sarmap.errors import RequestError
 from sarmap.types import MapRequest, as_path
 
-__all__ = ["make_request", "read_request_file"]
+__all__ = ["make_request", "read_request_file", "read_yaml"]
+
+DEEPEST = 50
+"""Lists and mappings inside one another in a request file."""
+LARGEST = 4_000_000
+"""Characters of a request file; an area may stand in one as GeoJSON."""
 
 R = TypeVar("R", bound=MapRequest)
 
@@ -30,6 +35,11 @@ def read_request_file(path: str | Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"Request file {file.name} cannot be read: {_why(error)}.") from error
+    if len(text) > LARGEST:
+        raise RequestError(
+            f"Request file {file.name} has {len(text):,} characters: a request has no more than "
+            f"{LARGEST:,}; name a large area by its file."
+        )
     fields = _parse(text, file)
     if not isinstance(fields, Mapping):
         raise RequestError(
@@ -45,18 +55,51 @@ def _parse(text: str, file: Path) -> Any:
 
         try:
             return tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise RequestError(f"Request file {file.name} is not valid TOML: {error}.") from error
+        except Exception as error:  # beside its own, what a number or a depth may raise
+            why = f": {error}" if isinstance(error, tomllib.TOMLDecodeError) else ""
+            raise RequestError(f"Request file {file.name} is not valid TOML{why}.") from error
     if file.suffix.lower() in (".yaml", ".yml"):
-        import yaml
-
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            where = getattr(error, "problem_mark", None)
-            line = f" at line {where.line + 1}" if where else ""
-            raise RequestError(f"Request file {file.name} is not valid YAML{line}.") from error
+        return read_yaml(text, f"Request file {file.name}")
     raise RequestError(f"Request file {file.name} must end in .yaml, .yml or .toml.")
+
+
+def read_yaml(text: str, what: str) -> Any:
+    """What a YAML text says, as plain values; aliases are not read, as they may grow without end.
+
+    Raises:
+        RequestError: it is not valid, or has an alias; `what` begins the sentence.
+
+    >>> read_yaml("event: 2018-13-45", "Request file r.yaml")
+    Traceback (most recent call last):
+    sarmap.errors.RequestError: Request file r.yaml is not valid YAML (month must be in 1..12).
+    """
+    import yaml
+
+    try:
+        _check_tokens(text, what)
+        return yaml.safe_load(text)
+    except RequestError:
+        raise
+    except Exception as error:  # beside its own, what a date, a number or a depth may raise
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        told = f" ({error})" if isinstance(error, ValueError) and len(str(error)) < 80 else ""
+        raise RequestError(f"{what} is not valid YAML{where}{told}.") from error
+
+
+def _check_tokens(text: str, what: str) -> None:
+    """Refuse, as far as it is scanned, what would take a parser without end."""
+    import yaml
+
+    depth = 0
+    for token in yaml.scan(text):
+        kind = type(token).__name__
+        depth += kind.endswith(("SequenceStartToken", "MappingStartToken"))
+        depth -= kind in ("BlockEndToken", "FlowSequenceEndToken", "FlowMappingEndToken")
+        if kind == "AliasToken":
+            raise RequestError(f"{what} has an alias (*name): write the value out.")
+        if depth > DEEPEST:
+            raise RequestError(f"{what} is nested more than {DEEPEST} deep.")
 
 
 def make_request(fields: Mapping[str, Any], model: type[R] = MapRequest) -> R:  # type: ignore[assignment]
@@ -72,6 +115,11 @@ def make_request(fields: Mapping[str, Any], model: type[R] = MapRequest) -> R:  
         return model(**_files_apart(fields))
     except ValidationError as error:
         raise RequestError(_sentence(error, model)) from error
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise RequestError(
+            f"The request cannot be read ({type(error).__name__}): a value is too large or too "
+            "deeply nested."
+        ) from error
 
 
 def _files_apart(fields: Mapping[str, Any]) -> dict[str, Any]:

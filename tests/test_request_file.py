@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sarmap.acquire.area import parse_area
 from sarmap.errors import RequestError
 from sarmap.request_file import make_request, read_request_file
 
@@ -41,6 +42,33 @@ def test_a_malformed_file_is_named(tmp_path: Path, name: str, text: str, sentenc
     with pytest.raises(RequestError, match=sentence) as caught:
         read_request_file(tmp_path / name)
     assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("r.yaml", "event: 2018-13-45", r"not valid YAML \(month must be in 1..12\)"),
+        ("r.yaml", "pre: " + "9" * 5000, "not valid YAML"),
+        ("r.yaml", 'pre: !!int ""', "not valid YAML"),
+        ("r.yaml", "area: " + "[" * 20_000, "nested more than 50 deep"),
+        ("r.yaml", "area: &a [1]\nout: *a", "has an alias"),
+        ("r.toml", "pre = " + "9" * 5000, "not valid TOML"),
+        ("r.toml", "area = " + "[" * 20_000, "not valid TOML"),
+        ("r.yaml", "#" * 4_000_001, "no more than 4,000,000"),
+    ],
+)
+def test_what_a_parser_raises_becomes_a_sentence(
+    tmp_path: Path, name: str, text: str, sentence: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(RequestError, match=sentence):
+        read_request_file(tmp_path / name)
+
+
+@pytest.mark.parametrize("text", ['{"type": ' + "9" * 5000 + "}", '{"type": ' + "[" * 100_000])
+def test_an_area_that_no_parser_takes_becomes_a_sentence(text: str) -> None:
+    with pytest.raises(RequestError, match="not valid GeoJSON"):
+        parse_area(text)
 
 
 def test_a_missing_file_is_named_without_its_folder(tmp_path: Path) -> None:

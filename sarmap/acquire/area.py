@@ -125,6 +125,10 @@ def _from_text(text: str) -> Area:
             raise RequestError(
                 f"area is not valid GeoJSON ({error.msg} at character {error.pos}): check the text."
             ) from None
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits, endless brackets
+            raise RequestError(
+                f"area is not valid GeoJSON ({type(error).__name__}): check the text."
+            ) from None
     if not text.strip():
         raise RequestError(
             "area is empty: give a bounding box (west, south, east, north), a GeoJSON geometry "

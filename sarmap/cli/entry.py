@@ -6,6 +6,8 @@ read; 130 interrupted from the keyboard; 143 ended by SIGTERM, as a scheduler or
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import threading
@@ -76,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stop.listen()
     try:
         code = group.main(words, prog_name="sarmap", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort as error:  # what click makes of a KeyboardInterrupt
         _say(str(error.__cause__ or "") or "Interrupted.")
         code = TERMINATED if stop.terminated else INTERRUPTED
@@ -91,11 +94,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = TERMINATED if stop.terminated else INTERRUPTED
     except BrokenPipeError:
         code = FAILED
+    except OSError as error:
+        _raise_if_debug(words)
+        _end_stdout()
+        _say(_full(error) if error.errno in (errno.ENOSPC, errno.EDQUOT) else _unexpected(error))
+        code = FAILED
     except Exception as error:
         _raise_if_debug(words)
         _say(_unexpected(error))
         code = FAILED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end_stdout() -> None:
+    """Drop what standard output does not take: Python would try again at its end, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _full(error: OSError) -> str:
+    return (
+        f"a disk is full ({error.strerror}): the one that standard output, the result or temporary "
+        "files (TMPDIR) go to; make room and start again."
+    )
 
 
 def _unexpected(error: Exception) -> str:
@@ -115,8 +138,10 @@ class _Stop:
     terminated = False
 
     def listen(self) -> None:
-        """Take the signal from now on; only a process's main thread can."""
+        """Take the signals from now on; only a process's main thread can."""
         if threading.current_thread() is threading.main_thread():
+            if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.signal(signal.SIGTERM, self._end)
 
     def _end(self, *_: object) -> None:

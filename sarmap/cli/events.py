@@ -82,8 +82,9 @@ def _stage(stage: str, share: float) -> None:
 
 @click.command(epilog="Example: sarmap serve my-event")
 @click.argument("folder", type=click.Path())
+@click.option("--port", type=click.IntRange(1, 65535), help="Of the API. Default: a free one.")
 @json_option
-def serve(folder: str, as_json: bool) -> None:
+def serve(folder: str, port: int | None, as_json: bool) -> None:
     """Serve a simulated event as a STAC API on this machine, until Ctrl-C.
 
     FOLDER was made by `sarmap simulate`. Loopback alone can reach it: maps, scans and clusters of
@@ -93,7 +94,7 @@ def serve(folder: str, as_json: bool) -> None:
     from sarmap.simulate.serve import serve_event
 
     event = open_event(folder)
-    with serve_event(event) as server:
+    with serve_event(event, port) as server:
         area = ",".join(f"{degrees:.4f}" for degrees in event.area)
         record = {"catalog": server.url, "area": area, "event": event.event, "simulated": True}
         if as_json:

@@ -31,6 +31,7 @@ from pydantic import (
 )
 
 from sarmap.errors import RequestError
+from sarmap.request_file import read_yaml
 
 __all__ = [
     "Address",
@@ -255,17 +256,12 @@ def _address(text: str) -> Address:
 
 
 def _read(file: Path) -> Mapping[str, Any]:
-    import yaml
-
     try:
-        fields = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is no text file"
         raise RequestError(f"Cluster file {file.name} cannot be read: {why}.") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise RequestError(f"Cluster file {file.name} is not valid YAML{where}.") from None
+    fields = read_yaml(text, f"Cluster file {file.name}")
     if not isinstance(fields, Mapping) or "type" not in fields:
         raise RequestError(
             f"Cluster file {file.name} must say which type it is of: type: {' | '.join(TYPES)}."

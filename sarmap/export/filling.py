@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from sarmap.export.ledger import (
     Counts,
     Ledger,
     damaged,
+    delete,
     is_whole,
     read_attributes,
 )
@@ -132,7 +134,7 @@ def _do_all(
         computed += do_missing(families, ledger, progress)
         standing = _standing(families, ledger)
         done = ledger.read()
-        if standing == done:
+        if standing == {name: done.get(name, {}) for name in standing}:
             return computed
         ledger.start(standing)
     raise OutputError(
@@ -142,18 +144,26 @@ def _do_all(
 
 
 def _standing(families: Sequence[Family], ledger: Ledger) -> dict[str, dict[Block, Counts]]:
-    """Blocks that are done, as far as their objects stand as their marks say."""
+    """Blocks that are done, as far as their objects stand as their marks say.
+
+    Objects of other blocks are removed: damage in them would be read before it is replaced.
+    """
     entries, sizes = ledger.entries(), sizes_of(ledger.store)
-    by_name = {family.name: family for family in families}
-    return {
-        name: {
-            block: counts
-            for block, (counts, size) in blocks.items()
-            if name not in by_name
-            or size in (None, sum(sizes.get(key, 0) for key in by_name[name].keys(block)))
-        }
-        for name, blocks in entries.items()
-    }
+    standing: dict[str, dict[Block, Counts]] = {}
+    fallen: list[str] = []
+    for family in families:
+        known = entries.get(family.name, {})
+        standing[family.name] = {}
+        for row, column in product(range(family.shape[0]), range(family.shape[1])):
+            block, keys = (row, column), family.keys((row, column))
+            entry = known.get(block)
+            held = sum(sizes.get(key, 0) for key in keys)
+            if entry is not None and entry[1] in (None, held):
+                standing[family.name][block] = entry[0]
+            else:
+                fallen += [key for key in keys if key in sizes]
+    delete(ledger.store, fallen)
+    return standing
 
 
 def tidy(out: str | Path) -> None:

@@ -38,6 +38,7 @@ __all__ = [
     "Entry",
     "Ledger",
     "damaged",
+    "delete",
     "failed",
     "get_bytes",
     "is_whole",
@@ -230,6 +231,14 @@ def write_bytes(store: Any, key: str, value: bytes) -> None:
     from zarr.core.sync import sync
 
     sync(store.set(key, default_buffer_prototype().buffer.from_bytes(value)))
+
+
+def delete(store: Any, keys: Iterable[str]) -> None:
+    """Remove objects of a Zarr store."""
+    from zarr.core.sync import sync
+
+    for key in keys:
+        sync(store.delete(key))
 
 
 def _delete_dir(store: Any, key: str) -> None:

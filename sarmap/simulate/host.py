@@ -80,14 +80,18 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def start_api(rustac: str, arguments: list[str]) -> tuple[subprocess.Popen[Any], int]:
-    """Start the STAC API and wait until it answers.
+def start_api(
+    rustac: str, arguments: list[str], wanted: int | None = None
+) -> tuple[subprocess.Popen[Any], int]:
+    """Start the STAC API, on a wanted port or a free one, and wait until it answers.
 
     Raises RuntimeError, with the last line the API said, where it ends or stays silent.
     """
+    if wanted is not None and answers(wanted):
+        raise RuntimeError(f"port {wanted} is taken by another program")
     said = ""
     for _ in range(ATTEMPTS):
-        port = free_port()
+        port = wanted or free_port()
         with tempfile.TemporaryFile() as log:
             api = spawn_api(rustac, arguments, port, log)
             limit = time.monotonic() + START_SECONDS
@@ -145,7 +149,7 @@ def main() -> int:
         target=lambda: asyncio.run(_serve_files(Path(told["files"]), bound, started)), daemon=True
     ).start()
     try:
-        api, port = start_api(told["rustac"], told["arguments"])
+        api, port = start_api(told["rustac"], told["arguments"], told.get("port"))
     except (OSError, RuntimeError) as error:
         _say(f"failed {error}")
         return 1

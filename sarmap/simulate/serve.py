@@ -144,7 +144,10 @@ def _hear(child: subprocess.Popen[str], word: str) -> str:
 
 @contextmanager
 def serve_catalog(
-    items: Iterable[Record], collections: Iterable[Record], files: str | Path
+    items: Iterable[Record],
+    collections: Iterable[Record],
+    files: str | Path,
+    port: int | None = None,
 ) -> Iterator[CatalogServer]:
     """Serve STAC items and their files on loopback until the `with` block ends.
 
@@ -155,6 +158,8 @@ def serve_catalog(
         scheme are left alone. Each item's collection must be among `collections`.
     files
         Folder with the assets; symbolic links in it are not followed.
+    port
+        Of the STAC API; None: a free one.
 
     Yields
     ------
@@ -174,7 +179,7 @@ def serve_catalog(
     with tempfile.TemporaryDirectory(prefix="sarmap-serve-") as scratch, _host() as child:
         files_url = f"http://127.0.0.1:{_hear(child, 'port')}/"
         paths = _write_records(Path(scratch), records, known, files_url)
-        told = {"files": str(folder), "rustac": rustac, "arguments": paths}
+        told = {"files": str(folder), "rustac": rustac, "arguments": paths, "port": port}
         assert child.stdin is not None
         child.stdin.write(json.dumps(told) + "\n")
         child.stdin.flush()
@@ -183,14 +188,16 @@ def serve_catalog(
 
 
 @contextmanager
-def serve_event(event: SimulatedEvent | str | Path) -> Iterator[CatalogServer]:
+def serve_event(
+    event: SimulatedEvent | str | Path, port: int | None = None
+) -> Iterator[CatalogServer]:
     """Serve a simulated event on loopback until the `with` block ends.
 
-    Takes the event or its folder; yields and raises as `serve_catalog`, and RequestError where the
-    folder holds no finished event.
+    Takes the event or its folder, and the port of its STAC API (None: a free one); yields and
+    raises as `serve_catalog`, and RequestError where the folder holds no finished event.
     """
     known = event if isinstance(event, SimulatedEvent) else open_event(event)
     items = json.loads(known.items.read_text(encoding="utf-8"))["features"]
     collections = json.loads(known.collections.read_text(encoding="utf-8"))
-    with serve_catalog(items, collections, known.path) as server:
+    with serve_catalog(items, collections, known.path, port) as server:
         yield server

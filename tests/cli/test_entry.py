@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,3 +108,34 @@ def test_the_demo_refuses_before_it_simulates(
     answer = sarmap_cli("demo", *words)
     assert sentence in answer.err
     assert answer.code == code
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_libraries_are_imported_ends_without_a_traceback(
+    number: signal.Signals, code: int
+) -> None:
+    """The command line is told to end by the first import that it makes."""
+    program = (
+        "import os, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'sarmap.cli.entry':\n"
+        f"            os.kill(os.getpid(), {int(number)})\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from sarmap.cli import main\n"
+        "main(['--help'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (code, "sarmap: Interrupted.\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a system without /dev/full")
+def test_a_full_disk_under_standard_output_is_a_sentence() -> None:
+    program = "from sarmap.cli import main; main(['map', '--help'])"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("sarmap: a disk is full (No space left on device): the one that")
+    assert done.stderr.count("\n") == 1

@@ -35,6 +35,18 @@ def test_it_answers_searches_until_it_is_told_to_end(event: Any, ending: signal.
     assert code == 0
 
 
+def test_it_takes_the_port_that_it_is_told_or_says_that_it_is_taken(event: Any) -> None:
+    from sarmap.errors import CatalogError
+    from sarmap.simulate.host import free_port
+    from sarmap.simulate.serve import serve_event
+
+    port = free_port()
+    with serve_event(event, port) as server:
+        assert server.url.rstrip("/").endswith(f":{port}")
+        with pytest.raises(CatalogError, match=f"port {port} is taken"), serve_event(event, port):
+            pass
+
+
 def test_a_folder_without_an_event_is_refused(
     sarmap_cli: Callable[..., Any], tmp_path: Path
 ) -> None:
