@@ -13,7 +13,7 @@ from benchmarks.model import Benchmark, Configuration, Metric
 
 __all__ = ["RIGHTNESS", "real_data"]
 
-DETECTORS = ("change",)
+DETECTORS = ("attention-unet", "change")
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
