@@ -94,17 +94,15 @@ def implanted(detector: str, data: str, kind: str, relief_told: bool) -> dict[st
     made, elsewhere = bursts.implants(
         detect_with(detector), Path(data), kind, relief_told=relief_told
     )
-    flat = [one.found for one in made if one.slope < 8]
-    steep = [one.found for one in made if one.slope > 15]
-    return {
-        "metrics": {
-            "found": float(np.mean([one.found for one in made])),
-            "pixels": float(np.mean([one.pixels for one in made])),
-            "found_flat": float(np.mean(flat)),
-            "found_steep": float(np.mean(steep)),
-            "elsewhere": elsewhere,
-        }
+    metrics = {
+        "found": float(np.mean([one.found for one in made])),
+        "pixels": float(np.mean([one.pixels for one in made])),
+        "elsewhere": elsewhere,
     }
+    if relief_told:  # to a detector that was told of no relief, all ground is alike
+        metrics["found_flat"] = float(np.mean([one.found for one in made if one.slope < 8]))
+        metrics["found_steep"] = float(np.mean([one.found for one in made if one.slope > 15]))
+    return {"metrics": metrics}
 
 
 def sao_sebastiao(detector: str, data: str) -> dict[str, Any]:
