@@ -7,7 +7,7 @@ hangs the rooms together in the order of the route: cube, terrain, composite, pr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,6 +31,8 @@ __all__ = [
     "Prepared",
     "assemble",
     "blocks_of",
+    "levelled",
+    "levels_record",
     "prepare",
 ]
 
@@ -64,6 +66,8 @@ class Prepared:
     """Per entry of `passes` those whose scenes tell the radar's geometry; empty: the same."""
     judged: tuple[Judged, ...] = ()
     """Per entry of `passes` its levels and noise, for detectors that read evidence; else empty."""
+    doubts: tuple[str, ...] = ()
+    """Why the detector is not to be trusted with this input, a sentence each."""
     layered: bool = False
     """Lay orbits over one another, each pixel from the first that saw it, instead of fusing them
     (with orbit='both': those of one direction, before the directions are fused)."""
@@ -133,6 +137,8 @@ def levelled(prepared: Prepared) -> Prepared:
     from sarmap.detect.protocol import describe
     from sarmap.mapping import judge, suited
 
+    if prepared.judged:
+        return prepared
     if not reads_evidence(prepared.spec.bands):
         return _looked_at(prepared) if prepared.request.from_files else prepared
     looks = prepared.looks or prepared.passes
@@ -147,13 +153,18 @@ def levelled(prepared: Prepared) -> Prepared:
     asked = "auto" if request.detector == "auto" else prepared.detector
     detector = suited(asked, judged, engine=request.engine, precision=request.precision)
     spec = describe(detector)
-    return replace(
-        prepared,
-        detector=detector,
-        spec=spec,
-        judged=tuple(judged),
-        warnings=(*prepared.warnings, *_doubts(prepared.spec.name, spec.name, judged)),
-    )
+    known = replace(prepared, detector=detector, spec=spec, judged=tuple(judged))
+    return _with_doubts(known, prepared.spec.name)
+
+
+def levels_record(prepared: Prepared) -> list[dict[str, Any]]:
+    """What each pass lay above those before the event, dB; empty where nothing was levelled."""
+    return [
+        {"role": one.role, "datetime": one.datetime.isoformat(), "orbit_state": passes.orbit_state}
+        | {b: round(float(at[number]), 2) for b, at in known.levelling.offsets.items()}
+        for passes, known in zip(prepared.passes, prepared.judged, strict=False)
+        for number, one in enumerate(passes)
+    ]
 
 
 def _looked_at(prepared: Prepared) -> Prepared:
@@ -179,16 +190,26 @@ def _lattice_grid(grid: GeoBox) -> GeoBox:
     return GeoBox((rows, columns), grid.affine * Affine.scale(CELL), grid.crs)
 
 
-def _doubts(asked: str, used: str, judged: Sequence[Judged]) -> tuple[str, ...]:
-    """What a reader must know of a detector that was not made for this input."""
-    replaced = asked != used
-    notes = {note.text for one in judged for note in one.notes_on(asked if replaced else used)}
-    if not notes:
-        return ()
+def _with_doubts(prepared: Prepared, asked: str) -> Prepared:
+    """With what a reader must know where the detector asked for was not made for this input.
+
+    Raises:
+        RequestError: a strict request names a detector that is not to be trusted here.
+    """
+    used = prepared.spec.name
+    notes = {note.text for one in prepared.judged for note in one.notes_on(asked)}
     why = "; ".join(sorted(notes))
-    if replaced:
-        return (f"Mapped with {used!r} instead of {asked!r}, which was not made for this: {why}.",)
-    return (f"Do not trust this map as it is: {used!r} was not made for this: {why}.",)
+    if notes and asked != used:
+        said = f"Mapped with {used!r} instead of {asked!r}, which was not made for this: {why}."
+        prepared = replace(prepared, warnings=(*prepared.warnings, said))
+    doubts = {note.text for one in prepared.judged for note in one.notes_on(used)}
+    if not doubts:
+        return prepared
+    why = "; ".join(sorted(doubts))
+    sentence = f"Do not trust this map as it is: {used!r} was not made for this: {why}."
+    if prepared.request.strict:
+        raise RequestError(f"{sentence} The request is strict, so nothing was mapped.")
+    return replace(prepared, doubts=(sentence,), warnings=(*prepared.warnings, sentence))
 
 
 @contextmanager

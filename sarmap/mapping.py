@@ -50,6 +50,8 @@ class Judged:
     """Whether the default network was made for such input."""
     quiet: Any
     """Sizes of quiet changes of this place, in noise; empty where passes are too few."""
+    event: Any
+    """Sizes of the changes across the event, in noise."""
 
     def notes_on(self, detector: str) -> tuple[Note, ...]:
         """What speaks against a detector: of `change`, only what speaks against comparing."""
@@ -73,7 +75,7 @@ def judge(
         The cube holds no band or no pass on either side, or what cannot be power.
     """
     from sarmap.compose.lattice import read_lattice
-    from sarmap.compose.levelling import find_levels, not_levelled, quiet_sizes
+    from sarmap.compose.levelling import change_sizes, find_levels, not_levelled, quiet_sizes
     from sarmap.compose.units import check_power
     from sarmap.detect.trust import doubted, measure, trust_in
     from sarmap.detect.weights import made_for
@@ -84,7 +86,7 @@ def judge(
     trust = trust_in(measures, made_for(DEFAULT))
     if not cube.attrs.get("scaling_told"):
         trust = doubted(trust, check_power(lattice, measures.get("looks")))
-    return Judged(levelling, trust, quiet_sizes(lattice))
+    return Judged(levelling, trust, quiet_sizes(lattice), change_sizes(lattice, levelling))
 
 
 def look_at(passes: Passes, grid: GeoBox) -> str:
@@ -213,7 +215,11 @@ def suited(
     fitted = getattr(detector, "fitted", None)
     if fitted is None:
         return detector
-    return fitted(np.concatenate([one.quiet for one in known]))
+    bands = max(len(one.levelling.offsets) for one in known)
+    quiet, event = (
+        np.concatenate([getattr(one, name) for one in known]) for name in ("quiet", "event")
+    )
+    return fitted(quiet, event, bands)
 
 
 def _on_grid(terrain: xr.Dataset | None, cube: xr.Dataset) -> xr.Dataset | None:

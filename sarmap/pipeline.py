@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sarmap.assembly import Assembly, Prepared, assemble, prepare
+from sarmap.assembly import Assembly, Prepared, assemble, levelled, levels_record, prepare
 from sarmap.continuing import identity_of
 from sarmap.errors import (
     ClusterError,
@@ -74,7 +74,7 @@ def map_landslides(
     targets = _targets(request, out)
     check_writable(out, overwrite=request.overwrite, resume=request.resume)
     products = _products(request, out, targets)
-    prepared = prepared or prepare(request, warm=client is None)
+    prepared = levelled(prepared or prepare(request, warm=client is None))
     _check_products(prepared)
     assembly = _with_radar(request, assemble(prepared))
     machine = _smallest(client)
@@ -343,17 +343,15 @@ def _judgement(prepared: Prepared) -> dict[str, str]:
     if not prepared.judged:
         return {}
     orbits = [passes.orbit_state for passes in prepared.passes]
-    levels = [
-        {"role": one.role, "datetime": one.datetime.isoformat(), "orbit_state": orbit}
-        | {b: round(float(at[number]), 2) for b, at in known.levelling.offsets.items()}
-        for orbit, passes, known in zip(orbits, prepared.passes, prepared.judged, strict=True)
-        for number, one in enumerate(passes)
-    ]
     trust = [
         {"orbit_state": orbit, **known.trust.record()}
         for orbit, known in zip(orbits, prepared.judged, strict=True)
     ]
-    return {"sarmap:levels": json.dumps(levels), "sarmap:trust": json.dumps(trust)}
+    return {
+        "sarmap:levels": json.dumps(levels_record(prepared)),
+        "sarmap:trust": json.dumps(trust),
+        "sarmap:doubts": json.dumps(list(prepared.doubts)),
+    }
 
 
 def _own_roles(prepared: Prepared) -> frozenset[str]:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sarmap.assembly import Assembly, Prepared, assemble, prepare
+from sarmap.assembly import Assembly, Prepared, assemble, levels_record, prepare
 from sarmap.errors import RequestError
 from sarmap.types import MapRequest, Plan
 
@@ -58,7 +58,8 @@ class Machine:
 def plan(request: MapRequest) -> Plan:
     """What `request` would read, compute and write; refuses what does not fit into memory.
 
-    Searches the catalogue and builds the task graph, but reads no pixel.
+    Searches the catalogue and builds the task graph. Of the pixels it reads the coarse lattice, for
+    detectors that compare levelled passes.
 
     Raises:
         RequestError: the request cannot be served as given, or does not fit into memory.
@@ -102,6 +103,8 @@ def make_plan(prepared: Prepared, assembly: Assembly, machine: Machine | None = 
         write_bytes=height * width * _layer_bytes(assembly.dataset),
         peak_memory=0,
         memory_limit=_memory_limit(request, machine),
+        levels=tuple(levels_record(prepared)),
+        warnings=prepared.warnings,
     )
     return replace(made, peak_memory=_peak_memory(made, machine, chunk))
 

@@ -188,7 +188,7 @@ class MapRequest(BaseModel):
     """Everything one map is made from; the same from Python, flags, YAML or TOML.
 
     >>> MapRequest(area=(141.8, 42.6, 142.1, 42.9), event="2018-09-05T18:08:00Z").detector
-    'attention-unet'
+    'auto'
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -229,7 +229,9 @@ class MapRequest(BaseModel):
     )
     orbit: Orbit | None = Field(default=None, description="None: the best covered")
     detector: Any = Field(
-        default="attention-unet", description="name, path to weights, or a Detector"
+        default="auto",
+        description="auto: the default network, or `change` where it is not to be trusted; or a "
+        "name, path to weights, or a Detector",
     )
     composite: str | tuple[str, ...] | None = Field(
         default=None, description="None: the detector's own"
@@ -329,6 +331,11 @@ class Plan:
     """Projected peak memory of the process, bytes."""
     memory_limit: int
     """Allowed peak, bytes."""
+    levels: tuple[Mapping[str, Any], ...] = ()
+    """Per pass its role, datetime and orbit, and what it lay above those before the event, dB by
+    polarisation; empty for detectors that compare passes as they are."""
+    warnings: tuple[str, ...] = ()
+    """What a reader of the map should know of these decisions, one sentence each."""
 
     @property
     def scenes(self) -> tuple[str, ...]:

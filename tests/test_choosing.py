@@ -85,16 +85,23 @@ def test_a_composite_of_its_own_is_asked_of_it_alone(event: Any, server: Any, gr
         prepare(request(event, server, detector=greedy, composite=GREEDY, before_days=14.0))
 
 
-def test_what_is_named_is_shipped_and_serves_where_the_default_cannot() -> None:
-    from sarmap.compose.names import required_passes
-    from sarmap.detect.weights import detector_names
+def test_the_default_maps_from_one_pass_on_either_side_and_needs_no_other() -> None:
+    from sarmap.compose.names import required_passes, required_radar_bands
 
     default: Any = sarmap.load_detector("attention-unet")
-    assert set(default.otherwise) <= set(detector_names())
-    reads = {name: required_passes(sarmap.load_detector(name).bands) for name in default.otherwise}
-    assert required_passes(default.bands) == (3, 2)
-    assert (1, 2) in reads.values()  # one pass before the event
-    assert (3, 1) in reads.values()  # the days until the second pass after it
+    assert required_passes(default.bands) == (1, 1)
+    assert required_radar_bands(default.bands) == ("vv",)
+    assert default.otherwise == ()
+
+
+def test_the_default_takes_all_passes_there_are_and_vv_alone(event: Any, server: Any) -> None:
+    catalog = replace(resolve_catalog(server.catalog), radar_assets={"vv": "vv"})
+    found = prepare(request(event, server, detector="attention-unet", catalog=catalog))
+    (passes,) = found.passes
+    assert (len(passes.pre), len(passes.post)) == (2, 2)
+    assert set(found.judged[0].levelling.offsets) == {"vv"}
+    asked = prepare(request(event, server, detector="attention-unet", pre=1, post=1))
+    assert (len(asked.passes[0].pre), len(asked.passes[0].post)) == (1, 1)
 
 
 def test_where_neither_can_map_the_sentence_is_about_the_one_asked_for(

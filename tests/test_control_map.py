@@ -134,8 +134,8 @@ def test_an_interrupted_map_goes_on_with_its_control_and_with_no_other(
 def test_too_few_passes_before_the_event_are_one_sentence(
     request_of: Callable[..., sarmap.MapRequest], tmp_path: Path
 ) -> None:
-    """The shipped network reads one pass before and two after: three before, and there are two."""
-    request = request_of(detector="attention-unet")
+    """The paper's network reads one pass before and two after: three before, and there are two."""
+    request = request_of(detector="nava-2022-attention-unet")
     with pytest.raises(RequestError, match=r"needs 3 passes before the event, and ascending orbit"):
         sarmap.map_landslides(request)
     assert not Path(str(request.out)).exists()

@@ -113,7 +113,7 @@ def serve(folder: str, port: int | None, as_json: bool) -> None:
 @click.option("--out", default="sarmap-demo", show_default=True, help="Folder for the results.")
 @click.option("--cache", type=click.Path(), help="Where the simulated event is kept.")
 @_sized
-@click.option("--detector", default="attention-unet", show_default=True)
+@click.option("--detector", default="auto", show_default=True)
 @click.option(
     "--orbit", type=click.Choice(["ascending", "descending", "both"]), default="ascending"
 )
@@ -145,7 +145,8 @@ def demo(
     started = time.perf_counter()
     _keep_loopback_direct()
     # what would be refused is refused before the minutes that simulating takes
-    load_detector(detector)
+    if detector != "auto":
+        load_detector(detector)
     store = _ready_store(out)
     event = _cached_event(cache, size)
     with serve_event(event) as server, progress_bar() as progress:

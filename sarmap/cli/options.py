@@ -67,7 +67,10 @@ _MAP = [
         help="How radar is stored. Default: as power; what cannot be power is refused.",
     ),
     click.option("--dem", metavar="FILE", help="Elevation of your own, metres."),
-    click.option("--detector", help="attention-unet, cnn, cnn-dense, log-ratio, or weights."),
+    click.option(
+        "--detector",
+        help="auto (default), attention-unet, change, log-ratio, cnn, cnn-dense, or weights.",
+    ),
     click.option("--composite", help="BAA_S, BAA, ... Default: the detector's own."),
     click.option("--crs", help="EPSG code. Default: the UTM zone of the area."),
     click.option("--resolution", type=float, help="Metres. Default: 10."),
@@ -101,6 +104,11 @@ _MAP = [
         is_flag=True,
         default=None,
         help="Ask the detector of passes before the event, too: what it calls landslide anyway.",
+    ),
+    click.option(
+        "--level/--no-level",
+        default=None,
+        help="Bring all passes to one level before they are compared. Default: --level.",
     ),
     click.option("--threshold", type=float, help="Probability that makes a landslide."),
     click.option("--min-area", type=float, help="Smallest polygon kept, square metres."),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PAPER_SECONDS", "plan_record", "print_comparison", "print_plan", "print_result"]
 
+CLEAR = 0.3
+"""dB by which a pass lies off the others that is worth a line."""
 PAPER_SECONDS = 420
 """Paper 2: "around 7 mins" for the whole area on a six-core laptop."""
 
@@ -68,6 +70,8 @@ def plan_record(plan: Plan) -> dict[str, Any]:
         "write_bytes": plan.write_bytes,
         "peak_memory": plan.peak_memory,
         "memory_limit": plan.memory_limit,
+        "levels": [dict(one) for one in plan.levels],
+        "warnings": list(plan.warnings),
     }
 
 
@@ -88,6 +92,20 @@ def print_plan(plan: Plan) -> None:
         f"memory    {plan.peak_memory / 1e9:.1f} GB at the peak, of "
         f"{plan.memory_limit / 1e9:.1f} GB allowed"
     )
+    print_levels(plan)
+    for warning in plan.warnings:
+        click.echo(f"note      {warning}")
+
+
+def print_levels(plan: Plan) -> None:
+    """Passes that lie clearly off those before the event, which are levelled."""
+    for one in plan.levels:
+        off = {
+            band: one[band] for band in ("vv", "vh", "hh", "hv") if abs(one.get(band, 0)) >= CLEAR
+        }
+        if off:
+            told = ", ".join(f"{band.upper()} {value:+.1f} dB" for band, value in off.items())
+            click.echo(f"levelled  the {one['orbit_state']} pass of {one['datetime'][:10]}: {told}")
 
 
 def result_record(result: MapResult) -> dict[str, Any]:
@@ -123,6 +141,7 @@ def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> N
     if "engine" in made:
         why = f": {made['engine_reason']}" if "engine_reason" in made else ""
         click.echo(f"engine    {made['engine']} at {made['precision']}{why}")
+    print_levels(result.plan)
     for warning in result.warnings:
         click.echo(f"note      {warning}")
     if result.control is not None:

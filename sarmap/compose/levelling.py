@@ -30,7 +30,7 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 
 from sarmap.compose.lattice import CELL, Lattice
 
-__all__ = ["Levelling", "find_levels", "not_levelled"]
+__all__ = ["Levelling", "change_sizes", "find_levels", "not_levelled", "quiet_sizes"]
 
 Field = NDArray[np.float32]
 
@@ -334,6 +334,21 @@ def _scatter_before(flat: Field, lattice: Lattice) -> Field | None:
 # --- quiet pairs ---------------------------------------------------------------------------------
 
 
+def change_sizes(lattice: Lattice, levelling: Levelling) -> Field:
+    """Sizes of the changes of all cells that were seen, in noise, all polarisations together.
+
+    Returns
+    -------
+    float32 (cell,).
+    """
+    total = np.zeros(next(iter(lattice.levels.values())).shape[1:], np.float32)
+    for band, levels in lattice.levels.items():
+        flat = _flat(levels, levelling.offsets[band], levelling.drifts[band])
+        change = _change(flat, lattice) - levelling.expected[band]
+        total += np.square(change / levelling.noise[band])
+    return np.asarray(np.sqrt(total[np.isfinite(total)]), np.float32)
+
+
 def quiet_sizes(lattice: Lattice) -> Field:
     """Sizes of changes between passes before the event, in noise: what quiet ground does here.
 
@@ -342,18 +357,10 @@ def quiet_sizes(lattice: Lattice) -> Field:
 
     Returns
     -------
-    float32 (cell,), all polarisations together, of cells that were seen.
+    float32 (cell,), as `change_sizes` gives them.
     """
     after = min(len(lattice.post), len(lattice.pre) - 2)
     if after < 1:
         return np.empty(0, np.float32)
     quiet = replace(lattice, pre=lattice.pre[:-after], post=lattice.pre[-after:])
-    found = find_levels(quiet)
-    sizes = None
-    for band, levels in lattice.levels.items():
-        flat = _flat(levels, found.offsets[band], found.drifts[band])
-        change = _change(flat, quiet) - found.expected[band]
-        own = np.square(change / found.noise[band])
-        sizes = own if sizes is None else sizes + own
-    assert sizes is not None
-    return np.asarray(np.sqrt(sizes[np.isfinite(sizes)]), np.float32)
+    return change_sizes(quiet, find_levels(quiet))

@@ -7,14 +7,14 @@ polarisations count together. At two widths, so that a small landslide is not av
 weak one not lost in speckle.
 
 Slope is a weak prior: on ground below some five degrees a change has to be a little larger, never
-more, so that a runout on flat ground stays. Its probability is one half where quiet pairs of the
-place go beyond it in a thousandth of their ground (`fitted`), and a logistic of the distance from
-there: graded, and made for this place, but not calibrated on landslides.
+more, so that a runout on flat ground stays. The probability is fitted to the place (`fitted`): one
+half where so much more ground changes than between passes before the event that seven tenths of it
+cannot be quiet (the false discovery rate of Efron 2004, JASA 99, 96-104), and a logistic of the
+distance from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -31,6 +31,12 @@ WIDTHS = (1.0, 2.2)
 """Standard deviations of the two averages, pixels."""
 GAIN = (0.5, 1.0)
 """Noise over 80 m divided by that over each width: 2.2 px average as many pixels as a cell of 8."""
+RANGE = (3.2, 5.0)
+"""Least and most threshold that is fitted, in noise."""
+FALSE = 0.3
+"""Share of the changes beyond the threshold that may be quiet ground."""
+FEWEST = 1000
+"""Cells below which nothing is fitted."""
 FLAT, FLATTER = 5.0, 1.5
 """Slope at which half of the prior acts, and the scale of its step, degrees."""
 
@@ -46,7 +52,7 @@ class Change:
     array([1., 0.], dtype=float32)
     """
 
-    threshold: float = 4.5
+    threshold: float = 3.6
     """Change, in noise, that is a landslide as likely as not."""
     softness: float = 0.6
     """Scale of the logistic around it, in noise."""
@@ -81,15 +87,36 @@ class Change:
             "change_flat": self.flat,
         }
 
-    def fitted(self, quiet: Sequence[float] | NDArray[np.float32]) -> Change:
-        """The same with the threshold that a thousandth of the quiet ground goes beyond.
+    def fitted(self, quiet: NDArray[np.float32], event: NDArray[np.float32], bands: int) -> Change:
+        """The same with the threshold beyond which three tenths of the changes may be quiet.
 
-        `quiet` are sizes of quiet changes, in noise; the threshold stays within 3.5 and 8.
+        Parameters
+        ----------
+        quiet, event
+            Sizes of changes on the coarse lattice, in noise: between passes before the event, and
+            across it. Without enough quiet ones the noise is taken for Gaussian.
+        bands
+            Polarisations that the sizes are made from.
+
+        Examples
+        --------
+        >>> quiet = np.abs(np.random.default_rng(1).normal(size=20_000)).astype("f4")
+        >>> Change().fitted(quiet, quiet, 1).threshold  # nothing happened
+        5.0
         """
-        sizes = np.asarray(quiet)
-        if sizes.size < 1000:
+        from scipy.stats import chi
+
+        if event.size < FEWEST:
             return self
-        return replace(self, threshold=float(np.clip(np.quantile(sizes, 0.999), 3.5, 8.0)))
+        for threshold in np.arange(*RANGE, 0.05):
+            beyond = float((event > threshold).mean())
+            if quiet.size >= FEWEST:
+                expected = float((quiet > threshold).mean())
+            else:
+                expected = float(chi.sf(threshold, bands))
+            if expected <= FALSE * beyond:
+                return replace(self, threshold=float(round(threshold, 2)))
+        return replace(self, threshold=RANGE[1])
 
     def __call__(self, tiles: Pixels) -> Pixels:
         """Probability of every pixel, float32 ``[n, y, x]``; NaN where any band is missing."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 from sarmap.compose.names import needs_optical, required_passes
+from sarmap.detect.change import Change
 from sarmap.detect.log_ratio import LogRatio
 from sarmap.detect.protocol import DetectorSpec
-from sarmap.detect.weights import DATA, LOG_RATIO
+from sarmap.detect.weights import CHANGE, DATA, LOG_RATIO
 
 __all__ = ["detectors_for", "offer"]
 
@@ -15,13 +16,13 @@ __all__ = ["detectors_for", "offer"]
 def detectors_for(pre: int, post: int) -> tuple[str, ...]:
     """Names of shipped detectors that read radar of no more passes before and after an event.
 
-    >>> "log-ratio" in detectors_for(1, 1), "attention-unet" in detectors_for(1, 1)
+    >>> "change" in detectors_for(1, 1), "nava-2022-attention-unet" in detectors_for(1, 1)
     (True, False)
     """
-    known = {LOG_RATIO: LogRatio.bands} | {
+    known = {
         path.stem: tuple(json.loads(path.read_text(encoding="utf-8"))["bands"])
         for path in sorted(DATA.glob("*.json"))
-    }
+    } | {CHANGE: Change.bands, LOG_RATIO: LogRatio.bands}
     return tuple(
         name
         for name, bands in known.items()

@@ -80,6 +80,10 @@ USUAL = (-25.0, -6.5)
 """VV of land in power, dB: what lies above may be amplitude."""
 BEYOND = 5.0
 """Quiet change, in noise, that counts as restless."""
+NO_LEAST = ("offset", "uneven", "jump", "restless", "season")
+"""Measures of which less is never a reason to doubt."""
+NO_MOST = ("before", "after")
+"""Measures of which more is none."""
 ANYWHERE = ("gap", "jump", "offset", "scaling", "uneven")
 """Measures that speak against any comparison of passes, not only against a network's."""
 
@@ -140,10 +144,13 @@ it learnt 0.0 to 2.0)')
     notes = []
     for code, (low, high) in made_for.items():
         value = measures.get(code)
+        low = low if code not in NO_LEAST else -np.inf
+        high = high if code not in NO_MOST else np.inf
         if value is None or low <= value <= high:
             continue
         unit, said = MEASURES[code]
         text = said.format(side=_SIDES[code][value > high])
+        low, high = made_for[code]
         figures = f"{_round(value)} {unit}".strip()
         text = f"{text} ({figures}; it learnt {_round(low)} to {_round(high)})"
         notes.append(Note(code, value, low, high, text))

@@ -232,7 +232,7 @@ def made_for(name: str) -> Mapping[str, tuple[float, float]]:
     return read_manifest(DATA / f"{name}.json").made_for
 
 
-_STAY_BEHIND = {"training", "scores", "licence", "card", "otherwise"}
+_STAY_BEHIND = {"training", "scores", "licence", "card", "otherwise", "made_for"}
 """What of a manifest no worker needs."""
 _RELOAD = threading.Lock()
 

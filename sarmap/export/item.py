@@ -167,6 +167,9 @@ def _properties(dataset: xr.Dataset, made: Provenance, grid: GeoBox) -> dict[str
     }
     if properties["proj:code"] is None and grid.crs is not None:
         properties["proj:wkt2"] = grid.crs.to_wkt()
+    if made.doubts:
+        properties["sarmap:doubts"] = list(made.doubts)
+        properties["description"] += f" {' '.join(made.doubts)}"
     if made.control:
         properties["sarmap:control"] = dict(made.control)
     if made.event:

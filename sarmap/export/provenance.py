@@ -102,6 +102,8 @@ class Provenance:
     """sarmap version that made the map."""
     control: Mapping[str, Any] = field(default_factory=dict)
     """What its control says (`sarmap.assess.control`); empty where it has none."""
+    doubts: tuple[str, ...] = ()
+    """Why its detector is not to be trusted with this input, a sentence each."""
 
     @property
     def scene_ids(self) -> tuple[str, ...]:
@@ -156,6 +158,7 @@ def read_provenance(attrs: Mapping[Any, Any]) -> Provenance:
         simulated=str(attrs.get("simulated", 0)).lower() in ("1", "true", "yes"),
         version=str(attrs.get("sarmap:version", "")),
         control=_value(attrs.get("sarmap:control")) or {},
+        doubts=tuple(map(str, _value(attrs.get("sarmap:doubts")) or ())),
     )
 
 

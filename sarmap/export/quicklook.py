@@ -8,6 +8,7 @@ look at the busiest square, with and without the outlines.
 from __future__ import annotations
 
 import datetime as dt
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,9 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
 __all__ = ["composite_overview", "write_quicklook"]
+
+LINE = 110
+"""Characters of a line under the title."""
 
 _DPI = 150
 
@@ -187,7 +191,7 @@ def _layout(picture: _Picture) -> tuple[Any, dict[str, Any]]:
     whole = picture.whole
     scale = min(9.0 / whole.height, 7.5 / whole.width)
     width, height = max(whole.width * scale, 3.0), max(whole.height * scale, 3.0)
-    left, gap, bottom, top = 0.85, 0.45, 1.75, 1.15 + 0.21 * bool(picture.made.control)
+    left, gap, bottom, top = 0.85, 0.45, 1.75, 0.73 + 0.21 * _lines(picture.made)
     shown = {
         "radar": picture.radar is not None,
         "disagreement": picture.small.disagreement is not None,
@@ -335,7 +339,9 @@ def _title(figure: Any, made: Provenance) -> None:
     headline = {"fontsize": 14, "fontweight": "bold", "color": colour}
     figure.text(0.5, 1 - 0.32 / height, word + when, **headline, **middle)
     for number, line in enumerate(_source_lines(made)):
-        figure.text(0.5, 1 - (0.62 + 0.21 * number) / height, line, fontsize=9, **middle)
+        colour = WARNING if line in _doubt_lines(made) else "black"
+        at = 1 - (0.62 + 0.21 * number) / height
+        figure.text(0.5, at, line, fontsize=9, color=colour, **middle)
     maker = f"sarmap {made.version}".strip()
     foot = f"{made.attribution}  ·  {maker}" if made.attribution else maker
     figure.text(0.5, 0.14 / height, foot, fontsize=7.5, color="#404040", wrap=True, **middle)
@@ -357,7 +363,17 @@ def _source_lines(made: Provenance) -> list[str]:
         lines.append(f"detector {made.detector}{reads}")
     if made.control:
         lines.append(f"Control: {described(made.control)}")
-    return lines
+    return lines + _doubt_lines(made)
+
+
+def _lines(made: Provenance) -> int:
+    """Lines that the title has room for: two, or as many as there are."""
+    return max(2, len(_source_lines(made)))
+
+
+def _doubt_lines(made: Provenance) -> list[str]:
+    """Why the map is not to be trusted, in lines that fit the page."""
+    return [line for doubt in made.doubts for line in textwrap.wrap(doubt, LINE)]
 
 
 def _metadata(made: Provenance) -> dict[str, str]:

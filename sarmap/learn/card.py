@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sarmap.detect.manifest import Manifest
+from sarmap.learn.worlds import is_world
 
 __all__ = ["make_card", "score_table"]
 
@@ -52,6 +53,8 @@ def make_card(
         score_table(scores),
         "## Land covers that cause false alarms",
         _false_alarms(scores, "clips" if clips else "pixels"),
+        "## Made for",
+        _made_for(manifest),
         "## It must not be used",
         _not_for(manifest),
         f"Weights `{manifest.weights}`, sha256 `{manifest.sha256}`. Licence: {manifest.licence}.",
@@ -121,11 +124,36 @@ def _events(events: Sequence[Mapping[str, Any]]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one in events:
+        if not is_world(str(one["name"])):
+            lines.append(
+                f"| {one['name']} | {'simulated' if one['simulated'] else 'real'} | {one['role']} "
+                f"| {one['landslides']} | {one['repaired']} | {one['shape'][0]} x "
+                f"{one['shape'][1]} | {one['crs']} |"
+            )
+    return "\n".join(lines + _worlds(events))
+
+
+def _worlds(events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Drawn worlds, a line for each role."""
+    drawn = [one for one in events if is_world(str(one["name"]))]
+    lines = []
+    for role in dict.fromkeys(str(one["role"]) for one in drawn):
+        mine = [one for one in drawn if one["role"] == role]
+        sizes = sorted({f"{one['shape'][0]} x {one['shape'][1]}" for one in mine})
+        count = sum(int(one["landslides"]) for one in mine)
         lines.append(
-            f"| {one['name']} | {'simulated' if one['simulated'] else 'real'} | {one['role']} | "
-            f"{one['landslides']} | {one['repaired']} | {one['shape'][0]} x {one['shape'][1]} | "
-            f"{one['crs']} |"
+            f"| {len(mine)} drawn worlds | simulated | {role} | {count} | 0 | {', '.join(sizes)} "
+            "| - |"
         )
+    return lines
+
+
+def _made_for(manifest: Manifest) -> str:
+    """Ranges of the input outside of which a map by these weights is not to be trusted."""
+    if not manifest.made_for:
+        return "Not measured: a map does not say whether its input is like the training's."
+    lines = ["| measure (`sarmap.detect.trust`) | from | to |", "| --- | --- | --- |"]
+    lines += [f"| {name} | {low:g} | {high:g} |" for name, (low, high) in manifest.made_for.items()]
     return "\n".join(lines)
 
 

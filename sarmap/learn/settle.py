@@ -26,7 +26,7 @@ from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.scoring import PartScore, answers_of, score_parts
 from sarmap.learn.sources import Stored, band_means
 from sarmap.learn.splits import PARTS
-from sarmap.learn.worlds import measured_ranges
+from sarmap.learn.worlds import is_world, measured_ranges
 from sarmap.version import __version__
 
 __all__ = ["check_backend", "check_installed", "normalisation_of", "settle"]
@@ -201,7 +201,12 @@ def _training_record(
     """How the weights were made, for the manifest: no path and no address."""
     names = ("name", "role", "simulated", "landslides", "repaired", "shape", "crs")
     return {
-        "events": [{name: one[name] for name in names} for one in store.events],
+        "events": [
+            {name: one[name] for name in names}
+            for one in store.events
+            if not is_world(str(one["name"]))
+        ],
+        "worlds": [source.model_dump(mode="json") for source in config.worlds],
         "samples": samples,
         "unread_pixels": store.attrs["counts"]["unread_pixels"],
         "sample_settings": config.samples.model_dump(),

@@ -22,8 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sarmap.errors import RequestError
 from sarmap.learn.scene import Scene
 
-__all__ = ["WorldSource", "measured_ranges", "open_worlds"]
+__all__ = ["WorldSource", "is_world", "measured_ranges", "open_worlds"]
 
+WORLD = "world"
+"""What names of worlds begin with; their seeds follow."""
 INNER = (1.0, 99.0)
 """Percentiles of what training worlds measure that count as learnt from."""
 
@@ -120,6 +122,15 @@ def measured_ranges(
         low, high = (float(f"{end:.4g}") for end in np.percentile(values, INNER))
         ranges[measure] = (low, high)
     return ranges
+
+
+def is_world(event: str) -> bool:
+    """Whether an event's name is that of a drawn world.
+
+    >>> is_world("world 7"), is_world("Iburi")
+    (True, False)
+    """
+    return event.startswith(f"{WORLD} ")
 
 
 def _name(source: WorldSource, seed: int, bands: Sequence[str]) -> str:
@@ -220,4 +231,4 @@ def _open(source: WorldSource, seed: int, bands: Sequence[str], path: Path) -> S
         attrs={"scaling": "db", "simulated": 1, "scenes": path.name},
     )
     labels: Any = WorldLabels(grid, codes[1], range(record["landslides"]), path.name)
-    return Scene(f"world {seed}", composite, labels, role=source.role, simulated=True)
+    return Scene(f"{WORLD} {seed}", composite, labels, role=source.role, simulated=True)

@@ -208,7 +208,8 @@ class Decider:
         def choose(names: Iterable[str], control: bool) -> Decisions:
             pieces = {name: self.survey.works[name].piece for name in names}
             pre, post = loaded.passes(request, control=control)
-            return decide(pieces, scenes, sought, pre=pre, post=post, optical=optical)
+            least = loaded.least(request, control=control)
+            return decide(pieces, scenes, sought, pre=pre, post=post, least=least, optical=optical)
 
         decided = choose(self.undecided, request.control)
         lacking = [name for name, one in decided.units.items() if not one.takes]

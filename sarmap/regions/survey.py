@@ -18,9 +18,10 @@ from shapely.geometry.base import BaseGeometry
 from sarmap.acquire.catalogs import resolve_catalog
 from sarmap.acquire.instants import parse_event
 from sarmap.assembly import DEFAULT_CHUNK
-from sarmap.choosing import each, eligible
+from sarmap.choosing import each, eligible, passes_asked
 from sarmap.compose.composites import needs_terrain, required_passes
 from sarmap.compose.control import control_passes
+from sarmap.compose.names import reads_evidence
 from sarmap.detect.prediction import stride_of
 from sarmap.detect.protocol import DetectorSpec, describe
 from sarmap.errors import RequestError
@@ -76,10 +77,15 @@ class LoadedDetector:
         Raises:
             RequestError: a control is asked for, and it can have none.
         """
+        pre, post = passes_asked(request, self.spec.bands)
+        return max(pre, control_passes(self.spec.bands)) if control else pre, post
+
+    def least(self, request: ScanRequest, *, control: bool) -> tuple[int, int] | None:
+        """Passes that suffice where there are no more; None: all that are asked for."""
+        if not reads_evidence(self.spec.bands):
+            return None
         pre, post = required_passes(self.spec.bands)
-        if control:
-            pre = control_passes(self.spec.bands)
-        return max(pre, request.pre), max(post, request.post or 1)
+        return max(pre, control_passes(self.spec.bands)) if control else pre, post
 
 
 class Detectors:

@@ -107,6 +107,7 @@ def decide(
     *,
     pre: int,
     post: int,
+    least: tuple[int, int] | None = None,
     optical: tuple[pystac.Item, ...] = (),
 ) -> Decisions:
     """Choose the passes of every unit.
@@ -117,9 +118,10 @@ def decide(
         sought: what was searched for.
         pre: passes before the event.
         post: passes after the event.
+        least: passes before and after that suffice where there are no more; None: all of them.
         optical: Sentinel-2 scenes for all units.
     """
-    board = _Board(pieces, scenes, sought, pre, post)
+    board = _Board(pieces, scenes, sought, pre, post, least or (pre, post))
     states = ("ascending", "descending") if sought.orbit == "both" else (sought.orbit,)
     ranked = {state: board.ranking(state) for state in states}
     keys: dict[tuple[Any, ...], str] = {}
@@ -163,8 +165,10 @@ class _Board:
         sought: Sought,
         pre: int,
         post: int,
+        least: tuple[int, int],
     ) -> None:
         self.pieces, self.sought, self.pre, self.post = pieces, sought, pre, post
+        self.least = least
         region = shapely.union_all(list(pieces.values())) if pieces else shapely.Polygon()
         self.seen = _seen(scenes, region)
         self.region = region
@@ -189,22 +193,23 @@ class _Board:
             whole = shapely.union_all([seen.footprint for seen in several])
             reach = whole.intersection(self.region)
             passes = [replace(s.one, coverage=s.over(reach)) for s in several]
-            choice = choose(tracks_of(passes), self.sought.event, pre=self.pre, post=self.post)
+            choice = self._choose(tracks_of(passes))
             if choice is not None and self._complete(choice):
                 choices[track] = choice
         return choices
 
+    def _choose(self, tracks: list[Track]) -> Choice | None:
+        return choose(tracks, self.sought.event, pre=self.pre, post=self.post, least=self.least)
+
     def _complete(self, choice: Choice) -> bool:
-        return (len(choice.pre), len(choice.post)) == (self.pre, self.post)
+        return len(choice.pre) >= self.least[0] and len(choice.post) >= self.least[1]
 
     def _candidates(self, name: str) -> dict[tuple[int, str], _Candidate]:
         """Tracks that have all passes asked for over one unit."""
         found = {}
         for track in self.own[name]:
             key = (track.relative_orbit, track.orbit_state)
-            choice = self._shared(track, key) or choose(
-                [track], self.sought.event, pre=self.pre, post=self.post
-            )
+            choice = self._shared(track, key) or self._choose([track])
             if choice is not None and self._complete(choice):
                 found[key] = _Candidate(key, choice, (*choice.pre, *choice.post))
         return found
@@ -279,10 +284,12 @@ class _Board:
         """What the tracks over a unit lack, and whether there is none at all."""
         tracks = self.own[name]
         asked_for = [track for track in tracks if state in (None, track.orbit_state)]
-        choice = choose(asked_for, self.sought.event, pre=self.pre, post=self.post)
+        choice = self._choose(asked_for)
         piece = self.pieces[name]
         asked = replace(self.sought, area=Area(piece, piece), orbit=state)
-        error = shortfall(choice, tracks, asked, pre=self.pre, post=self.post, now=utc_now())
+        error = shortfall(
+            choice, tracks, asked, pre=self.least[0], post=self.least[1], now=utc_now()
+        )
         return Decision(sentence=str(error), no_radar=not tracks)
 
     def passes(self, one: _Candidate, optical: tuple[pystac.Item, ...]) -> Passes:

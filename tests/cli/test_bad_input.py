@@ -70,7 +70,7 @@ def sentence_of(answer: Any) -> str:
         ({"area": "141.9,42.7,141.9,42.7"}, 2, "area"),
         ({"area": "nowhere.geojson"}, 2, r"nowhere\.geojson"),
         ({"detector": "crystal-ball"}, 2, "crystal-ball"),
-        ({"detector": "attention-unet", "composite": "BAA"}, 2, "reads vv_pre"),
+        ({"detector": "attention-unet", "composite": "BAA"}, 2, "reads vv_levelled_change"),
         ({"composite": "XYZ"}, 2, "XYZ"),
         ({"engine": "steam"}, 2, "steam"),
         ({"catalog": "http://127.0.0.1:9/"}, 1, "reach"),

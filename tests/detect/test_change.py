@@ -38,10 +38,22 @@ def test_flat_ground_asks_for_a_little_more_and_is_never_erased():
     assert (flat <= steep).all()
 
 
-def test_its_threshold_is_what_a_thousandth_of_quiet_ground_goes_beyond():
-    sizes = np.abs(np.random.default_rng(1).normal(0, 1.6, 100_000))
-    assert Change().fitted(sizes).threshold == pytest.approx(1.6 * 3.29, rel=0.05)
-    assert Change().fitted(sizes[:10]) == Change()
+def test_its_threshold_rises_with_what_quiet_ground_does_here():
+    rng = np.random.default_rng(1)
+    landslides = rng.uniform(3, 12, 3000)
+    quiet, restless = (np.abs(rng.normal(0, s, 100_000)) for s in (1.0, 1.6))
+    thresholds = [
+        Change().fitted(noise, np.append(noise, landslides), 1).threshold
+        for noise in (quiet, restless)
+    ]
+    assert thresholds == [pytest.approx(3.2), pytest.approx(4.0, abs=0.6)]
+    assert thresholds[1] > thresholds[0]
+
+
+def test_where_nothing_happened_it_is_the_highest_and_few_cells_fit_nothing():
+    quiet = np.abs(np.random.default_rng(1).normal(0, 1.6, 100_000))
+    assert Change().fitted(quiet, quiet, 1).threshold == 5.0
+    assert Change().fitted(quiet, quiet[:10], 1) == Change()
 
 
 def test_a_missing_pixel_costs_itself():

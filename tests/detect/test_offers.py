@@ -29,11 +29,11 @@ def test_on_day_7_the_map_says_what_maps_today(event: Any, server: Any, tmp_path
     text = str(caught.value)
     assert "2 passes after the event were asked for, but ascending orbit 68 has 1" in text
     assert "Detector 'cnn-baa' reads 1 before and 2 after" in text
-    assert "map now with 'log-ratio'" in text
-    assert "(--detector log-ratio)" in text
+    assert "map now with 'attention-unet' or" in text
+    assert "(--detector attention-unet)" in text
     assert caught.value.available == (1, 1)
     # and what is offered works
-    today = request.model_copy(update={"detector": "log-ratio"})
+    today = request.model_copy(update={"detector": "attention-unet"})
     assert sarmap.map_landslides(today).pixels == event.shape[0] * event.shape[1]
 
 

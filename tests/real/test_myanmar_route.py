@@ -130,7 +130,7 @@ def test_the_attention_unet_maps_the_gappy_stack_and_leaves_its_gaps_open(
         area=grid,
         event=GAPPY_EVENT,
         catalog=myanmar,
-        detector="attention-unet",
+        detector="nava-2022-attention-unet",
         composite="BAA_S",
         resolution=30,
         out=str(tmp_path / "map.zarr"),

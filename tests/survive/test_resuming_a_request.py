@@ -172,7 +172,7 @@ def test_networks_are_told_apart_by_weights_engine_precision_and_overlap(
 
     from sarmap.assembly import prepare
 
-    request = request_of(detector="attention-unet", engine="openvino", precision="f32")
+    request = request_of(detector="nava-2022-attention-unet", engine="openvino", precision="f32")
     prepared = prepare(request)
     one = identity_of(prepared)
     assert len(str(one["detector"]["weights_sha256"])) == 64
@@ -195,9 +195,10 @@ def test_blocks_tell_what_hangs_on_unread_pixels_where_they_look_at_each_others_
 
     assert told(detector="log-ratio") == {"spoilt"}
     assert told(detector="cnn") == {"spoilt", "window_spoilt"}
-    assert told(detector="attention-unet") == set()
-    assert told(detector="attention-unet", overlap=16) == {"spoilt"}
-    assert told(detector="attention-unet", chunk=500) == {"spoilt"}
+    paper = "nava-2022-attention-unet"
+    assert told(detector=paper) == set()
+    assert told(detector=paper, overlap=16) == {"spoilt"}
+    assert told(detector=paper, chunk=500) == {"spoilt"}
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
