@@ -59,6 +59,9 @@ class Manifest(BaseModel):
     scores: dict[str, Any] = Field({}, description="on data held out from training")
     licence: str = ""
     card: str = Field("", description="what it is good for, and what it is not")
+    change_share: float = Field(
+        0.0, ge=0, lt=1, description="weight of `change` beside the network, in the log-odds"
+    )
     made_for: dict[str, tuple[float, float]] = Field(
         {}, description="measure -> least and most of the training data; see sarmap.detect.trust"
     )

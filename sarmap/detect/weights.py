@@ -18,6 +18,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from sarmap.detect.change import Change
 from sarmap.detect.engines import Engine, choose_engine, make_engine
 from sarmap.detect.manifest import Manifest, digest, read_manifest
 from sarmap.detect.remote import fetch_manifest, fetch_weights, is_address
@@ -48,6 +49,7 @@ class NetworkDetector:
         engine: str,
         precision: str,
         dense: bool = False,
+        beside: Change | None = None,
     ) -> None:
         self.manifest = manifest
         self.name = manifest.name
@@ -65,6 +67,7 @@ class NetworkDetector:
         self.engine = engine
         self.precision = precision
         self.dense = SWEEP if dense else 0
+        self.beside = beside or (Change() if manifest.change_share else None)
         self.reason = ""
         self._folder = folder
         self._source = source
@@ -84,7 +87,45 @@ class NetworkDetector:
                 f"Detector {self.name} takes tiles of shape [n, "
                 f"{', '.join(map(str, self.manifest.input_shape))}], not {list(tiles.shape)}."
             )
-        return self._start(0)(tiles)
+        answer = self._start(0)(tiles)
+        return answer if self.beside is None else self._joined(answer, tiles, self.beside)
+
+    def fitted(
+        self, quiet: NDArray[np.float32], event: NDArray[np.float32], bands: int
+    ) -> NetworkDetector:
+        """The same with the `change` beside it fitted to a place; see `Change.fitted`."""
+        if self.beside is None:
+            return self
+        beside = self.beside.fitted(quiet, event, bands)
+        network = NetworkDetector(
+            self.manifest,
+            self._folder,
+            self._source,
+            self.engine,
+            self.precision,
+            self.dense > 0,
+            beside,
+        )
+        network.reason, network._engines = self.reason, self._engines
+        return network
+
+    def _joined(
+        self, answer: NDArray[np.float32], tiles: NDArray[np.float32], beside: Change
+    ) -> NDArray[np.float32]:
+        """The network's answers and those of `change`, joined in their log-odds.
+
+        What both call stands; what one alone calls has to be called clearly.
+        """
+        statistics = cast(dict[str, tuple[float, float]], self.manifest.normalisation)
+        planes = [
+            tiles[..., self.bands.index(band)] * np.float32(statistics[band][1])
+            + np.float32(statistics[band][0])
+            for band in beside.bands
+        ]
+        other = beside(np.stack(planes, axis=-1))
+        share = np.float32(self.manifest.change_share)
+        odds = (1 - share) * _log_odds(answer) + share * _log_odds(other)
+        return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
 
     def sweep(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """All windows of patches at once, for networks that can (`sarmap.detect.dense_cnn`).
@@ -141,15 +182,18 @@ class NetworkDetector:
             "engine": self.engine,
             "precision": self.precision,
             **({"engine_reason": self.reason} if self.reason else {}),
+            **(self.beside.provenance if self.beside else {}),
             **({"windows_in_one_pass": 1} if self.dense else {}),
         }
 
-    def __reduce__(self) -> tuple[Any, tuple[str, str, str, str, bool]]:
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         record = self.manifest.model_dump_json(exclude=_STAY_BEHIND, exclude_defaults=True)
-        return _reload, (self._source, record, self.engine, self.precision, self.dense > 0)
+        how = (self._source, record, self.engine, self.precision, self.dense > 0, self.beside)
+        return _reload, how
 
     def __dask_tokenize__(self) -> tuple[str, ...]:
-        return (type(self).__name__, self.sha256, self.engine, self.precision, str(self.dense))
+        how = (self.engine, self.precision, str(self.dense), str(self.beside))
+        return (type(self).__name__, self.sha256, *how)
 
     def __repr__(self) -> str:
         return (
@@ -204,8 +248,6 @@ def load_detector(
         detector: Any = LogRatio()
         return cast(Detector, detector)
     if str(name_or_path) == CHANGE:
-        from sarmap.detect.change import Change
-
         weightless: Any = Change()
         return cast(Detector, weightless)
     if is_address(str(name_or_path)):
@@ -266,23 +308,38 @@ def _of_patches(manifest: Manifest, dense: int) -> Manifest:
     return manifest.model_copy(update={"arguments": arguments, "tile": tile, "kind": "segment"})
 
 
+def _log_odds(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logarithm of p / (1 - p), kept within what float32 tells apart.
+
+    >>> _log_odds(np.float32([0.5, 1.0])).round(2).tolist()
+    [0.0, 9.21]
+    """
+    inside = np.clip(probability, np.float32(1e-4), np.float32(1 - 1e-4))
+    return np.asarray(np.log(inside / (1 - inside)), np.float32)
+
+
 def _reload(
-    source: str, record: str, engine: str, precision: str, dense: bool = False
+    source: str,
+    record: str,
+    engine: str,
+    precision: str,
+    dense: bool = False,
+    beside: Change | None = None,
 ) -> NetworkDetector:
     """Unpickle a handle; all copies in one process share one detector.
 
     Dask's scheduler unpickles graphs too, and needs no weights: nothing is read here.
     """
     with _RELOAD:  # the cache alone would let two threads make one each
-        return _reload_once(source, record, engine, precision, dense)
+        return _reload_once(source, record, engine, precision, dense, beside)
 
 
 @lru_cache(maxsize=8)
 def _reload_once(
-    source: str, record: str, engine: str, precision: str, dense: bool
+    source: str, record: str, engine: str, precision: str, dense: bool, beside: Change | None
 ) -> NetworkDetector:
     manifest = Manifest.model_validate_json(record)
-    return NetworkDetector(manifest, None, source, engine, precision, dense)
+    return NetworkDetector(manifest, None, source, engine, precision, dense, beside)
 
 
 def _same_weights(source: str, asked: Manifest) -> Path:

@@ -111,6 +111,9 @@ class TrainingConfig(BaseModel):
     seed: int = Field(0, ge=0)
     precision: Literal["auto", "f32", "bf16"] = "auto"
     map_tile: int | None = Field(None, ge=1, description="edge of a tile when mapping (the tile)")
+    change_share: float = Field(
+        0.0, ge=0, lt=1, description="weight of the detector `change` beside it when mapping"
+    )
     halo: int = Field(0, ge=0, description="context around a tile when mapping, pixels")
     events: tuple[EventSource, ...] = ()
     worlds: tuple[WorldSource, ...] = Field((), description="drawn worlds to learn from as well")
