@@ -80,7 +80,7 @@ USUAL = (-25.0, -6.5)
 """VV of land in power, dB: what lies above may be amplitude."""
 BEYOND = 5.0
 """Quiet change, in noise, that counts as restless."""
-NO_LEAST = ("offset", "uneven", "jump", "restless", "season")
+NO_LEAST = ("correlation", "offset", "uneven", "jump", "restless", "season")
 """Measures of which less is never a reason to doubt."""
 NO_MOST = ("before", "after")
 """Measures of which more is none."""
