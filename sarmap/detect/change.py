@@ -35,8 +35,8 @@ RANGE = (3.2, 5.0)
 """Least and most threshold that is fitted, in noise."""
 FALSE = 0.3
 """Share of the changes beyond the threshold that may be quiet ground."""
-FEWEST = 1000
-"""Cells below which nothing is fitted."""
+FEWEST, SOME = 1000, 5
+"""Cells below which nothing is fitted, and changed ones below which there are none."""
 FLAT, FLATTER = 5.0, 1.5
 """Slope at which half of the prior acts, and the scale of its step, degrees."""
 
@@ -52,7 +52,7 @@ class Change:
     array([1., 0.], dtype=float32)
     """
 
-    threshold: float = 3.6
+    threshold: float = 4.5
     """Change, in noise, that is a landslide as likely as not."""
     softness: float = 0.6
     """Scale of the logistic around it, in noise."""
@@ -114,7 +114,7 @@ class Change:
                 expected = float((quiet > threshold).mean())
             else:
                 expected = float(chi.sf(threshold, bands))
-            if expected <= FALSE * beyond:
+            if beyond * event.size >= SOME and expected <= FALSE * beyond:
                 return replace(self, threshold=float(round(threshold, 2)))
         return replace(self, threshold=RANGE[1])
 

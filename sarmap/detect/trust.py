@@ -80,6 +80,8 @@ USUAL = (-25.0, -6.5)
 """VV of land in power, dB: what lies above may be amplitude."""
 BEYOND = 5.0
 """Quiet change, in noise, that counts as restless."""
+SLACK = 0.15
+"""Share of a range by which a measure may lie outside: it is itself uncertain."""
 NO_LEAST = ("correlation", "offset", "uneven", "jump", "restless", "season")
 """Measures of which less is never a reason to doubt."""
 NO_MOST = ("before", "after")
@@ -144,8 +146,9 @@ it learnt 0.0 to 2.0)')
     notes = []
     for code, (low, high) in made_for.items():
         value = measures.get(code)
-        low = low if code not in NO_LEAST else -np.inf
-        high = high if code not in NO_MOST else np.inf
+        slack = SLACK * (high - low)
+        low = low - slack if code not in NO_LEAST else -np.inf
+        high = high + slack if code not in NO_MOST else np.inf
         if value is None or low <= value <= high:
             continue
         unit, said = MEASURES[code]
@@ -230,8 +233,9 @@ def _season(cube: xr.Dataset, lattice: Lattice) -> float | None:
     if cube.attrs.get("times", "as given") != "as given" or cube["time"].dtype.kind != "M":
         return None
     days = cube["time"].values.astype("datetime64[D]").astype(np.int64)
-    between = float(days[list(lattice.post)].mean() - days[list(lattice.pre)].mean()) % 365.25
-    return min(between, 365.25 - between)
+    turns = np.exp(2j * np.pi * days / 365.25)  # passes of several years have one season too
+    middle = [turns[list(side)].mean() for side in (lattice.pre, lattice.post)]
+    return float(abs(np.angle(middle[1] / middle[0])) / (2 * np.pi) * 365.25)
 
 
 # --- pixels --------------------------------------------------------------------------------------
