@@ -120,7 +120,7 @@ def _from_text(text: str) -> Area:
         return _from_bbox([float(part) for part in text.strip("[]() \t\n").split(",")])
     if text.lstrip().startswith("{"):
         try:
-            return _from_geojson(json.loads(text))
+            geometry = json.loads(text)
         except json.JSONDecodeError as error:
             raise RequestError(
                 f"area is not valid GeoJSON ({error.msg} at character {error.pos}): check the text."
@@ -129,6 +129,7 @@ def _from_text(text: str) -> Area:
             raise RequestError(
                 f"area is not valid GeoJSON ({type(error).__name__}): check the text."
             ) from None
+        return _from_geojson(geometry)
     if not text.strip():
         raise RequestError(
             "area is empty: give a bounding box (west, south, east, north), a GeoJSON geometry "
