@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,7 @@ class Stopping:
     def __call__(self, tiles: Any) -> Any:
         self.asked += 1
         if self.asked == self.at:
+            time.sleep(1.5)  # the blocks that are done meanwhile are stored
             raise KeyboardInterrupt
         change = np.abs(np.log10(tiles[..., 1] / tiles[..., 0]))
         return np.clip(change, 0, 1).astype(np.float32)
