@@ -195,7 +195,9 @@ def test_the_whole_map_runs_and_keeps_its_tokens_to_itself(
     caplog.set_level(logging.DEBUG)
     settings, storage = planetary
     storage.revoke_after = 8
-    result = run_map(settings, planetary_replay.place(), tmp_path, "nava-2022-attention-unet", chunk=64)
+    result = run_map(
+        settings, planetary_replay.place(), tmp_path, "nava-2022-attention-unet", chunk=64
+    )
     assert not result.read_failed
     assert np.isfinite(xr.open_zarr(result.path)["probability"].values).mean() > 0.9
     notice = result.dataset.attrs["attribution"]
