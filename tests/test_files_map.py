@@ -117,4 +117,4 @@ def test_files_stored_otherwise_are_known_or_read_as_told(own_files, tmp_path, c
     told = request(tmp_path, tmp_path / "b.zarr", scaling=scaling)
     plain = request(own_files, tmp_path / "c.zarr")
     found, wanted = (sarmap.map_landslides(one).dataset for one in (told, plain))
-    np.testing.assert_allclose(found.probability, wanted.probability, atol=0.01)
+    np.testing.assert_allclose(found.probability, wanted.probability, atol=0.03)
