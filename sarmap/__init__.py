@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from sarmap.version import __version__
@@ -139,11 +140,35 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'sarmap' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
-    if "xarray" in sys.modules:  # `data.sarmap` exists from the first function that makes data
-        importlib.import_module("sarmap.plot.accessor")
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _OnceXarrayLoads:
+    """Gives xarray's objects ``.sarmap`` as soon as xarray is imported, whoever imports it."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """xarray as it is found without this, whose loading ends with the accessor's."""
+        if name != "xarray":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def load_both(module: Any) -> None:
+                load(module)
+                importlib.import_module("sarmap.plot.accessor")
+
+            spec.loader.exec_module = load_both  # type: ignore[method-assign]
+        return spec
+
+
+if "xarray" in sys.modules:
+    importlib.import_module("sarmap.plot.accessor")
+else:
+    sys.meta_path.insert(0, _OnceXarrayLoads())

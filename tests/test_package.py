@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import sarmap
 
 CONTRACT = {
@@ -25,6 +27,13 @@ def test_importing_sarmap_loads_nothing_heavy() -> None:
         "import sys, sarmap; heavy = {'tensorflow', 'keras', 'openvino', 'xarray', 'dask',"
         " 'numpy', 'rasterio'} & set(sys.modules); sys.exit(','.join(heavy) or 0)"
     )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("order", ["sarmap, xarray", "xarray, sarmap"])
+def test_data_has_its_accessor_in_a_fresh_session(order: str) -> None:
+    code = f"import {order}; xarray.Dataset.sarmap.plot; xarray.DataArray.sarmap.pair"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
