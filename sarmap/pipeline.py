@@ -263,7 +263,7 @@ def _check_products(prepared: Prepared) -> None:
 
 def _overview(assembly: Assembly) -> xr.DataArray:
     """A small, lazy picture of the composite, to be computed in the map's own pass."""
-    from sarmap.export.quicklook import composite_overview
+    from sarmap.draw.shrink import composite_overview
 
     return composite_overview(assembly.composite)
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 import sarmap
-from sarmap.export.panels import shout
+from sarmap.draw.colours import false_colour
+from sarmap.draw.panels import mark_simulated
 from sarmap.simulate.serve import serve_event
 
 CENTRE = (577_900.0, 4_735_000.0)
@@ -54,15 +55,9 @@ def panels(event: Path, centre: tuple[float, float], pixels: int) -> dict[str, A
         "before": 10 * np.log10(by_role.sel(role="pre").values),
         "after": 10 * np.log10(by_role.sel(role="post_1").values),
         "slope": terrain["slope"].values,
-        "colour": _colour(composite.compute().values),
+        "colour": false_colour(composite.compute().values[:3]),
         "probability": result["probability"].compute().values,
     }
-
-
-def _colour(bands: Any) -> Any:
-    """Before in red, the two after in green and blue, 2nd to 98th percentile."""
-    low, high = np.nanpercentile(bands[:3], [2, 98])
-    return np.clip((np.moveaxis(bands[:3], 0, -1) - low) / (high - low), 0, 1)
 
 
 def draw(made: dict[str, Any], out: Path) -> None:
@@ -88,7 +83,7 @@ def draw(made: dict[str, Any], out: Path) -> None:
         gap = left.get_position().x1, right.get_position().x0
         middle = left.get_position().y0 + left.get_position().height / 2
         figure.text(sum(gap) / 2, middle, "\N{RIGHTWARDS ARROW}", ha="center", va="center", size=16)
-    shout(axes[5], 22)
+    mark_simulated(axes[5], 22)
     with io.BytesIO() as picture:
         figure.savefig(picture, dpi=100, facecolor="white")
         Image.open(picture).convert("RGB").quantize(128).save(out, optimize=True)

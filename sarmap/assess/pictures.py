@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sarmap.assess.assessment import Assessment
 from sarmap.assess.outcomes import COLOURS, MEANINGS, outcome_image
 from sarmap.assess.scores import Confusion
-from sarmap.export.panels import Extent, furnish, shout
+from sarmap.draw.colours import painted
+from sarmap.draw.panels import busiest_square, extent_of, furnish, mark_simulated
 
 __all__ = ["draw_curve", "draw_outcomes", "draw_reliability"]
 
@@ -25,54 +25,27 @@ def draw_outcomes(assessment: Assessment, image: Path, file: Path, *, max_size: 
 
     grid = assessment.labels.grid
     small = outcome_image(image, max_size)
-    whole = _extent(grid)
-    square = _busiest(small, whole)
+    whole = extent_of(grid)
+    slides = (small > Confusion.TRUE_NEGATIVE) & (small <= Confusion.FALSE_NEGATIVE)
+    square = busiest_square(slides, whole)
     tall = 8.2
     wide = tall * whole.width / whole.height
     width = min(max(wide + (6.2 if square else 0) + 2.2, 8.0), 16.0)
     figure = Figure(figsize=(width, tall), layout="constrained", dpi=_DPI)
     ratios = [wide, 6.0] if square else [1]
     panels = np.atleast_1d(figure.subplots(1, len(ratios), width_ratios=ratios))
-    colours = _coloured(small)
+    colours = painted(small, COLOURS)
     for panel, shown in zip(panels, [whole, square] if square else [whole], strict=True):
-        panel.imshow(colours, extent=whole.edges, interpolation="nearest", aspect="equal")
-        furnish(panel, shown, epsg=grid.crs.epsg, ticks="both" if shown is whole else "none")
+        panel.imshow(colours, extent=whole.edges, interpolation="nearest")
+        furnish(panel, shown, grid.crs, ticks="both" if shown is whole else "none")
         if assessment.made.simulated:
-            shout(panel, 40)
+            mark_simulated(panel, 40)
     panels[0].set_title("whole map", fontsize=10)
     if square:
         panels[1].set_title("close look at the most landslides", fontsize=10)
     figure.suptitle(_title(assessment), fontsize=12)
     _legend(figure, assessment)
     figure.savefig(file, metadata=_metadata(assessment))
-
-
-def _extent(grid: Any) -> Extent:
-    box = grid.extent.boundingbox
-    return Extent(box.left / 1000, box.right / 1000, box.bottom / 1000, box.top / 1000)
-
-
-def _coloured(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    table = np.zeros((256, 3), np.uint8)
-    for code, colour in COLOURS.items():
-        table[code] = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
-    return np.asarray(table[small])
-
-
-def _busiest(small: NDArray[np.uint8], whole: Extent) -> Extent | None:
-    """The square of a fifth of the shorter side with the most landslide, true or mapped."""
-    from scipy import ndimage
-
-    size = min(small.shape) // 5
-    busy = (small > Confusion.TRUE_NEGATIVE) & (small <= Confusion.FALSE_NEGATIVE)
-    if size < 40 or not busy.any():
-        return None
-    density = ndimage.uniform_filter(busy.astype(np.float32), size, mode="constant")
-    inner = density[size // 2 : -(size // 2), size // 2 : -(size // 2)]
-    top, left = np.unravel_index(int(inner.argmax()), inner.shape)
-    across, down = whole.width / small.shape[1], whole.height / small.shape[0]
-    west, north = whole.west + float(left) * across, whole.north - float(top) * down
-    return Extent(west, west + size * across, north - size * down, north)
 
 
 def _title(assessment: Assessment) -> str:
@@ -169,5 +142,5 @@ def _square(assessment: Assessment, title: str) -> tuple[Any, Any]:
     panel.set_aspect("equal")
     panel.grid(color="#dddddd", linewidth=0.6)
     if assessment.made.simulated:
-        shout(panel, 40)
+        mark_simulated(panel, 40)
     return figure, panel

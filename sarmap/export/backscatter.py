@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sarmap.draw.colours import display_bands
 from sarmap.errors import RequestError
-from sarmap.export.overview import display_bands
 
 if TYPE_CHECKING:
     import xarray as xr

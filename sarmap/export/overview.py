@@ -1,129 +1,18 @@
-"""Small pictures of large maps: means of whole squares of pixels, never the full region at once."""
+"""A map at picture size: squares of pixels, read strip by strip, never the full region at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sarmap.draw.shrink import MAX_SIZE, square_edge
 from sarmap.export.encoding import FILL
 from sarmap.export.reading import MapReader
 
-if TYPE_CHECKING:
-    import xarray as xr
-
-__all__ = [
-    "Decimated",
-    "composite_overview",
-    "decimate",
-    "display_bands",
-    "mean_of_seen",
-    "square_edge",
-]
-
-_RGB = ("red", "green", "blue")
-
-
-def square_edge(rows: int, columns: int, max_size: int) -> int:
-    """Edge of the pixel squares that shrink a map to at most `max_size` pixels a side.
-
-    >>> square_edge(3842, 2346, 1500), square_edge(100, 100, 1500)
-    (3, 1)
-    """
-    return max(-(-max(rows, columns) // max_size), 1)
-
-
-def display_bands(bands: list[str]) -> tuple[str, ...]:
-    """Bands of a composite to be shown as red, green and blue (one name: shown as grey).
-
-    The nearest pass before the event is red, the first after it green and blue: grey has not
-    changed, red was brighter before, cyan is brighter after.
-
-    >>> display_bands(["vv_pre", "vv_post_1", "vv_post_2", "slope"])
-    ('vv_pre', 'vv_post_1', 'vv_post_1')
-    >>> display_bands(["vv_post_1", "vh_post_1", "dem"]), display_bands(["red", "green", "blue"])
-    (('vv_post_1',), ('red', 'green', 'blue'))
-    """
-    if set(_RGB) <= set(bands):
-        return _RGB
-    for polarisation in ("vv", "vh"):
-        pre, post = f"{polarisation}_pre", f"{polarisation}_post_1"
-        if pre in bands and post in bands:
-            return (pre, post, post)
-    radar = [band for band in bands if band.startswith(("vv", "vh"))]
-    return (radar[0] if radar else bands[0],)
-
-
-def composite_overview(composite: xr.DataArray, max_size: int = 1500) -> xr.DataArray:
-    """A lazy, small picture of a composite, to be computed in the pass that makes the map.
-
-    Parameters
-    ----------
-    composite
-        dims band, y, x, lazy or not.
-    max_size
-        Longest side in pixels.
-
-    Returns
-    -------
-    float32 DataArray band, y, x with only the bands that are shown; each pixel the mean of a
-    square of seen pixels, NaN where none was seen; attribute ``pixel`` is its width
-    and height. A last incomplete row or column of squares is left out.
-    """
-    import dask.array as da
-    import xarray as xr
-
-    names = [str(name) for name in composite["band"].values]
-    shown = list(dict.fromkeys(display_bands(names)))
-    chosen = composite.isel(band=[names.index(name) for name in shown])
-    rows, columns = composite.sizes["y"], composite.sizes["x"]
-    edge = square_edge(rows, columns, max_size)
-    # A map narrower than one square is one strip of it, not nothing.
-    high, wide = min(edge, rows), min(edge, columns)
-    data = da.asarray(chosen.data)
-    if edge > 1:
-        data = da.coarsen(mean_of_seen, data, {1: high, 2: wide}, trim_excess=True)
-    return xr.DataArray(
-        data,
-        dims=("band", "y", "x"),
-        coords={
-            "band": shown,
-            "y": _centres(composite["y"].values, high),
-            "x": _centres(composite["x"].values, wide),
-        },
-        attrs={
-            "scaling": composite.attrs.get("scaling", "power"),
-            "pixel": [wide * _pixel(composite), high * _pixel(composite)],
-        },
-    )
-
-
-def _pixel(composite: xr.DataArray) -> float:
-    """Pixel size along x, or along y where there is one column."""
-    for axis in ("x", "y"):
-        if composite.sizes[axis] > 1:
-            return abs(float(composite[axis][1] - composite[axis][0]))
-    return 10.0
-
-
-def mean_of_seen(block: NDArray[Any], axis: Any = None) -> NDArray[np.float32]:
-    """Mean of the values that are not NaN, NaN where all are.
-
-    NumPy's nanmean warns of those, and silencing warnings is not safe in threads.
-    """
-    seen = ~np.isnan(block)
-    total = np.where(seen, block, 0).sum(axis=axis, dtype=np.float64)
-    number = seen.sum(axis=axis)
-    mean: NDArray[np.float32] = np.where(number > 0, total / np.maximum(number, 1), np.nan)
-    return mean.astype(np.float32)
-
-
-def _centres(values: NDArray[Any], edge: int) -> NDArray[np.float64]:
-    whole = len(values) // edge * edge
-    means: NDArray[np.float64] = np.asarray(values[:whole], np.float64).reshape(-1, edge).mean(1)
-    return means
+__all__ = ["Decimated", "decimate"]
 
 
 @dataclass(frozen=True)
@@ -140,7 +29,7 @@ class Decimated:
     """Largest packed difference between orbits in each square; None for a map of one orbit."""
 
 
-def decimate(reader: MapReader, max_size: int = 1500) -> Decimated:
+def decimate(reader: MapReader, max_size: int = MAX_SIZE) -> Decimated:
     """A map in squares of pixels, read in strips; the last square of a row may be incomplete."""
     rows, columns = reader.shape
     edge = square_edge(rows, columns, max_size)

@@ -17,31 +17,36 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.errors import RequestError
-from sarmap.export.control import described
-from sarmap.export.encoding import threshold_level
-from sarmap.export.files import check_file, replacing
-from sarmap.export.overview import Decimated, composite_overview, decimate, display_bands
-from sarmap.export.panels import (
+from sarmap.draw.colours import (
     AT_EDGE,
     BLUE,
     UNSEEN,
     WARNING,
     YELLOW,
+    display_bands,
+    draw_probability,
+    false_colour,
+    hatched,
+    radar_as_amplitude,
+)
+from sarmap.draw.panels import (
     Extent,
     Image,
     at_edge,
     busiest_square,
     draw_image,
     draw_outlines,
-    draw_probability,
     extent_of,
-    false_colour,
     furnish,
-    hatched,
+    mark_simulated,
     mark_square,
-    shout,
 )
+from sarmap.draw.shrink import MAX_SIZE, composite_overview
+from sarmap.errors import RequestError
+from sarmap.export.control import described
+from sarmap.export.encoding import FILL, threshold_level, unpack_probability
+from sarmap.export.files import check_file, replacing
+from sarmap.export.overview import Decimated, decimate
 from sarmap.export.polygons import polygonise
 from sarmap.export.provenance import Provenance
 from sarmap.export.reading import MapReader, open_reader
@@ -51,7 +56,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
 
-__all__ = ["composite_overview", "write_quicklook"]
+__all__ = ["radar_image", "write_quicklook"]
 
 LINE = 110
 """Characters of a line under the title."""
@@ -86,7 +91,7 @@ def write_quicklook(
     composite: xr.DataArray | None = None,
     polygons: GeoDataFrame | str | Path | None = None,
     threshold: float = 0.5,
-    max_size: int = 1500,
+    max_size: int = MAX_SIZE,
     overwrite: bool = False,
 ) -> str:
     """Draw a map as a PNG.
@@ -129,17 +134,19 @@ def write_quicklook(
     if overview is None and composite is not None:
         overview = composite_overview(composite, max_size)
     outlines = _outlines(source, polygons, threshold)
-    small, whole = decimate(reader, max_size), extent_of(reader)
+    small, whole = decimate(reader, max_size), extent_of(reader.grid)
+    level = threshold_level(threshold)
+    hits = (small.probability >= level) & (small.probability != FILL)
     picture = _Picture(
         reader=reader,
         small=small,
-        radar=None if overview is None else false_colour(overview),
-        bands=() if overview is None else _shown(overview),
-        unseen=hatched(small, whole),
+        radar=None if overview is None else radar_image(overview),
+        bands=() if overview is None else display_bands(_bands(overview)),
+        unseen=Image(hatched(small.observation), whole),
         polygons=outlines,
         threshold=threshold,
         whole=whole,
-        square=busiest_square(small, whole, threshold_level(threshold)),
+        square=busiest_square(hits, whole),
     )
     figure = _draw(picture)
     with replacing(file, overwrite=overwrite) as fresh:
@@ -150,8 +157,21 @@ def write_quicklook(
     return str(file)
 
 
-def _shown(overview: xr.DataArray) -> tuple[str, ...]:
-    return display_bands([str(name) for name in overview["band"].values])
+def _bands(overview: xr.DataArray) -> list[str]:
+    return [str(name) for name in overview["band"].values]
+
+
+def radar_image(overview: xr.DataArray) -> Image:
+    """Display bands in false colour, where they lie."""
+    picture = overview.compute()
+    xs, ys = picture["x"].values, picture["y"].values
+    wide, high = (size / 2 for size in picture.attrs["pixel"])
+    names = _bands(picture)
+    shown = display_bands(names)
+    values = picture.values[[names.index(name) for name in shown]].astype(np.float32)
+    values = radar_as_amplitude(values, shown, picture.attrs.get("scaling"))
+    extent = Extent(xs[0] - wide, xs[-1] + wide, ys[-1] - high, ys[0] + high)
+    return Image(false_colour(values), extent)
 
 
 def _outlines(
@@ -179,7 +199,7 @@ def _draw(picture: _Picture) -> Any:
     if picture.made.simulated:
         for name, panel in panels.items():
             if name != "scale":
-                shout(panel, 30 if name.startswith("close") else 44)
+                mark_simulated(panel, 30 if name.startswith("close") else 44)
     return figure
 
 
@@ -220,6 +240,10 @@ def _layout(picture: _Picture) -> tuple[Any, dict[str, Any]]:
     return figure, panels
 
 
+def _furnish(panel: Any, picture: _Picture, ticks: str) -> None:
+    furnish(panel, picture.whole, picture.reader.grid.crs, ticks=ticks, aspect="auto")
+
+
 def _radar(panel: Any, radar: Image, picture: _Picture) -> None:
     draw_image(panel, radar, smooth=True)
     draw_image(panel, picture.unseen)
@@ -227,12 +251,12 @@ def _radar(panel: Any, radar: Image, picture: _Picture) -> None:
     panel.set_title("radar before and after, landslides outlined", fontsize=9)
     if picture.square is not None:
         mark_square(panel, picture.square)
-    furnish(panel, picture.whole, epsg=_epsg(picture.reader), ticks="both")
+    _furnish(panel, picture, "both")
 
 
 def _probability(figure: Any, panels: Mapping[str, Any], picture: _Picture) -> None:
     panel = panels["probability"]
-    image = draw_probability(panel, picture.small.probability, picture.whole)
+    image = _draw_packed(panel, picture.small.probability, picture.whole)
     draw_image(panel, picture.unseen)
     panel.set_title("landslide probability", fontsize=9)
     alone = picture.radar is None
@@ -241,19 +265,23 @@ def _probability(figure: Any, panels: Mapping[str, Any], picture: _Picture) -> N
     elif picture.square is not None:
         mark_square(panel, picture.square)
     leftmost = alone and "disagreement" not in panels
-    furnish(panel, picture.whole, epsg=_epsg(picture.reader), ticks="both" if leftmost else "x")
+    _furnish(panel, picture, "both" if leftmost else "x")
     bar = figure.colorbar(image, cax=panels["scale"], ticks=[0, 0.25, 0.5, 0.75, 1])
     bar.ax.axhline(picture.threshold, color="white", linewidth=1.5)
     bar.set_label("probability", fontsize=9)
     bar.ax.tick_params(labelsize=8)
 
 
+def _draw_packed(panel: Any, packed: NDArray[np.uint8], whole: Extent) -> Any:
+    return draw_probability(panel, unpack_probability(packed), extent=whole.edges)
+
+
 def _disagreement(panel: Any, picture: _Picture, packed: NDArray[np.uint8]) -> None:
-    draw_probability(panel, packed, picture.whole)
+    _draw_packed(panel, packed, picture.whole)
     draw_image(panel, picture.unseen)
     panel.set_title("disagreement: highest less lowest of the orbits", fontsize=9)
     ticks = "both" if picture.radar is None else "x"
-    furnish(panel, picture.whole, epsg=_epsg(picture.reader), ticks=ticks)
+    _furnish(panel, picture, ticks)
 
 
 def _close_look(panels: Mapping[str, Any], radar: Image, picture: _Picture, square: Extent) -> None:
@@ -261,19 +289,12 @@ def _close_look(panels: Mapping[str, Any], radar: Image, picture: _Picture, squa
         panel = panels[name]
         draw_image(panel, radar.part(square), smooth=True)
         draw_image(panel, picture.unseen.part(square))
-        furnish(panel, square, epsg=None, ticks="none")
-    near = picture.polygons.cx[
-        1000 * square.west : 1000 * square.east, 1000 * square.south : 1000 * square.north
-    ]
+        furnish(panel, square, picture.reader.grid.crs, ticks="none", aspect="auto")
+    near = picture.polygons.cx[square.west : square.east, square.south : square.north]
     draw_outlines(panels["close_outlined"], near, "black", 2.0)
     draw_outlines(panels["close_outlined"], near, YELLOW, 1.1)
     panels["close"].set_title("the marked square", fontsize=9)
     panels["close_outlined"].set_title("the same with the landslides mapped", fontsize=9)
-
-
-def _epsg(reader: MapReader) -> int | None:
-    code = None if reader.grid.crs is None else reader.grid.crs.to_epsg()
-    return None if code is None else int(code)
 
 
 def _legends(panels: Mapping[str, Any], picture: _Picture) -> None:

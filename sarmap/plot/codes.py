@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from sarmap.draw.colours import UNSEEN, legend_of_shares, painted
+from sarmap.draw.shrink import MAX_SIZE, extent_of_picture, shrink_codes
 from sarmap.errors import RequestError
-from sarmap.export.panels import UNSEEN
 from sarmap.plot.furniture import axes_or_new, finish, grid_of, made_from
-from sarmap.plot.shrink import MAX_SIZE, extent_of_picture, shrink_codes
 from sarmap.types import Observation
 
 if TYPE_CHECKING:
@@ -103,34 +100,17 @@ def _draw(
     max_size: int,
 ) -> Any:
     """Codes in their colours, and a legend with the share of each that is there."""
-    from matplotlib.patches import Patch
-
     grid, made = grid_of(whole), made_from(whole)
     codes = shrink_codes(raster, max_size)
-    entries = {
-        int(code): ((colors or {}).get(int(code), colour), name)
-        for code, (colour, name) in entries.items()
-    }
+    shades = {int(code): (colors or {}).get(int(code), one) for code, (one, _) in entries.items()}
     ax = axes_or_new(ax, grid)
     ax.imshow(
-        _painted(codes, {code: colour for code, (colour, _) in entries.items()}),
+        painted(codes, shades),
         extent=extent_of_picture(grid, codes.shape, max_size),
         interpolation="nearest",
     )
-    handles = [
-        Patch(facecolor=colour, edgecolor="black", label=f"{name}: {share:.1f} %")
-        for code, (colour, name) in entries.items()
-        if (share := 100 * float((codes == code).mean())) > 0
-    ]
-    ax.legend(handles=handles, loc="upper left", fontsize=8, framealpha=0.9)
+    legend_of_shares(
+        ax, ((shades[int(code)], name, codes == code) for code, (_, name) in entries.items())
+    )
     finish(ax, grid, made, title)
     return ax
-
-
-def _painted(codes: NDArray[np.uint8], colours: Mapping[int, str]) -> NDArray[np.uint8]:
-    from matplotlib.colors import to_rgb
-
-    table = np.full((256, 3), 255, np.uint8)
-    for code, colour in colours.items():
-        table[code] = np.round(np.multiply(to_rgb(colour), 255))
-    return np.asarray(table[codes])

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sarmap.draw.colours import legend_of_shares
+from sarmap.draw.shrink import MAX_SIZE, extent_of_picture, shrink_codes
 from sarmap.errors import RequestError
 from sarmap.export.provenance import Provenance, read_provenance
 from sarmap.plot.furniture import axes_or_new, finish, grid_of, made_from
-from sarmap.plot.shrink import MAX_SIZE, extent_of_picture, shrink_codes
 from sarmap.types import Observation
 
 if TYPE_CHECKING:
@@ -112,7 +113,6 @@ def plot_coverage(
     """
     import matplotlib
     from matplotlib.colors import ListedColormap
-    from matplotlib.patches import Patch
 
     if "observation" not in cube or cube["observation"].dims != ("time", "y", "x"):
         raise RequestError("Coverage is drawn of a cube with `observation` (time, y, x).")
@@ -130,12 +130,7 @@ def plot_coverage(
         extent=extent_of_picture(grid, looks.shape, max_size),
         interpolation="nearest",
     )
-    handles = [
-        Patch(facecolor=colours[n], edgecolor="black", label=f"{_times(n)}: {share:.1f} %")
-        for n in range(most, -1, -1)
-        if (share := 100 * float((looks == n).mean())) > 0
-    ]
-    ax.legend(handles=handles, loc="upper left", fontsize=8, framealpha=0.9)
+    legend_of_shares(ax, ((colours[n], _times(n), looks == n) for n in range(most, -1, -1)))
     finish(ax, grid, made, f"passes that saw the ground, of {most}")
     return ax
 

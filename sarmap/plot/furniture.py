@@ -1,16 +1,12 @@
-"""What every picture of a map carries: kilometres, scale bar, north, sources, and SIMULATED.
-
-Axes stay in the map's own units, so that anything else in the same reference system (a
-GeoDataFrame, another raster) can be drawn on top.
-"""
+"""Axes for a picture of a map, and what every such picture says: its title, sources, SIMULATED."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sarmap.draw.panels import extent_of, furnish, mark_simulated, name_sources
 from sarmap.errors import RequestError
 from sarmap.export.georeference import geobox_of
-from sarmap.export.panels import Extent, extent_of_degrees, north_arrow, scale_bar, shout
 from sarmap.export.provenance import Provenance, read_provenance
 
 if TYPE_CHECKING:
@@ -53,46 +49,12 @@ def made_from(data: xr.Dataset | xr.DataArray) -> Provenance:
 
 
 def finish(ax: Any, grid: GeoBox, made: Provenance, title: str) -> None:
-    """Limits, ticks in kilometres, scale bar, north arrow, title, and where the data came from."""
-    from matplotlib.ticker import FuncFormatter
-
-    box = grid.extent.boundingbox
-    ax.set_xlim(box.left, box.right)
-    ax.set_ylim(box.bottom, box.top)
-    ax.set_aspect("equal")
-    epsg = grid.crs.epsg if grid.crs is not None else None
-    name = f" (EPSG:{epsg})" if epsg else ""
-    if grid.crs is not None and grid.crs.projected:
-        thousandths = FuncFormatter(lambda value, _: f"{value / 1000:g}")
-        for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_formatter(thousandths)
-        ax.set_xlabel(f"easting, km{name}")
-        ax.set_ylabel("northing, km")
-        edges = (box.left, box.right, box.bottom, box.top)
-        scale_bar(ax, Extent(*(edge / 1000 for edge in edges)))
-    else:
-        ax.set_xlabel(f"longitude, degrees{name}")
-        ax.set_ylabel("latitude, degrees")
-        scale_bar(ax, extent_of_degrees(box.left, box.right, box.bottom, box.top))
-    ax.locator_params(axis="both", nbins=6)
-    ax.tick_params(labelsize=8)
-    north_arrow(ax)
-    mark = "SIMULATED: " if made.simulated else ""
-    ax.set_title(f"{mark}{title}", fontsize=10)
-    _sources(ax, made)
+    """Map furniture, title, and where the data came from."""
+    furnish(ax, extent_of(grid), grid.crs)
+    ax.set_title(f"{'SIMULATED: ' if made.simulated else ''}{title}", fontsize=10)
+    name_sources(ax, "  ·  ".join(part for part in (_radar(made), made.attribution) if part))
     if made.simulated:
-        shout(ax, 34)
-
-
-def _sources(ax: Any, made: Provenance) -> None:
-    """Scenes and owners in small lines below, in the label so that layouts make room for them."""
-    import textwrap
-
-    line = "  ·  ".join(part for part in (_radar(made), made.attribution) if part)
-    width = ax.get_position().width * ax.figure.get_figwidth()
-    lines = textwrap.wrap(line, max(int(width * 15), 30))
-    if lines:
-        ax.set_xlabel("\n".join([ax.get_xlabel(), *lines]), fontsize=7.5)
+        mark_simulated(ax, 34)
 
 
 def _radar(made: Provenance) -> str:

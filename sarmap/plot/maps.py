@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sarmap.draw.colours import (
+    GREY,
+    display_bands,
+    draw_probability,
+    false_colour,
+    limits,
+    radar_as_amplitude,
+)
+from sarmap.draw.shrink import MAX_SIZE, extent_of_picture, shrink_values
 from sarmap.errors import RequestError
 from sarmap.export.encoding import threshold_level
-from sarmap.export.overview import display_bands
 from sarmap.plot.furniture import axes_or_new, finish, grid_of, made_from
-from sarmap.plot.shrink import MAX_SIZE, extent_of_picture, shrink_values
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,9 +35,6 @@ __all__ = [
     "plot_pair",
     "plot_probability",
 ]
-
-GREY = "#d9d9d9"
-"""What was not seen, where the reason is not shown."""
 
 
 def plot_probability(
@@ -75,10 +79,9 @@ def plot_probability(
     grid, made = grid_of(dataset), made_from(dataset)
     ax = axes_or_new(ax, grid, legend=colorbar)
     values = shrink_values(dataset["probability"], max_size)
-    options = {"vmin": 0, "vmax": 1, "interpolation": "nearest", **imshow}
     extent = extent_of_picture(grid, values.shape, max_size)
     ax.set_facecolor(GREY)
-    image = ax.imshow(values, cmap=cmap, extent=extent, **options)
+    image = draw_probability(ax, values, cmap=cmap, extent=extent, **imshow)
     if threshold is not None:
         threshold_level(threshold)
         if np.nanmax(values, initial=0) >= threshold:
@@ -135,15 +138,14 @@ def plot_composite(
         )
     ax = axes_or_new(ax, grid)
     values = shrink_values(composite.sel(band=list(shown)), max_size)
-    if composite.attrs.get("scaling") == "power" and shown[0].startswith(("vv", "vh")):
-        values = np.sqrt(np.maximum(values, 0))
+    values = radar_as_amplitude(values, shown, composite.attrs.get("scaling"))
     extent = extent_of_picture(grid, values.shape[1:], max_size)
     options = {"interpolation": "antialiased", **imshow}
     if len(values) == 1:
-        low, high = _limits(values, percentiles)
+        low, high = limits(values, percentiles)
         ax.imshow(values[0], cmap=cmap, vmin=low, vmax=high, extent=extent, **options)
     else:
-        ax.imshow(_stretched(values, percentiles), extent=extent, **options)
+        ax.imshow(false_colour(values, percentiles), extent=extent, **options)
     finish(ax, grid, made, _colours_of(shown))
     return ax
 
@@ -186,7 +188,7 @@ def plot_pair(
         _, axes = plt.subplots(
             1, 2, figsize=(width, 7.0), layout="constrained", sharex=True, sharey=True
         )
-    low, high = _limits(values, percentiles)
+    low, high = limits(values, percentiles)
     extent = extent_of_picture(grid, values.shape[1:], max_size)
     unit = {"db": "dB", "amplitude": "amplitude", "power": "power"}[composite.attrs["scaling"]]
     for ax, picture, word in zip(axes, values, ("before", "after"), strict=True):
@@ -278,23 +280,6 @@ def _power(composite: xr.DataArray) -> xr.DataArray:
 
 def _decibels(power: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(10 * np.log10(np.where(power > 0, power, np.nan)), np.float32)
-
-
-def _limits(values: NDArray[np.float32], percentiles: tuple[float, float]) -> tuple[float, float]:
-    seen = values[np.isfinite(values)]
-    if not seen.size:
-        return 0.0, 1.0
-    low, high = (float(value) for value in np.percentile(seen, percentiles))
-    return low, max(high, low + 1e-9)
-
-
-def _stretched(
-    values: NDArray[np.float32], percentiles: tuple[float, float]
-) -> NDArray[np.float32]:
-    """RGB (y, x, 3) from 0 to 1, what was not seen in white."""
-    low, high = _limits(values, percentiles)
-    stretched = np.clip((values - low) / (high - low), 0, 1)
-    return np.asarray(np.moveaxis(np.nan_to_num(stretched, nan=1.0), 0, -1), np.float32)
 
 
 def _colours_of(shown: tuple[str, ...]) -> str:

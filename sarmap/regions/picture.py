@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
+from odc.geo.crs import CRS
 from pyproj import Transformer
 
+from sarmap.draw.panels import Extent, furnish, mark_simulated, name_sources
 from sarmap.export.encoding import unpack_probability
-from sarmap.export.panels import extent_of_degrees, north_arrow, scale_bar, shout
 from sarmap.regions.mosaic import Mosaic
 from sarmap.regions.scan_folder import State
 from sarmap.regions.scan_record import decisions_of, of_mapped_units, units_by_detector
@@ -40,11 +39,11 @@ def overview_of(scan: Mosaic, size: int = PICTURE) -> xr.Dataset:
     """See `Scan.overview`."""
     import xarray as xr
 
-    west, south, east, north = _frame(scan)
-    step = max(east - west, north - south) / size
-    width, height = (max(round(span / step), 1) for span in (east - west, north - south))
-    longitude = west + (np.arange(width) + 0.5) * (east - west) / width
-    latitude = north - (np.arange(height) + 0.5) * (north - south) / height
+    frame = _frame(scan)
+    step = max(frame.width, frame.height) / size
+    width, height = (max(round(span / step), 1) for span in (frame.width, frame.height))
+    longitude = frame.west + (np.arange(width) + 0.5) * frame.width / width
+    latitude = frame.north - (np.arange(height) + 0.5) * frame.height / height
     layers = {
         name: np.full((height, width), np.nan, np.float32)
         for name in ("probability", "landslide", "observed")
@@ -88,10 +87,10 @@ def _shares(small: Mapping[str, NDArray[Any]], edge: int) -> dict[str, NDArray[n
     }
 
 
-def _frame(scan: Mosaic) -> tuple[float, float, float, float]:
-    """West, south, east and north of the picture; east beyond 180 across the antimeridian."""
+def _frame(scan: Mosaic) -> Extent:
+    """The picture, in degrees; east beyond 180 across the antimeridian."""
     west, south, east, north = scan.record["bbox"]
-    return west, south, east + 360 if east < west else east, north
+    return Extent(west, east + 360 if east < west else east, south, north)
 
 
 def _place_unit(
@@ -190,33 +189,28 @@ def plot_scan(scan: Mosaic, *, ax: Any = None, cmap: str = "YlOrRd", colorbar: b
 
         _, ax = plt.subplots(figsize=_size(scan), layout="constrained")
     overview = overview_of(scan)
-    west, south, east, north = frame = _frame(scan)
+    frame = _frame(scan)
+    extent = frame.edges
     ax.set_facecolor("#f5f5f5")
-    extent = (west, east, south, north)
     seen = np.where(overview["observed"].values > 0, 0.35, np.nan)
     ax.imshow(seen, extent=extent, cmap="Greys", vmin=0, vmax=2, interpolation="nearest")
     picture = _draw_share(ax, 100 * overview["landslide"].values, extent, cmap)
     if colorbar:
         label = "landslide, % of what was seen"
         ax.figure.colorbar(picture, ax=ax, shrink=0.7, label=label, extend="max")
-    counted = _draw_units(ax, scan, west)
+    counted = _draw_units(ax, scan, frame.west)
     if scan.record["epicentre"]:
-        _draw_epicentre(ax, scan.record["epicentre"], west)
+        _draw_epicentre(ax, scan.record["epicentre"], frame.west)
     _finish_axes(ax, scan, frame, counted)
     return ax
 
 
 def _size(scan: Mosaic) -> tuple[float, float]:
     """Inches of a figure for a scan."""
-    west, south, east, north = _frame(scan)
-    tall = (north - south) / (east - west) * _stretch(south, north)
+    frame = _frame(scan)
+    tall = frame.height / frame.width * frame.stretch
     wide = min(7.0, 9.0 / tall)  # of the map itself; beside it the colour bar, below it the legend
     return max(wide, 4.0) + 2.0, max(wide * tall, 2.0) + 2.0
-
-
-def _stretch(south: float, north: float) -> float:
-    """How much longer a degree of latitude is than one of longitude."""
-    return 1 / math.cos(math.radians((south + north) / 2))
 
 
 def _draw_share(ax: Any, share: NDArray[np.float32], extent: Any, cmap: str) -> Any:
@@ -243,22 +237,14 @@ def _draw_epicentre(ax: Any, place: tuple[float, float], west: float) -> None:
     )
 
 
-def _finish_axes(
-    ax: Any, scan: Mosaic, frame: tuple[float, float, float, float], counted: str
-) -> None:
-    """Limits, degrees, legend, title, owners, and SIMULATED where it is."""
-    west, south, east, north = frame
-    ax.set(xlim=(west, east), ylim=(south, north), aspect=_stretch(south, north))
-    ax.xaxis.set_major_formatter(lambda value, _: _degrees((value + 180) % 360 - 180, "EW"))
-    ax.yaxis.set_major_formatter(lambda value, _: _degrees(value, "NS"))
-    ax.locator_params(axis="both", nbins=6)
-    ax.set_xlabel("\n".join(textwrap.wrap(scan.record["attribution"], 110)), fontsize=7.5)
+def _finish_axes(ax: Any, scan: Mosaic, frame: Extent, counted: str) -> None:
+    """Map furniture, legend, title, owners, and SIMULATED where it is."""
+    furnish(ax, frame, CRS("EPSG:4326"))
+    name_sources(ax, scan.record["attribution"])
     if ax.get_legend_handles_labels()[1]:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=4, frameon=False)
-    north_arrow(ax)
-    scale_bar(ax, extent_of_degrees(west, east, south, north))
     if scan.simulated:
-        shout(ax, 34)
+        mark_simulated(ax, 34)
     simulated = "SIMULATED: nothing here happened\n" if scan.simulated else ""
     start = scan.record["identity"]["event"][0][:16].replace("T", " ")
     ax.set_title(f"{simulated}Landslide scan, event {start} UTC\n{counted}", fontsize=11)
@@ -307,7 +293,3 @@ def _corners(unit: Any, epsg: int, west: float) -> NDArray[np.float64]:
     middle = (unit["bounds"][0] + unit["bounds"][2]) / 2
     near = (lon - middle + 180) % 360 - 180 + middle
     return np.column_stack((near + 360 * (middle < west - 1e-9), lat))
-
-
-def _degrees(value: float, letters: str) -> str:
-    return f"{abs(value):g}\N{DEGREE SIGN}{letters[0] if value >= 0 else letters[1]}"

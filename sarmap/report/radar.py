@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from sarmap.draw.colours import display_bands
 from sarmap.errors import RequestError
 from sarmap.export.backscatter import to_decibels
-from sarmap.export.overview import display_bands
 from sarmap.report.pyramid import TILE
 
 if TYPE_CHECKING:

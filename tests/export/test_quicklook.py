@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Picture
 
+from sarmap.draw.colours import AT_EDGE, YELLOW, display_bands, hatched
+from sarmap.draw.panels import Extent, Image, busiest_square, draw_outlines
+from sarmap.draw.shrink import composite_overview, square_edge
 from sarmap.errors import OutputError, RequestError
-from sarmap.export import overview as module
-from sarmap.export.overview import composite_overview, decimate, display_bands, square_edge
-from sarmap.export.panels import Extent, Image, busiest_square, false_colour, hatched
+from sarmap.export.overview import decimate
 from sarmap.export.polygons import polygonise, write_polygons
-from sarmap.export.quicklook import write_quicklook
+from sarmap.export.quicklook import radar_image, write_quicklook
 from sarmap.export.reading import open_reader
 from sarmap.export.store import write_zarr
 
@@ -189,7 +190,7 @@ def test_decimation_is_the_same_in_strips(monkeypatch):
     cut = decimate(open_reader(make_map().chunk(16)), 50)
     np.testing.assert_array_equal(whole.probability, cut.probability)
     np.testing.assert_array_equal(whole.observation, cut.observation)
-    assert module.square_edge(300, 240, 50) == 6
+    assert whole.edge == 6
 
 
 def test_false_colour_is_red_before_cyan_after_and_grey_where_nothing_changed():
@@ -198,7 +199,7 @@ def test_false_colour_is_red_before_cyan_after_and_grey_where_nothing_changed():
     composite[:] = np.linspace(0.2, 0.8, 60)[None, None, :]
     composite[0, :20] = 1.5
     composite[1, 40:] = 1.5
-    image = false_colour(composite_overview(composite)).pixels
+    image = radar_image(composite_overview(composite)).pixels
     assert image[10, 30, 0] > image[10, 30, 1]
     assert image[50, 30, 1] > image[50, 30, 0]
     np.testing.assert_allclose(image[30, :, 0], image[30, :, 1])
@@ -209,8 +210,8 @@ def test_power_is_shown_as_amplitude():
     power = make_composite(dataset, scaling="power")
     amplitude = (power**0.5).assign_attrs(scaling="amplitude")
     np.testing.assert_allclose(
-        false_colour(composite_overview(power)).pixels,
-        false_colour(composite_overview(amplitude)).pixels,
+        radar_image(composite_overview(power)).pixels,
+        radar_image(composite_overview(amplitude)).pixels,
         atol=1e-5,
     )
 
@@ -234,19 +235,19 @@ def test_every_composite_of_the_papers_has_display_bands(tmp_path, bands, shown)
 def test_the_close_look_is_where_most_landslide_is():
     dataset = make_map((300, 240))
     small = decimate(open_reader(dataset))
-    whole = Extent(500, 502.4, 4797, 4800)
-    square = busiest_square(small, whole, 125)
-    assert square.west <= 501.2001
-    assert square.east >= 501.3999
-    assert square.south <= 4798.2001
-    assert square.north >= 4798.4999
+    whole = Extent(500_000, 502_400, 4_797_000, 4_800_000)
+    square = busiest_square((small.probability >= 125) & (small.probability < 255), whole)
+    assert square.west <= 501_200.1
+    assert square.east >= 501_399.9
+    assert square.south <= 4_798_200.1
+    assert square.north >= 4_798_499.9
     assert square.width == pytest.approx(square.height)
-    assert busiest_square(small, whole, 250) is None
+    assert busiest_square(small.probability == 250, whole) is None
 
 
 def test_unseen_pixels_are_opaque_and_differ_by_reason():
     dataset = make_map()
-    image = hatched(decimate(open_reader(dataset)), Extent(0, 1, 0, 1)).pixels
+    image = hatched(decimate(open_reader(dataset)).observation)
     opaque = image[..., 3] == 255
     np.testing.assert_array_equal(opaque, dataset["observation"].values != 0)
     grounds = {tuple(image[place]) for place in ((5, 12), (-40, 5), (5, -1), (20, 25))}
@@ -276,8 +277,6 @@ def test_outlines_at_the_edge_of_what_was_seen_are_grey():
     import shapely
     from matplotlib.colors import to_rgba
     from matplotlib.figure import Figure
-
-    from sarmap.export.panels import AT_EDGE, YELLOW, draw_outlines
 
     shapes = [
         shapely.box(0, 0, 9, 9).difference(shapely.box(2, 2, 3, 3)),

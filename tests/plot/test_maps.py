@@ -12,8 +12,8 @@ import xarray as xr
 from matplotlib.colors import to_rgb
 
 import sarmap
+from sarmap.draw.shrink import shrink_codes, shrink_values
 from sarmap.errors import RequestError
-from sarmap.plot.shrink import shrink_codes, shrink_values
 
 matplotlib.use("Agg")
 

@@ -1,66 +1,47 @@
-"""The parts of a quicklook: radar in false colour, probability, what was not seen, map furniture.
+"""A panel of a picture: what lies where, ticks, scale bar, north, sources, SIMULATED.
 
-Colours keep apart for colour-blind readers: probability runs from cream to black (matplotlib's
-reversed magma), outlines are yellow on black, and what was not seen is grey and hatched, never a
-colour of the scale.
+A panel's axes are in the map's own units (metres, or degrees), so that anything else in the same
+reference system, such as a GeoDataFrame, can be drawn on top.
 """
 
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.export.encoding import FILL, unpack_probability
-from sarmap.export.overview import Decimated, display_bands
-from sarmap.export.reading import MapReader
-from sarmap.types import Observation
+from sarmap.draw.colours import AT_EDGE, WARNING
 
 if TYPE_CHECKING:
-    import xarray as xr
     from geopandas import GeoDataFrame
+    from odc.geo.crs import CRS
+    from odc.geo.geobox import GeoBox
 
 __all__ = [
-    "AT_EDGE",
-    "BLUE",
-    "UNSEEN",
-    "WARNING",
-    "YELLOW",
     "Extent",
     "Image",
     "at_edge",
     "busiest_square",
     "draw_image",
     "draw_outlines",
-    "draw_probability",
     "extent_of",
-    "false_colour",
     "furnish",
-    "hatched",
+    "mark_simulated",
     "mark_square",
-    "north_arrow",
-    "scale_bar",
-    "shout",
+    "name_sources",
 ]
 
-WARNING = "#b00020"
-YELLOW = "#ffe14d"
-BLUE = "#006ba4"
-AT_EDGE = "#9aa5b1"
-UNSEEN = {
-    Observation.NO_DATA: ("#d9d9d9", "#8c8c8c", "//", "no data"),
-    Observation.READ_FAILED: ("#f4d6c6", "#a63603", "xx", "could not be read"),
-    Observation.LAYOVER_SHADOW: ("#bdbdbd", "#525252", "\\\\", "layover or shadow"),
-}
-"""Ground colour, line colour, hatch and name of what was not seen."""
+_DEGREE = 111.32
+"""Kilometres of a degree of latitude."""
 
 
 @dataclass(frozen=True)
 class Extent:
-    """A rectangle in kilometres of the map's CRS."""
+    """A rectangle in the map's units."""
 
     west: float
     """Left edge."""
@@ -73,12 +54,12 @@ class Extent:
 
     @property
     def width(self) -> float:
-        """Kilometres from west to east."""
+        """Units from west to east."""
         return self.east - self.west
 
     @property
     def height(self) -> float:
-        """Kilometres from south to north."""
+        """Units from south to north."""
         return self.north - self.south
 
     @property
@@ -86,44 +67,36 @@ class Extent:
         """As matplotlib wants it."""
         return (self.west, self.east, self.south, self.north)
 
+    @property
+    def stretch(self) -> float:
+        """In degrees, how much longer one of latitude is than one of longitude.
 
-def extent_of(reader: MapReader) -> Extent:
-    """The whole map."""
-    transform, (rows, columns) = reader.grid.transform, reader.shape
-    west, north = transform.c / 1000, transform.f / 1000
-    return Extent(
-        west, west + columns * transform.a / 1000, north + rows * transform.e / 1000, north
-    )
-
-
-def extent_of_degrees(west: float, east: float, south: float, north: float) -> Extent:
-    """A rectangle of longitudes and latitudes in kilometres, as wide as in its middle latitude.
-
-    >>> extent = extent_of_degrees(141.0, 142.0, 59.5, 60.5)
-    >>> round(extent.width, 1), round(extent.height, 1)
-    (55.7, 111.3)
-    """
-    degree = 111.32  # km along a meridian
-    across = degree * math.cos(math.radians((south + north) / 2))
-    return Extent(west * across, east * across, south * degree, north * degree)
+        >>> round(Extent(141, 142, 59.5, 60.5).stretch, 3)
+        2.0
+        """
+        return 1 / math.cos(math.radians((self.south + self.north) / 2))
 
 
-def busiest_square(small: Decimated, whole: Extent, level: int) -> Extent | None:
+def extent_of(grid: GeoBox) -> Extent:
+    """The whole of a grid."""
+    box = grid.extent.boundingbox
+    return Extent(box.left, box.right, box.bottom, box.top)
+
+
+def busiest_square(hits: NDArray[np.bool_], whole: Extent) -> Extent | None:
     """The square of a fifth of the map's shorter side with the most landslide, for a close look.
 
     None where the map is too small for one, or holds no landslide.
     """
     from scipy import ndimage
 
-    size = min(small.probability.shape) // 5
-    hits = (small.probability >= level) & (small.probability != FILL)
+    size = min(hits.shape) // 5
     if size < 40 or not hits.any():
         return None
     density = ndimage.uniform_filter(hits.astype(np.float32), size, mode="constant")
     inner = density[size // 2 : -(size // 2), size // 2 : -(size // 2)]
     top, left = np.unravel_index(int(inner.argmax()), inner.shape)
-    across = whole.width / small.probability.shape[1]
-    down = whole.height / small.probability.shape[0]
+    across, down = whole.width / hits.shape[1], whole.height / hits.shape[0]
     west, north = whole.west + float(left) * across, whole.north - float(top) * down
     return Extent(west, west + size * across, north - size * down, north)
 
@@ -164,66 +137,14 @@ def draw_image(panel: Any, image: Image, *, smooth: bool = False) -> None:
     )
 
 
-def false_colour(overview: xr.DataArray) -> Image:
-    """Display bands to RGB 0-1, stretched together between their 2nd and 98th percentile."""
-    picture = overview.compute()
-    xs, ys = picture["x"].values / 1000, picture["y"].values / 1000
-    wide, high = (size / 2000 for size in picture.attrs["pixel"])
-    extent = Extent(xs[0] - wide, xs[-1] + wide, ys[-1] - high, ys[0] + high)
-    names = [str(name) for name in picture["band"].values]
-    shown = display_bands(names)
-    values = picture.values[[names.index(name) for name in shown]].astype(np.float32)
-    if picture.attrs.get("scaling") == "power" and "red" not in shown:
-        values = np.sqrt(np.maximum(values, 0))
-    seen = values[np.isfinite(values)]
-    low, high = np.percentile(seen, [2, 98]) if seen.size else (0.0, 1.0)
-    stretched = np.clip((values - low) / max(float(high - low), 1e-9), 0, 1)
-    if len(shown) == 1:
-        stretched = np.repeat(stretched, 3, axis=0)
-    return Image(np.moveaxis(np.nan_to_num(stretched, nan=1.0), 0, -1), extent)
-
-
-def draw_probability(panel: Any, packed: NDArray[np.uint8], whole: Extent) -> Any:
-    """Packed probability in its colours; returns the image for the colour bar."""
-    return panel.imshow(
-        unpack_probability(packed),
-        extent=whole.edges,
-        cmap="magma_r",
-        vmin=0,
-        vmax=1,
-        interpolation="nearest",
-        aspect="auto",
-    )
-
-
-def hatched(small: Decimated, whole: Extent) -> Image:
-    """Grey, hatched squares where nothing was seen, a pattern per reason; clear elsewhere."""
-    from matplotlib.colors import to_rgba
-
-    rows, columns = (np.arange(size) for size in small.observation.shape)
-    rising = (rows[:, None] + columns) % 12 < 3
-    falling = (rows[:, None] - columns) % 12 < 3
-    lines = {
-        Observation.NO_DATA: rising,
-        Observation.READ_FAILED: rising | falling,
-        Observation.LAYOVER_SHADOW: falling,
-    }
-    overlay = np.zeros((*small.observation.shape, 4), np.uint8)
-    for code, (ground, line, _, _) in UNSEEN.items():
-        mask = small.observation == code
-        overlay[mask] = np.multiply(to_rgba(ground), 255)
-        overlay[mask & lines[code]] = np.multiply(to_rgba(line), 255)
-    return Image(overlay, whole)
-
-
 def draw_outlines(panel: Any, polygons: GeoDataFrame, colour: str, width: float) -> None:
-    """All outlines as one collection of lines, in kilometres; grey at the edge of what was seen."""
+    """All outlines as one collection of lines; grey at the edge of what was seen."""
     import shapely
     from matplotlib.collections import LineCollection
 
     rings, whose = shapely.get_rings(polygons.geometry.array, return_index=True)
     corners, owner = shapely.get_coordinates(rings, return_index=True)
-    lines = np.split(corners / 1000, np.flatnonzero(np.diff(owner)) + 1)
+    lines = np.split(corners, np.flatnonzero(np.diff(owner)) + 1)
     if len(corners):
         colours = np.where(at_edge(polygons)[whose], AT_EDGE, colour)
         panel.add_collection(LineCollection(lines, colors=colours.tolist(), linewidths=width))
@@ -255,28 +176,45 @@ def mark_square(panel: Any, square: Extent) -> None:
         )
 
 
-def furnish(panel: Any, shown: Extent, *, epsg: int | None, ticks: str) -> None:
-    """Limits, ticks in kilometres ('both', 'x' or 'none' of them labelled), and a scale bar."""
+def furnish(
+    panel: Any, shown: Extent, crs: CRS | None, *, ticks: str = "both", aspect: str = "equal"
+) -> None:
+    """Limits, ticks ('both', 'x' or 'none' of them labelled), a scale bar and a north arrow."""
+    degrees = crs is not None and not crs.projected
     panel.set_xlim(shown.west, shown.east)
     panel.set_ylim(shown.south, shown.north)
-    panel.tick_params(labelsize=8, direction="out")
-    panel.ticklabel_format(useOffset=False)
+    panel.set_aspect(shown.stretch if degrees and aspect == "equal" else aspect)
+    panel.tick_params(labelsize=8)
     panel.locator_params(axis="both", nbins=6)
-    if ticks == "none":
-        panel.set_xticks([])
-        panel.set_yticks([])
+    if degrees:
+        panel.xaxis.set_major_formatter(lambda at, _: _degrees((at + 180) % 360 - 180, "EW"))
+        panel.yaxis.set_major_formatter(lambda at, _: _degrees(at, "NS"))
     else:
-        panel.set_xlabel(f"easting, km (EPSG:{epsg})" if epsg else "easting, km", fontsize=9)
-    if ticks == "both":
-        panel.set_ylabel("northing, km", fontsize=9)
-    elif ticks == "x":
+        panel.xaxis.set_major_formatter(lambda at, _: f"{at / 1000:g}")
+        panel.yaxis.set_major_formatter(lambda at, _: f"{at / 1000:g}")
+        code = None if crs is None else crs.to_epsg()
+        panel.set_xlabel(f"easting, km (EPSG:{code})" if code else "easting, km", fontsize=9)
+        if ticks == "both":
+            panel.set_ylabel("northing, km", fontsize=9)
+    if ticks == "x":
         panel.set_yticklabels([])
-    scale_bar(panel, shown)
-    if ticks != "none":
-        north_arrow(panel)
+    if ticks == "none":
+        panel.set(xticks=[], yticks=[], xlabel="")
+    else:
+        _north_arrow(panel)
+    unit = (_DEGREE / shown.stretch, _DEGREE) if degrees else (1e-3, 1e-3)
+    _scale_bar(panel, shown.width * unit[0], shown.height * unit[1])
 
 
-def north_arrow(panel: Any) -> None:
+def _degrees(value: float, letters: str) -> str:
+    """
+    >>> _degrees(-71.5, "EW")
+    '71.5°W'
+    """
+    return f"{abs(value):g}\N{DEGREE SIGN}{letters[0] if value >= 0 else letters[1]}"
+
+
+def _north_arrow(panel: Any) -> None:
     """An arrow to the top of a panel."""
     panel.annotate(
         "N",
@@ -293,15 +231,15 @@ def north_arrow(panel: Any) -> None:
     )
 
 
-def scale_bar(panel: Any, shown: Extent) -> None:
-    """A bar of a round length in a panel that shows an extent, whatever its axes' units."""
+def _scale_bar(panel: Any, width: float, height: float) -> None:
+    """A bar of a round length in a panel that shows so many kilometres, whatever its units."""
     from matplotlib.patches import Rectangle
 
-    length = _round_length(shown.width / 4)
-    share = length / shown.width
+    length = _round_length(width / 4)
+    share = length / width
     label = f"{length:g} km" if length >= 1 else f"{1000 * length:g} m"
     # Sizes in panel shares, so that the bar is as high on a wide panel as on a tall one.
-    unit = shown.width / shown.height if shown.width < shown.height else 1.0
+    unit = min(width / height, 1.0)
     back = Rectangle((0.03, 0.02), share + 0.04, 0.095 * unit, facecolor="white", alpha=0.85)
     halves = [
         Rectangle((0.05 + part * share / 2, 0.02 + 0.02 * unit), share / 2, 0.016 * unit, fc=colour)
@@ -328,7 +266,7 @@ def _round_length(length: float) -> float:
     return float(max(step * power for step in (1, 2, 5) if step * power <= length * (1 + 1e-9)))
 
 
-def shout(panel: Any, size: float) -> None:
+def mark_simulated(panel: Any, size: float) -> None:
     """SIMULATED across a panel, so that no crop of the picture passes for a real event."""
     panel.text(
         0.5,
@@ -344,3 +282,12 @@ def shout(panel: Any, size: float) -> None:
         alpha=0.32,
         zorder=4,
     )
+
+
+def name_sources(panel: Any, text: str) -> None:
+    """Scenes and owners in small lines below, in the label so that layouts make room for them."""
+    inches = panel.get_position().width * panel.figure.get_figwidth()
+    lines = textwrap.wrap(text, max(int(inches * 15), 30))
+    if lines:
+        label = "\n".join(filter(None, [panel.get_xlabel(), *lines]))
+        panel.set_xlabel(label, fontsize=7.5)
