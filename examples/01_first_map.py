@@ -19,6 +19,8 @@ import xarray as xr
 
 import sarmap
 from sarmap.acquire.search import pass_rows
+from sarmap.assess.scores import score_map
+from sarmap.export.polygons import polygonise
 
 xr.set_options(display_expand_attrs=False)
 out = Path("first-map")  # what this page makes goes here
@@ -59,7 +61,7 @@ pd.DataFrame(pass_rows(passes)).drop(columns="scenes")
 
 # %%
 grid = sarmap.make_grid(area)
-ax = sarmap.plot_footprints(passes, grid)
+ax = sarmap.plot.plot_footprints(passes, grid)
 ax.figure.savefig(out / "footprints.png")
 
 # %% [markdown]
@@ -158,7 +160,7 @@ ax.figure.savefig(out / "probability.png")
 # running notebook and `pip install 'sarmap[notebook]'`):
 
 # %% tags=["active-ipynb"]
-# sarmap.explore(landslides, width=450, height=550)
+# sarmap.plot.explore(landslides, width=450, height=550)
 
 # %% [markdown]
 # ## Where to draw the line
@@ -180,7 +182,7 @@ ax.figure.savefig(out / "probability.png")
 # def draw(threshold):
 #     """The outlines at a threshold, on the probability."""
 #     ax.clear()
-#     found = sarmap.polygonise(landslides, threshold=threshold, min_area=500)
+#     found = polygonise(landslides, threshold=threshold, min_area=500)
 #     landslides.sarmap.plot(ax=ax, colorbar=False)
 #     found.boundary.plot(ax=ax, color="#0072b2", linewidth=0.7)
 #     km2 = found.area_m2.sum() / 1e6
@@ -197,7 +199,7 @@ ax.figure.savefig(out / "probability.png")
 
 # %%
 thresholds = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
-found = {t: sarmap.polygonise(landslides, threshold=t, min_area=500) for t in thresholds}
+found = {t: polygonise(landslides, threshold=t, min_area=500) for t in thresholds}
 pd.DataFrame(
     {
         "landslides": {t: len(frame) for t, frame in found.items()},
@@ -228,7 +230,7 @@ print(sorted(file.name for file in out.iterdir()))
 # A simulated event knows its landslides. For a real one, give an inventory: any vector file.
 
 # %%
-print("SIMULATED:", sarmap.score_map(out / "map.zarr", event.inventory))
+print("SIMULATED:", score_map(out / "map.zarr", event.inventory))
 
 # %% [markdown]
 # All of this in one call, in one pass over the data and without holding it in memory, is

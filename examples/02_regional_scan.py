@@ -18,6 +18,8 @@ import xarray as xr
 from distributed import Client, LocalCluster
 
 import sarmap
+from sarmap.regions.forecast import plan_scan
+from sarmap.regions.status import scan_status
 
 xr.set_options(display_expand_attrs=False)
 out = Path("regional-scan")
@@ -82,7 +84,7 @@ request = sarmap.ScanRequest(
     out=str(out / "scan"),
     overwrite=True,
 )
-plan = sarmap.plan_scan(request)
+plan = plan_scan(request)
 print(f"{len(plan.order)} units, {plan.blocks} blocks, {plan.pixels / 1e6:.1f} Mpx")
 print(f"{plan.read_bytes / 1e6:.0f} MB to read, at most {plan.peak_memory / 1e9:.2f} GB of memory")
 
@@ -114,7 +116,7 @@ except KeyboardInterrupt:
 # `sarmap status regional-scan/scan --watch`.
 
 # %%
-status = sarmap.scan_status(request.out)
+status = scan_status(request.out)
 print(f"units: {dict(status.units)}")
 print(f"blocks: {dict(status.blocks)}")
 if status.rate:

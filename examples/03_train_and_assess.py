@@ -19,6 +19,8 @@ import pandas as pd
 import xarray as xr
 
 import sarmap
+from sarmap.assess.inventory import read_inventory
+from sarmap.assess.report import assess_into
 from sarmap.papers.figures import PAPER1, PAPER2
 
 xr.set_options(display_expand_attrs=False)
@@ -37,7 +39,7 @@ judge = sarmap.demo_event(**size, seed=7)  # and is judged here, on other ground
 # reference system. Outlines that cross themselves are repaired, and counted.
 
 # %%
-inventory = sarmap.read_inventory(learn.inventory)
+inventory = read_inventory(learn.inventory)
 inventory["area_m2"] = inventory.area
 print(f"SIMULATED: {len(inventory)} landslides, {inventory.area_m2.sum() / 1e6:.2f} km²")
 inventory[["area_m2"]].describe().T.round(0)
@@ -162,7 +164,7 @@ request = sarmap.MapRequest(
 landslides = sarmap.map_landslides(request).dataset
 
 # %%
-assessment = sarmap.assess_into(
+assessment = assess_into(
     request.out, judge.inventory, out / "scores", block=64 if small else 256, overwrite=True
 )
 print("SIMULATED, threshold 0.5:", assessment.scores)
@@ -221,7 +223,7 @@ ax.legend(frameon=False)
 fig.savefig(out / "calibration.png", dpi=120)
 
 # %% [markdown]
-# `sarmap.apply_calibration(landslides, assessment.calibration)` puts it on a map. It holds for this
+# `sarmap.assess.calibration.apply_calibration` puts it on a map. It holds for this
 # detector, and for places like the one it was fitted on.
 #
 # ## Beside the papers

@@ -23,7 +23,11 @@ import pandas as pd
 
 import sarmap
 from sarmap.acquire.search import pass_rows
+from sarmap.assess.comparison import compare_maps
+from sarmap.assess.inventory import read_inventory
+from sarmap.assess.labels import read_labels
 from sarmap.detect.log_ratio import LogRatio
+from sarmap.export.polygons import polygonise
 
 out = Path("day-7-or-day-19")
 out.mkdir(exist_ok=True)
@@ -69,8 +73,8 @@ day_19 = sarmap.make_composite(cube, terrain, "BAA_S", scaling="power").persist(
 # noise, and every landslide has to be told from it.
 
 # %%
-inventory = sarmap.read_inventory(event.inventory)
-labels = sarmap.read_labels(grid, inventory)
+inventory = read_inventory(event.inventory)
+labels = read_labels(grid, inventory)
 slide = labels.mask(slice(0, grid.shape[0]), slice(0, grid.shape[1])) == 1
 
 
@@ -198,7 +202,7 @@ fig.savefig(out / "maps.png", dpi=120)
 
 # %%
 stores = [out / "day-7.zarr", out / "day-19.zarr"]
-compared = sarmap.compare_maps(*stores, inventory=event.inventory)
+compared = compare_maps(*stores, inventory=event.inventory)
 pd.DataFrame(
     {
         name: {"km²": round(part.km2, 2), "of it landslide %": round(100 * part.precision, 1)}
@@ -221,7 +225,7 @@ def by_size(day):
     best = assessed[day].curve.best
     scored = sarmap.assess_map(maps[day], event.inventory, threshold=best)
     shares = {row.name: f"{100 * row.share:.1f}" for row in scored.sizes}
-    patches = sarmap.polygonise(maps[day], threshold=best)
+    patches = polygonise(maps[day], threshold=best)
     true = patches.sjoin(inventory.to_crs(grid.crs)[["geometry"]]).index.nunique()
     return {f"found %, {name}": share for name, share in shares.items()} | {
         "patches on no landslide": f"{len(patches) - true:,}"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ def megapixels(pixels: float) -> str:
 def progress_bar() -> Iterator[Progress]:
     """A bar with rate and time left: on a terminal's standard error, or below a notebook's cell.
 
-    Silent where there is neither.
+    Silent where there is neither, or where the logger ``sarmap`` says errors alone.
 
     Yields:
         A function for `map_landslides(progress=...)`.
@@ -41,7 +42,9 @@ def progress_bar() -> Iterator[Progress]:
         >>> with progress_bar() as progress:
         ...     progress(3, 12)
     """
-    if _in_notebook():
+    if not logging.getLogger("sarmap").isEnabledFor(logging.WARNING):
+        yield lambda done, total: None
+    elif _in_notebook():
         yield _notebook_bar()
     elif sys.stderr.isatty():
         with _terminal_bar() as progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
@@ -36,6 +37,20 @@ def test_data_has_its_accessor_in_a_fresh_session(order: str) -> None:
     code = f"import {order}; xarray.Dataset.sarmap.plot; xarray.DataArray.sarmap.pair"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_old_names_work_and_say_where_they_live() -> None:
+    """And what they say is true; no name of the contract is among them."""
+    assert not set(sarmap.__all__) & set(sarmap._MOVED)
+    for name, home in sarmap._MOVED.items():
+        with pytest.warns(DeprecationWarning, match=f"from {home} import {name}"):
+            assert getattr(sarmap, name) is getattr(importlib.import_module(home), name)
+
+
+def test_pictures_are_under_plot() -> None:
+    assert len(sarmap.plot.__all__) > 8
+    for name in sarmap.plot.__all__:
+        assert callable(getattr(sarmap.plot, name))
 
 
 def test_a_wrong_name_is_an_attribute_error() -> None:

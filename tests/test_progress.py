@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-import sarmap
+from sarmap.progress import progress_bar
 
 CELL = """
-import sarmap
-with sarmap.progress_bar() as progress:
+from sarmap.progress import progress_bar
+with progress_bar() as progress:
     for done in range(1, 5):
         progress(done, 4)
 """
 
 
 def test_a_file_or_a_pipe_gets_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with sarmap.progress_bar() as progress:
+    with progress_bar() as progress:
         progress(1, 2)
     said = capsys.readouterr()
     assert said.out == said.err == ""

@@ -21,6 +21,7 @@ import numpy as np
 import zarr
 
 import sarmap
+from sarmap.regions.opened import Scan
 from sarmap.simulate.event import SimulatedEvent, open_event, simulate_event
 from sarmap.simulate.serve import serve_event
 
@@ -61,7 +62,7 @@ def _event(folder: Path) -> SimulatedEvent:
     return open_event(folder) if folder.exists() else simulate_event(folder)
 
 
-def _scanned(fields: dict[str, Any], out: Path, unit: int) -> tuple[sarmap.Scan, float]:
+def _scanned(fields: dict[str, Any], out: Path, unit: int) -> tuple[Scan, float]:
     shutil.rmtree(out, ignore_errors=True)
     started = time.perf_counter()
     result = sarmap.scan(sarmap.ScanRequest(**fields, out=str(out), unit=unit))
@@ -72,7 +73,7 @@ def _scanned(fields: dict[str, Any], out: Path, unit: int) -> tuple[sarmap.Scan,
     return sarmap.open_scan(out), seconds
 
 
-def _compare(scan: sarmap.Scan, fields: dict[str, Any], work: Path, seconds: float) -> int:
+def _compare(scan: Scan, fields: dict[str, Any], work: Path, seconds: float) -> int:
     """Differing pixels and polygons of a scan in one zone and a map of its grid."""
     (zone,) = scan.zones.values()
     out = work / "map.zarr"

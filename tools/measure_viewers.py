@@ -52,10 +52,10 @@ def enlarge(file: Path, out: Path) -> None:
 
 
 def explore(file: str) -> int:
-    """`sarmap.explore`."""
+    """`sarmap.plot.explore`."""
     import sarmap
 
-    return _sent(sarmap.explore(file))
+    return _sent(sarmap.plot.explore(file))
 
 
 def hvplot(file: str) -> int:

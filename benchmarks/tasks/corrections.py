@@ -31,6 +31,7 @@ def corrected(detector: str, share: float, inventory: str, **place: Any) -> dict
     import geopandas
 
     import sarmap
+    from sarmap.assess.comparison import compare_maps
     from sarmap.learn.corrections import learn_corrections
 
     if share > SCORED_FROM:
@@ -53,7 +54,7 @@ def corrected(detector: str, share: float, inventory: str, **place: Any) -> dict
         second = make_request(out=str(work / "second.zarr"), detector=weights, **place)
         sarmap.map_landslides(second)
         scored = _strip(first.area, SCORED_FROM, 1.0, work / "scored.gpkg")
-        found = sarmap.compare_maps(first.out, second.out, inventory=inventory, surveyed=scored)
+        found = compare_maps(first.out, second.out, inventory=inventory, surveyed=scored)
     before, after = found.scores["first"], found.scores["second"]
     gain, held = found.intervals["gain"]["f1"], result.gain
     return {

@@ -7,10 +7,12 @@ read; 130 interrupted from the keyboard; 143 ended by SIGTERM, as a scheduler or
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 
 import click
@@ -33,15 +35,29 @@ FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 @click.group(
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "show_default": True,
+    },
     epilog="Start with: sarmap demo",
 )
 @click.version_option(__version__, prog_name="sarmap")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("-v", "--verbose", is_flag=True, help="Say every read that failed, and why.")
+@click.option("-q", "--quiet", is_flag=True, help="Say errors alone: no warnings, no progress.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error; -v is part of it.")
 @click.pass_context
-def group(context: click.Context, debug: bool) -> None:
+def group(context: click.Context, verbose: bool, quiet: bool, debug: bool) -> None:
     """Map landslides from Sentinel-1 radar, from a STAC search to a map."""
     context.obj = {"debug": debug}
+    if verbose and quiet:
+        raise click.UsageError("--verbose and --quiet are opposites: give one of them.")
+    if verbose or debug:
+        logging.basicConfig(level=logging.WARNING)
+        logging.getLogger("sarmap").setLevel(logging.DEBUG)
+    elif quiet:
+        logging.getLogger("sarmap").setLevel(logging.ERROR)
+        warnings.simplefilter("ignore")
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
         context.exit(BAD_INPUT)

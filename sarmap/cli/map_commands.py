@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sarmap.cli.options import (
+    SectionedCommand,
     cluster_options,
     json_option,
     opened_client,
@@ -33,7 +34,8 @@ UNREAD = 3
 
 
 @click.command(
-    epilog="Example: sarmap search --area 141.83,42.58,142.14,42.89 --event 2018-09-05T18:08:00Z"
+    cls=SectionedCommand,
+    epilog="Example: sarmap search --area 141.83,42.58,142.14,42.89 --event 2018-09-05T18:08:00Z",
 )
 @request_options(full=False)
 @json_option
@@ -69,7 +71,7 @@ def search(as_json: bool, **flags: Any) -> None:
         print_passes(passes)
 
 
-@click.command(epilog="Example: sarmap plan request.yaml --memory 2.5GB")
+@click.command(cls=SectionedCommand, epilog="Example: sarmap plan request.yaml --memory 2.5GB")
 @request_options()
 @json_option
 def plan(as_json: bool, **flags: Any) -> None:
@@ -88,6 +90,7 @@ def plan(as_json: bool, **flags: Any) -> None:
 
 @click.command(
     "map",
+    cls=SectionedCommand,
     epilog="Examples: sarmap map --area 141.83,42.58,142.14,42.89 --event 2018-09-05T18:08:00Z "
     "--out iburi.zarr --products all; of files: sarmap map --pre before/ --post after/",
 )

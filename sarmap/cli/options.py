@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 __all__ = [
+    "SectionedCommand",
     "cluster_options",
     "fields_from",
     "json_option",
@@ -123,6 +124,43 @@ _MAP = [
         "keeps the radar, too.",
     ),
 ]
+
+
+SECTIONS = {
+    "Where and when": "area event catalog trust_catalog orbit pre post before_days after_days "
+    "times scaling dem crs resolution",
+    "What finds": "detector composite level overlap dense threshold min_area control",
+    "Units of a region": "unit epicentre priority order dry_run calibrate",
+    "Resources": "engine precision chunk memory cluster performance_report",
+    "Output": "out overwrite resume strict keep_radar products cog_dtype as_json",
+}
+"""Heading of the help -> parameters under it."""
+
+
+class SectionedCommand(click.Command):
+    """A command whose help groups its options under the headings of `SECTIONS`."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, and what each is where it is not given."""
+        options = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
+        told = {str(one.name): _with_default(one, ctx) for one in options}
+        for title, names in SECTIONS.items():
+            records = [told.pop(name) for name in names.split() if told.get(name)]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl([one for one in records if one])
+        with formatter.section("Others"):
+            formatter.write_dl([one for one in told.values() if one])
+
+
+def _with_default(option: click.Option, ctx: click.Context) -> tuple[str, str] | None:
+    """Flags and help of an option; the request's own default, where the help does not say it."""
+    record = option.get_help_record(ctx)
+    field = MapRequest.model_fields.get(str(option.name))
+    if record is None or field is None or "efault" in record[1]:
+        return record
+    said = field.default in (None, False, ()) or field.is_required()
+    return record if said else (record[0], f"{record[1]} Default: {field.default}.")
 
 
 def request_options(*, full: bool = True) -> Callable[[F], F]:

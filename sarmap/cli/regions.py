@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ import click
 
 from sarmap.cli.map_commands import UNREAD
 from sarmap.cli.options import (
+    SectionedCommand,
     cluster_options,
     fields_from,
     json_option,
@@ -35,8 +35,9 @@ __all__ = ["scan", "status"]
 
 
 @click.command(
+    cls=SectionedCommand,
     epilog="Example: sarmap scan --area japan.gpkg --event 2018-09-05T18:08:00Z "
-    "--epicentre 142.0,42.7 --out hokkaido --cluster local"
+    "--epicentre 142.0,42.7 --out hokkaido --cluster local",
 )
 @request_options()
 @click.option("--unit", type=int, help="Edge of a unit of work, pixels. Default: 10240.")
@@ -60,9 +61,6 @@ def scan(as_json: bool, dry_run: bool, calibrate: bool, **flags: Any) -> None:
     if calibrate and not dry_run:
         raise RequestError("--calibrate belongs to --dry-run: give both, or neither.")
     import_libraries()
-    if (click.get_current_context().obj or {}).get("debug"):
-        logging.basicConfig(level=logging.WARNING)
-        logging.getLogger("sarmap.regions").setLevel(logging.INFO)
     with opened_client(flags) as client:
         request = _request(flags)
         if dry_run:

@@ -56,8 +56,8 @@ def write_scan_report(
             there is a page in a folder for each, and a first page that leads to them.
         threshold, min_area: probability, and smallest landslide in square metres, that pages start
             with and downloads are pages at; None: the scan's own.
-        options: all others of `sarmap.write_report`; where there are several zones, one that no
-            feature of ``districts`` or ``exposure`` touches does without.
+        options: all others of `sarmap.report.writing.write_report`; where there are several
+            zones, one that no feature of ``districts`` or ``exposure`` touches does without.
 
     Returns:
         What was written: of several zones all of it together, `index` being the first page.
@@ -266,7 +266,7 @@ class Scan(Mosaic):
 
         Args:
             out: folder; of a scan in one zone also a file ending in ``.html``.
-            options: as of `sarmap.write_report`.
+            options: as of `sarmap.report.writing.write_report`.
 
         Raises:
             RequestError: nothing is mapped yet, an argument is wrong, or `out` is taken.

@@ -106,7 +106,7 @@ def from_control(
     Parameters
     ----------
     figures
-        From `sarmap.read_control`.
+        From `sarmap.assess.control.read_control`.
     histogram, control
         Pixels by probability (251), of the map and of its control.
     """

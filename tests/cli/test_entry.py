@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from distributed.comm.core import CommClosedError
 
 from sarmap.cli import main
 from sarmap.cli.entry import group
+from sarmap.progress import progress_bar
 
 
 @pytest.mark.parametrize("command", sorted(group.commands))
@@ -22,6 +25,32 @@ def test_help_ends_with_an_example(sarmap_cli: Callable[..., Any], command: str)
     answer = sarmap_cli(command, "--help")
     assert answer.code == 0
     assert re.search(rf"\n  Examples?: sarmap {command} ", answer.out)
+
+
+def test_the_options_of_a_map_stand_under_headings_with_their_defaults(
+    sarmap_cli: Callable[..., Any],
+) -> None:
+    told = sarmap_cli("map", "--help").out
+    headings = ["Where and when", "What finds", "Resources", "Output", "Others"]
+    assert re.findall(r"^(\w.*):$", told, re.MULTILINE) == headings
+    assert re.findall(r"--\w+", told.split("Others:")[1]) == ["--help", "--area", "--event", *(
+        "--out", "--products", "--pre", "--post"
+    )]  # fmt: skip
+    assert re.search(r"makes a landslide\.\s+Default: 0\.5\.", told)
+
+
+def test_verbose_and_quiet_set_what_is_said(
+    sarmap_cli: Callable[..., Any], request: pytest.FixtureRequest
+) -> None:
+    logger = logging.getLogger("sarmap")
+    request.addfinalizer(lambda: logger.setLevel(logging.NOTSET))
+    for flag, level in (("-v", logging.DEBUG), ("-q", logging.ERROR)):
+        with warnings.catch_warnings():
+            sarmap_cli(flag, "plan", "nowhere.yaml")
+        assert logger.level == level
+    with progress_bar() as progress:
+        assert progress.__name__ == "<lambda>"
+    assert "give one of them" in sarmap_cli("-v", "-q", "plan").err
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import sarmap
 from sarmap.assess.covers import LandCover
 from sarmap.errors import RequestError
 from sarmap.learn.config import read_config
+from sarmap.learn.tune import tune
 
 CONFIG = {
     "name": "squares",
@@ -45,7 +46,7 @@ def trained(tmp_path_factory, grid, slides, make_composite):
     return sarmap.train(config, scenes=scenes), config, scenes
 
 
-@pytest.mark.parametrize("verb", [sarmap.train, sarmap.tune])
+@pytest.mark.parametrize("verb", [sarmap.train, tune])
 def test_without_tensorflow_nothing_is_searched_or_written(verb, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(RequestError, match=r'pip install "sarmap\[train\]"'):

@@ -62,7 +62,7 @@ def legend(ax):
 
 
 def test_coverage_counts_the_passes_that_saw_each_pixel(cube):
-    ax = sarmap.plot_coverage(cube)
+    ax = sarmap.plot.plot_coverage(cube)
     assert legend(ax) == ["in 3 passes: 75.0 %", "in 2 passes: 15.0 %", "in no pass: 10.0 %"]
     assert ax.get_title().startswith("SIMULATED")
     assert cube.sarmap.coverage().get_title() == ax.get_title()
@@ -70,7 +70,7 @@ def test_coverage_counts_the_passes_that_saw_each_pixel(cube):
 
 def test_coverage_needs_passes(cube):
     with pytest.raises(RequestError, match="time, y, x"):
-        sarmap.plot_coverage(cube.isel(time=0))
+        sarmap.plot.plot_coverage(cube.isel(time=0))
 
 
 def test_footprints_name_each_pass_and_its_share(passes):
@@ -79,7 +79,7 @@ def test_footprints_name_each_pass_and_its_share(passes):
         simulated = True
 
     grid = GeoBox((ROWS, COLUMNS), matplotlib_affine(), "EPSG:32654")
-    ax = sarmap.plot_footprints(Found(passes), grid)
+    ax = sarmap.plot.plot_footprints(Found(passes), grid)
     assert legend(ax) == [
         "pre: 2018-09-01 08:34 UTC, 50 %",
         "post_1: 2018-09-13 08:34 UTC, 50 %",
@@ -96,7 +96,7 @@ def matplotlib_affine():
 
 def test_colours_of_codes_can_be_chosen(cube):
     one = cube.isel(time=0)
-    ax = sarmap.plot_observation(one, colors={1: "#102030"})
+    ax = sarmap.plot.plot_observation(one, colors={1: "#102030"})
     (image,) = ax.get_images()
     assert np.asarray(image.get_array())[0, 0].tolist() == [0x10, 0x20, 0x30]
 
@@ -115,12 +115,12 @@ def test_change_is_averaged_as_power_not_as_decibels():
             coords=coordinates() | {"band": ["vv_pre", "vv_post_1"]},
             attrs={"scaling": scaling},
         )
-        (image,) = sarmap.plot_change(composite, window=2).get_images()
+        (image,) = sarmap.plot.plot_change(composite, window=2).get_images()
         shown = np.asarray(image.get_array())
         assert shown.shape == (ROWS // 2, COLUMNS // 2)
         np.testing.assert_allclose(shown, 10 * np.log10(2), rtol=1e-5)
         with pytest.raises(RequestError, match="at least 1"):
-            sarmap.plot_change(composite, window=0)
+            sarmap.plot.plot_change(composite, window=0)
 
 
 def test_one_band_is_drawn_in_the_colours_asked_for():
@@ -130,7 +130,7 @@ def test_one_band_is_drawn_in_the_colours_asked_for():
         coords=coordinates() | {"band": ["slope"]},
         attrs={"scaling": "amplitude"},
     )
-    (image,) = sarmap.plot_composite(composite, bands=["slope"], cmap="cividis").get_images()
+    (image,) = sarmap.plot.plot_composite(composite, bands=["slope"], cmap="cividis").get_images()
     assert image.get_cmap().name == "cividis"
     low, high = image.get_clim()
     assert (round(low, 2), round(high, 2)) == (0.02, 0.98)

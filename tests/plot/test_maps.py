@@ -11,7 +11,7 @@ import shapely
 import xarray as xr
 from matplotlib.colors import to_rgb
 
-import sarmap
+from sarmap import plot
 from sarmap.draw.shrink import shrink_codes, shrink_values
 from sarmap.errors import RequestError
 
@@ -86,7 +86,7 @@ def image_of(ax):
 
 
 def test_probability_lies_where_the_map_does_so_that_polygons_fit_on_top(area):
-    ax = sarmap.plot_probability(area, threshold=0.5)
+    ax = plot.plot_probability(area, threshold=0.5)
     assert image_of(ax).get_extent() == [LEFT, LEFT + 600, TOP - 900, TOP]
     values = np.asarray(image_of(ax).get_array().filled(np.nan))
     np.testing.assert_allclose(values, area.probability.values)
@@ -98,11 +98,11 @@ def test_probability_lies_where_the_map_does_so_that_polygons_fit_on_top(area):
 
 def test_every_picture_says_simulated_its_scenes_and_its_owner(area, composite):
     drawn = [
-        sarmap.plot_probability(area),
-        sarmap.plot_observation(area),
-        sarmap.plot_composite(composite),
-        sarmap.plot_change(composite),
-        *sarmap.plot_pair(composite),
+        plot.plot_probability(area),
+        plot.plot_observation(area),
+        plot.plot_composite(composite),
+        plot.plot_change(composite),
+        *plot.plot_pair(composite),
     ]
     for ax in drawn:
         assert "SIMULATED" in words(ax)
@@ -113,7 +113,7 @@ def test_every_picture_says_simulated_its_scenes_and_its_owner(area, composite):
 
 
 def test_a_real_map_does_not_say_simulated(area):
-    ax = sarmap.plot_probability(area.assign_attrs(simulated=0, attribution="Copernicus"))
+    ax = plot.plot_probability(area.assign_attrs(simulated=0, attribution="Copernicus"))
     assert "SIMULATED" not in " ".join(words(ax))
 
 
@@ -122,24 +122,24 @@ def test_change_is_in_decibels_whatever_the_scaling(composite):
     power = composite.copy(data=composite.data**2).assign_attrs(scaling="power")
     decibels = composite.copy(data=20 * np.log10(composite.data)).assign_attrs(scaling="db")
     for one in (composite, power, decibels):
-        values = np.asarray(image_of(sarmap.plot_change(one)).get_array())
+        values = np.asarray(image_of(plot.plot_change(one)).get_array())
         np.testing.assert_allclose(values[:30], expected, rtol=1e-5)
         np.testing.assert_allclose(values[30:], 0, atol=1e-5)
 
 
 def test_the_pair_shares_one_stretch(composite):
-    before, after = sarmap.plot_pair(composite)
+    before, after = plot.plot_pair(composite)
     assert image_of(before).get_clim() == image_of(after).get_clim()
 
 
 def test_false_colour_is_red_before_and_cyan_after(composite):
-    picture = np.asarray(image_of(sarmap.plot_composite(composite)).get_array())
+    picture = np.asarray(image_of(plot.plot_composite(composite)).get_array())
     assert picture[0, 0, 0] < picture[0, 0, 1] == picture[0, 0, 2]  # brighter after: cyan
     assert picture[-1, 0, 0] == picture[-1, 0, 1]  # unchanged: grey
 
 
 def test_observation_gives_the_share_of_each_reason(area):
-    ax = sarmap.plot_observation(area)
+    ax = plot.plot_observation(area)
     labels = {text.get_text() for text in ax.get_legend().get_texts()}
     assert labels == {"seen: 66.7 %", "layover or shadow: 27.8 %", "no data: 5.6 %"}
 
@@ -148,15 +148,15 @@ def test_pictures_are_drawn_on_given_axes_and_with_given_colours(area):
     import matplotlib.pyplot as plt
 
     _, ax = plt.subplots()
-    assert sarmap.plot_probability(area, ax=ax, cmap="cividis", colorbar=False) is ax
+    assert plot.plot_probability(area, ax=ax, cmap="cividis", colorbar=False) is ax
     assert image_of(ax).get_cmap().name == "cividis"
     plt.close("all")
 
 
 def test_the_accessor_draws_the_same(area, composite):
     assert area.sarmap.simulated
-    assert area.sarmap.plot().get_title() == sarmap.plot_probability(area).get_title()
-    assert composite.sarmap.plot().get_title() == sarmap.plot_composite(composite).get_title()
+    assert area.sarmap.plot().get_title() == plot.plot_probability(area).get_title()
+    assert composite.sarmap.plot().get_title() == plot.plot_composite(composite).get_title()
     assert composite.sarmap.grid.shape == (ROWS, COLUMNS)
     assert composite.sarmap.observation().get_legend() is not None
     with pytest.raises(RequestError, match="Neither a composite nor outcomes"):
@@ -192,11 +192,20 @@ def test_large_maps_are_drawn_from_means_of_seen_pixels(area):
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda a, c: sarmap.plot_probability(a.drop_vars("observation")), "lacks observation"),
-        (lambda a, c: sarmap.plot_composite(c, bands=["vv_pre", "x", "slope"]), "one or three"),
-        (lambda a, c: sarmap.plot_change(c, polarisation="vh"), "has no vh_pre and no vh_post_1"),
-        (lambda a, c: sarmap.plot_change(c.assign_attrs(scaling="?")), "not power, amplitude"),
-        (lambda a, c: sarmap.plot_observation(c.drop_vars("observation")), "no `observation`"),
+        (
+            lambda a, c: plot.plot_probability(a.drop_vars("observation")),
+            "lacks observation",
+        ),
+        (
+            lambda a, c: plot.plot_composite(c, bands=["vv_pre", "x", "slope"]),
+            "one or three",
+        ),
+        (
+            lambda a, c: plot.plot_change(c, polarisation="vh"),
+            "has no vh_pre and no vh_post_1",
+        ),
+        (lambda a, c: plot.plot_change(c.assign_attrs(scaling="?")), "not power, amplitude"),
+        (lambda a, c: plot.plot_observation(c.drop_vars("observation")), "no `observation`"),
     ],
 )
 def test_what_cannot_be_drawn_is_said_in_a_sentence(area, composite, call, sentence):

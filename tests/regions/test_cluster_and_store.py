@@ -16,6 +16,7 @@ import shapely
 
 import sarmap
 from sarmap.errors import RequestError
+from sarmap.regions.status import scan_status
 
 Make = Callable[..., sarmap.ScanRequest]
 
@@ -47,7 +48,7 @@ def test_two_zones_on_two_workers_with_s3_equal_threads_on_one_machine(
         assert set(layers) == set(theirs[zone])
         for layer, values in layers.items():
             np.testing.assert_array_equal(values, theirs[zone][layer], err_msg=f"{zone} {layer}")
-    found = sarmap.scan_status(out)
+    found = scan_status(out)
     assert found.finished
     assert found.rate is not None
 

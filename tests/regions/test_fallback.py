@@ -22,6 +22,8 @@ from sarmap.errors import CatalogError, RequestError
 from sarmap.export.identity import check_identity
 from sarmap.regions import decisions
 from sarmap.regions.decisions import make_design
+from sarmap.regions.forecast import plan_scan
+from sarmap.regions.status import scan_status
 from sarmap.regions.survey import identity_of_scan, make_survey
 
 Make = Callable[..., sarmap.ScanRequest]
@@ -141,7 +143,7 @@ def test_the_scan_says_who_mapped_what_wherever_it_is_read(finished: Any) -> Non
             assert told["sarmap:detector"] == state.detector
             assert ("sarmap:detector_reason" in told) == (name in other)
 
-    status = sarmap.scan_status(finished.path)
+    status = scan_status(finished.path)
     assert status.detectors == counts
     assert status.notes[0].startswith(share)
 
@@ -155,7 +157,7 @@ def test_the_scan_says_who_mapped_what_wherever_it_is_read(finished: Any) -> Non
 
 
 def test_the_plan_says_who_would_map_what_and_asks_once(request_of: Make) -> None:
-    plan = sarmap.plan_scan(request_of())
+    plan = plan_scan(request_of())
     assert plan.searches == 1  # both read the same bands of the same days
     assert plan.detectors == {
         name: sum(one.detector == name for one in plan.decisions.values())

@@ -21,6 +21,8 @@ from sarmap.errors import CatalogError, OutputError, RequestError
 from sarmap.export.progress import read_progress
 from sarmap.export.store import open_map
 from sarmap.regions import scanning
+from sarmap.regions.forecast import plan_scan
+from sarmap.regions.status import scan_status
 
 Make = Callable[..., sarmap.ScanRequest]
 
@@ -141,7 +143,7 @@ def test_the_overview_shows_the_same_landslides(finished: Any) -> None:
 
 
 def test_status_tells_all_from_the_folder_alone(finished: Any) -> None:
-    found = sarmap.scan_status(finished.path)
+    found = scan_status(finished.path)
     assert found.finished
     assert found.units == {"done": len(finished.states)}
     assert found.blocks["left"] == found.blocks["failed"] == 0
@@ -173,7 +175,7 @@ def test_one_unit_that_fails_does_not_stop_the_rest(
     assert result.count("failed") == 1
     assert result.states[tried[1]].sentence == "the catalogue does not answer"
     assert result.count("done") == len(tried) - 1
-    found = sarmap.scan_status(result.path)
+    found = scan_status(result.path)
     assert found.failures == {tried[1]: "the catalogue does not answer"}
 
     begun = len(tried)
@@ -194,7 +196,7 @@ def test_an_interrupted_scan_is_useful_and_goes_on(scan_request: Make, tmp_path:
 
     with pytest.raises(KeyboardInterrupt):
         sarmap.scan(request, progress=stop)
-    found = sarmap.scan_status(str(request.out))
+    found = scan_status(str(request.out))
     assert found.units["done"] == 2
     assert not found.finished
     assert found.seconds_left is not None
@@ -244,7 +246,7 @@ def test_a_folder_of_something_else_is_left_alone(scan_request: Make, tmp_path: 
         sarmap.scan(scan_request(out=str(tmp_path / "mine"), overwrite=True))
     assert (tmp_path / "mine" / "letter.txt").exists()
     with pytest.raises(RequestError, match="holds no scan"):
-        sarmap.scan_status(tmp_path / "mine")
+        scan_status(tmp_path / "mine")
 
 
 def test_overwrite_starts_anew(scan_request: Make) -> None:
@@ -281,13 +283,13 @@ def test_a_full_store_stops_the_scan_cleanly(
         patched.setattr(scanning, "map_unit", full)
         with pytest.raises(OutputError, match="full"):
             sarmap.scan(request)
-    assert set(sarmap.scan_status(str(request.out)).units) == {"waiting"}
+    assert set(scan_status(str(request.out)).units) == {"waiting"}
     assert not sarmap.scan(request.model_copy(update={"resume": True})).incomplete
 
 
 def test_the_plan_tells_of_scenes_and_work_and_invents_no_hours(scan_request: Make) -> None:
     request = scan_request()
-    plan = sarmap.plan_scan(request)
+    plan = plan_scan(request)
     assert plan.rate is None
     assert plan.core_hours is None
     assert plan.zones.keys() == {"53N", "54N"}
@@ -302,14 +304,14 @@ def test_the_plan_tells_of_scenes_and_work_and_invents_no_hours(scan_request: Ma
     record = json.loads((Path(result.path) / "scan.json").read_text())
     named = {s for take in record["takes"].values() for p in take["passes"] for s in p["scenes"]}
     assert set(plan.scenes) == named
-    after = sarmap.plan_scan(request)
+    after = plan_scan(request)
     assert after.rate is not None
     assert after.core_hours == 0
     assert "finished units of scan" in after.rate.source
 
 
 def test_a_rate_may_be_measured_on_a_piece(scan_request: Make) -> None:
-    plan = sarmap.plan_scan(scan_request(), calibrate=True)
+    plan = plan_scan(scan_request(), calibrate=True)
     assert plan.rate is not None
     assert plan.core_hours is not None
     assert plan.core_hours > 0
@@ -335,7 +337,7 @@ def test_pixels_that_cannot_be_read_are_read_again_by_resuming(
         assert first.incomplete
         assert first.count("unread") > 0
         assert first.count("failed") == 0
-        found = sarmap.scan_status(first.path)
+        found = scan_status(first.path)
         assert found.blocks["failed"] >= first.count("unread")
         away.rename(file)
         again = sarmap.scan(request.model_copy(update={"resume": True}))

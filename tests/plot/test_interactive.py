@@ -6,7 +6,7 @@ import xarray as xr
 
 import sarmap
 from sarmap.errors import RequestError
-from sarmap.plot.explore import open_source, view_of
+from sarmap.plot.interactive import open_source, view_of
 
 ROWS, COLUMNS = 300, 200
 LEFT, TOP = 570_000, 4_750_000
@@ -70,7 +70,7 @@ def test_a_view_beside_the_map_does_not_fail(sources):
 
 def test_the_picture_says_simulated_and_follows_the_view(area):
     holoviews = pytest.importorskip("holoviews")
-    shown = sarmap.explore(area, width=50, height=50)
+    shown = sarmap.plot.explore(area, width=50, height=50)
     picture = shown[()]
     assert isinstance(picture, holoviews.Image)
     title = holoviews.Store.lookup_options("bokeh", picture, "plot").kwargs["title"]
@@ -91,4 +91,4 @@ def test_the_picture_says_simulated_and_follows_the_view(area):
 )
 def test_what_is_no_map_is_refused_in_a_sentence(area, tmp_path, source, sentence):
     with pytest.raises(RequestError, match=sentence):
-        sarmap.explore(source(area, tmp_path))
+        sarmap.plot.explore(source(area, tmp_path))

@@ -1,0 +1,35 @@
+from sarmap.acquire.arrays import make_cube as make_cube
+from sarmap.acquire.arrays import make_terrain as make_terrain
+from sarmap.acquire.cube import open_cube as open_cube
+from sarmap.acquire.grid import make_grid as make_grid
+from sarmap.acquire.search import search_passes as search_passes
+from sarmap.acquire.terrain import open_terrain as open_terrain
+from sarmap.assess.assessment import assess_map as assess_map
+from sarmap.compose.composites import make_composite as make_composite
+from sarmap.detect.fusion import fuse as fuse
+from sarmap.detect.prediction import predict as predict
+from sarmap.detect.weights import load_detector as load_detector
+from sarmap.export.cog import write_cog as write_cog
+from sarmap.export.item import write_item as write_item
+from sarmap.export.polygons import write_polygons as write_polygons
+from sarmap.export.store import open_map as open_map
+from sarmap.export.store import write_zarr as write_zarr
+from sarmap.learn.train import train as train
+from sarmap.mapping import map_cube as map_cube
+from sarmap.pipeline import map_landslides as map_landslides
+from sarmap.planning import plan as plan
+from sarmap.regions.opened import open_scan as open_scan
+from sarmap.regions.request import ScanRequest as ScanRequest
+from sarmap.regions.scanning import scan as scan
+from sarmap.simulate.kept import demo_event as demo_event
+from sarmap.simulate.kept import serve_demo as serve_demo
+from sarmap.types import CatalogSettings as CatalogSettings
+from sarmap.types import Detector as Detector
+from sarmap.types import MapRequest as MapRequest
+from sarmap.types import MapResult as MapResult
+from sarmap.types import Observation as Observation
+from sarmap.types import Passes as Passes
+from sarmap.types import Plan as Plan
+from sarmap.version import __version__ as __version__
+
+__all__: list[str]
