@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
@@ -142,19 +142,37 @@ def levelled(prepared: Prepared) -> Prepared:
     if not reads_evidence(prepared.spec.bands):
         return _looked_at(prepared) if prepared.request.from_files else prepared
     looks = prepared.looks or prepared.passes
-    judged = []
+    judged, opened = [], []
     grid, chunk = _read_grid(prepared)
     for passes, look in zip(prepared.passes, looks, strict=True):
         cube = _cube(prepared, passes, grid, chunk)
         terrain, _ = _terrain(prepared, look, _lattice_grid(grid), chunk)
         with _many_threads():
             judged.append(judge(cube, terrain, level=prepared.request.level, coarse=True))
+        opened.append(partial(_part, prepared, passes, look, grid))
     request = prepared.request
     asked = "auto" if request.detector == "auto" else prepared.detector
-    detector = suited(asked, judged, engine=request.engine, precision=request.precision)
+    with _many_threads():
+        detector = suited(
+            asked,
+            judged,
+            opened,
+            spacing=abs(float(grid.affine.a)),
+            engine=request.engine,
+            precision=request.precision,
+        )
     spec = describe(detector)
     known = replace(prepared, detector=detector, spec=spec, judged=tuple(judged))
     return _with_doubts(known, prepared.spec.name)
+
+
+def _part(
+    prepared: Prepared, passes: Passes, look: Passes, grid: GeoBox, rows: slice, columns: slice
+) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """Cube and terrain of some rows and columns of a grid."""
+    part = grid[rows, columns]
+    chunk = max(int(length) for length in part.shape)
+    return _cube(prepared, passes, part, chunk), _terrain(prepared, look, part, chunk)[0]
 
 
 def levels_record(prepared: Prepared) -> list[dict[str, Any]]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sarmap.errors import RequestError
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
     from sarmap.compose.levelling import Levelling
+    from sarmap.detect.quiet import OpenPart, QuietPair
     from sarmap.detect.trust import Note, Trust
     from sarmap.types import Passes
 
@@ -52,6 +55,8 @@ class Judged:
     """Sizes of quiet changes of this place, in noise; empty where passes are too few."""
     event: Any
     """Sizes of the changes across the event, in noise."""
+    pair: QuietPair | None
+    """Passes before the event that a detector is held to; None: too few."""
 
     def notes_on(self, detector: str) -> tuple[Note, ...]:
         """What speaks against a detector: of `change`, only what speaks against comparing."""
@@ -75,18 +80,25 @@ def judge(
         The cube holds no band or no pass on either side, or what cannot be power.
     """
     from sarmap.compose.lattice import read_lattice
-    from sarmap.compose.levelling import change_sizes, find_levels, not_levelled, quiet_sizes
+    from sarmap.compose.levelling import change_sizes, find_levels, not_levelled, quiet_lattice
     from sarmap.compose.units import check_power
+    from sarmap.detect.quiet import FEWEST, QuietPair
     from sarmap.detect.trust import doubted, measure, trust_in
     from sarmap.detect.weights import made_for
 
     lattice = read_lattice(cube, terrain, coarse=coarse)
-    levelling = find_levels(lattice) if level else not_levelled(lattice)
-    measures = measure(cube, lattice, levelling)
+    levels = find_levels if level else not_levelled
+    levelling = levels(lattice)
+    before, pair, quiet = quiet_lattice(lattice), None, np.empty(0, np.float32)
+    if before is not None:
+        found = levels(before)
+        quiet = change_sizes(before, found)
+        pair = QuietPair(before.pre, before.post, found) if len(lattice.pre) >= FEWEST else None
+    measures = measure(cube, lattice, levelling, quiet)
     trust = trust_in(measures, made_for(DEFAULT))
     if not cube.attrs.get("scaling_told"):
         trust = doubted(trust, check_power(lattice, measures.get("looks")))
-    return Judged(levelling, trust, quiet_sizes(lattice), change_sizes(lattice, levelling))
+    return Judged(levelling, trust, quiet, change_sizes(lattice, levelling), pair)
 
 
 def look_at(passes: Passes, grid: GeoBox) -> str:
@@ -109,7 +121,8 @@ def look_at(passes: Passes, grid: GeoBox) -> str:
     middle = grid[starts[0] : starts[0] + LOOK, starts[1] : starts[1] + LOOK]
     cube = open_cube(passes, middle, bands=tuple(passes.catalog.radar_assets))
     lattice = read_lattice(cube)
-    return check_power(lattice, measure(cube, lattice, not_levelled(lattice)).get("looks"))
+    measures = measure(cube, lattice, not_levelled(lattice), np.empty(0, np.float32))
+    return check_power(lattice, measures.get("looks"))
 
 
 def map_cube(
@@ -166,6 +179,7 @@ def map_cube(
     [True, False]
     """
     from sarmap.compose.composites import make_composite
+    from sarmap.compose.lattice import spacing_of
     from sarmap.detect.prediction import predict
     from sarmap.detect.protocol import describe
 
@@ -173,7 +187,19 @@ def map_cube(
     here = cube.transpose("time", "y", "x")
     ground = _on_grid(terrain, here)
     known = judge(here, ground, level=level)
-    found = suited(detector, [known], engine=engine, precision=precision)
+
+    def part(rows: slice, columns: slice) -> tuple[xr.Dataset, xr.Dataset | None]:
+        ground_there = None if ground is None else ground.isel(y=rows, x=columns)
+        return here.isel(y=rows, x=columns), ground_there
+
+    found = suited(
+        detector,
+        [known],
+        [part],
+        spacing=spacing_of(here),
+        engine=engine,
+        precision=precision,
+    )
     spec = describe(found)
     composite = make_composite(
         here, ground, spec.bands, scaling=spec.scaling, levelling=known.levelling
@@ -199,11 +225,19 @@ def levels_of(cube: xr.Dataset, levelling: Levelling) -> list[dict[str, Any]]:
 
 
 def suited(
-    asked: Any, known: Sequence[Judged], *, engine: str = "auto", precision: str = "auto"
+    asked: Any,
+    known: Sequence[Judged],
+    opened: Sequence[OpenPart],
+    *,
+    spacing: float,
+    engine: str = "auto",
+    precision: str = "auto",
 ) -> Any:
-    """The detector asked for; 'auto' by trust in every orbit; `change` fitted to this place."""
-    import numpy as np
+    """The detector asked for, fitted to this place; 'auto' by trust in every orbit.
 
+    Of each orbit, `opened` gives cube and terrain of some rows and columns.
+    """
+    from sarmap.detect.quiet import hold_to_quiet
     from sarmap.detect.weights import load_detector
 
     detector = asked
@@ -212,22 +246,22 @@ def suited(
         if asked == "auto":
             name = DEFAULT if all(one.trust.fits for one in known) else WITHOUT_WEIGHTS
         detector = load_detector(name, engine=engine, precision=precision)
-    fitted = getattr(detector, "fitted", None)
-    if fitted is None:
-        return detector
-    bands = max(len(one.levelling.offsets) for one in known)
-    quiet, event = (
-        np.concatenate([getattr(one, name) for one in known]) for name in ("quiet", "event")
-    )
-    return fitted(quiet, event, bands)
+    if hasattr(detector, "fitted"):
+        bands = max(len(one.levelling.offsets) for one in known)
+        quiet, event = (
+            np.concatenate([getattr(one, name) for one in known]) for name in ("quiet", "event")
+        )
+        detector = detector.fitted(quiet, event, bands)
+    pairs = [
+        (one.pair, part) for one, part in zip(known, opened, strict=True) if one.pair is not None
+    ]
+    return hold_to_quiet(detector, pairs, spacing)
 
 
 def _on_grid(terrain: xr.Dataset | None, cube: xr.Dataset) -> xr.Dataset | None:
     """The terrain on the cube's grid: as it is, or warped by cubic interpolation."""
     if terrain is None:
         return None
-    import numpy as np
-
     same = all(
         terrain.sizes[d] == cube.sizes[d]
         and (

@@ -25,7 +25,7 @@ from sarmap.errors import (
 from sarmap.planning import READ_THREADS, Machine, make_plan, refuse_too_large
 from sarmap.progress import Progress
 from sarmap.types import MapRequest, MapResult, Plan
-from sarmap.unseen import unseen, why_nothing
+from sarmap.unseen import slopes_unseen, too_much, unseen, why_nothing
 from sarmap.version import __version__
 
 if TYPE_CHECKING:
@@ -101,7 +101,16 @@ def map_landslides(
         lacking = products.lacking(changed=bool(stored.computed))
         if overview is not None and "quicklook" in lacking:
             overview.load()  # where an earlier run has finished the map, it is read again
-    annotate(out, {"sarmap:request": json.dumps(describe_request(prepared))})
+    stored_map = open_map(out)
+    doubts = (*slopes_unseen(stored_map), *too_much(stored_map, request.threshold))
+    warnings = (*assembly.warnings, *doubts)
+    annotate(
+        out,
+        {
+            "sarmap:request": json.dumps(describe_request(prepared)),
+            "warnings": json.dumps(list(warnings)),
+        },
+    )
     control = _control(request, prepared, out) if request.control else None
     files = products.write(lacking, overview=overview)
     tidy(out)
@@ -121,7 +130,7 @@ def map_landslides(
         files=files,
         computed=stored.computed,
         reads=meter.read(),
-        warnings=(*assembly.warnings, *unseen(observation), *nothing),
+        warnings=(*warnings, *unseen(observation), *nothing),
     )
     if request.strict and nothing:
         raise UnreadDataError(f"{nothing[0]} The request is strict; the map is kept.")

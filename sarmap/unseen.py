@@ -1,12 +1,22 @@
-"""What a finished map does not show, in words, and why where it shows nothing."""
+"""What a finished map does not show, and what it shows too much of, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from sarmap.assembly import Prepared
+from sarmap.types import Observation
 
-__all__ = ["unseen", "why_nothing"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["slopes_unseen", "too_much", "unseen", "why_nothing"]
+
+STEEP = 15.0
+"""Slope from which most landslides start, degrees."""
+PLAUSIBLE = 0.2
+"""Largest share of the seen ground that landslides may be believed to cover."""
 
 
 def unseen(observation: Mapping[str, int]) -> tuple[str, ...]:
@@ -23,6 +33,42 @@ def unseen(observation: Mapping[str, int]) -> tuple[str, ...]:
         if observation.get(key)
     ]
     return (f"Not seen by the radar: {', '.join(parts)}.",) if parts else ()
+
+
+def slopes_unseen(dataset: xr.Dataset) -> tuple[str, ...]:
+    """How much of the steep ground was not seen, where that is a hundredth of it or more.
+
+    >>> import numpy as np, xarray as xr
+    >>> area = xr.Dataset({"slope": (("y", "x"), [[30.0, 30.0, 2.0]]),
+    ...                    "observation": (("y", "x"), np.uint8([[0, 3, 3]]))})
+    >>> slopes_unseen(area)
+    ('Of the slopes above 15 degrees 50 % were not seen.',)
+    """
+    if "slope" not in dataset:
+        return ()
+    steep = dataset["slope"] > STEEP
+    hidden = steep & (dataset["observation"] != Observation.OBSERVED)
+    share = 100 * int(hidden.sum()) / max(int(steep.sum()), 1)
+    return (f"Of the slopes above 15 degrees {share:.0f} % were not seen.",) if share >= 1 else ()
+
+
+def too_much(dataset: xr.Dataset, threshold: float) -> tuple[str, ...]:
+    """That more is called than landslides cover.
+
+    >>> import numpy as np, xarray as xr
+    >>> half = xr.Dataset({"probability": ("x", np.float32([0.9, 0.1, np.nan]))})
+    >>> too_much(half, 0.5)[0].split(" is ")[0]
+    '50 % of the ground that was seen'
+    """
+    probability = dataset["probability"]
+    seen = int(probability.notnull().sum())
+    share = int((probability >= threshold).sum()) / max(seen, 1)
+    if share <= PLAUSIBLE:
+        return ()
+    return (
+        f"{100 * share:.0f} % of the ground that was seen is called landslide, more than they ever "
+        "cover: suspect snow, flood, fields, another season or another scaling of the values.",
+    )
 
 
 def why_nothing(prepared: Prepared, observation: Mapping[str, int]) -> tuple[str, ...]:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PAPER_SECONDS", "plan_record", "print_comparison", "print_plan", "print_result"]
 
-CLEAR = 0.3
-"""dB by which a pass lies off the others that is worth a line."""
 PAPER_SECONDS = 420
 """Paper 2: "around 7 mins" for the whole area on a six-core laptop."""
 
@@ -99,13 +97,10 @@ def print_plan(plan: Plan) -> None:
 
 def print_levels(plan: Plan) -> None:
     """Passes that lie clearly off those before the event, which are levelled."""
-    for one in plan.levels:
-        off = {
-            band: one[band] for band in ("vv", "vh", "hh", "hv") if abs(one.get(band, 0)) >= CLEAR
-        }
-        if off:
-            told = ", ".join(f"{band.upper()} {value:+.1f} dB" for band, value in off.items())
-            click.echo(f"levelled  the {one['orbit_state']} pass of {one['datetime'][:10]}: {told}")
+    from sarmap.export.provenance import read_provenance
+
+    for limit in read_provenance({"sarmap:levels": [dict(one) for one in plan.levels]}).limits:
+        click.echo(f"limits    {limit}")
 
 
 def result_record(result: MapResult) -> dict[str, Any]:
@@ -137,11 +132,14 @@ def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> N
         click.echo(f"{name:9} {file}{_cog_note(result) if name == 'cog' else ''}")
     for name, text in (extra or {}).items():
         click.echo(f"{name:9} {text}")
+    from sarmap.export.provenance import read_provenance
+
     made = result.dataset.attrs
     if "engine" in made:
         why = f": {made['engine_reason']}" if "engine_reason" in made else ""
         click.echo(f"engine    {made['engine']} at {made['precision']}{why}")
-    print_levels(result.plan)
+    for limit in read_provenance(made).limits:
+        click.echo(f"limits    {limit}")
     for warning in result.warnings:
         click.echo(f"note      {warning}")
     if result.control is not None:

@@ -30,7 +30,7 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 
 from sarmap.compose.lattice import CELL, Lattice
 
-__all__ = ["Levelling", "change_sizes", "find_levels", "not_levelled", "quiet_sizes"]
+__all__ = ["Levelling", "change_sizes", "find_levels", "not_levelled", "quiet_lattice"]
 
 Field = NDArray[np.float32]
 
@@ -67,6 +67,24 @@ class Levelling:
     """Polarisation -> standard deviation, dB, of a quiet change of 80 m (y, x) on the lattice."""
     shape: tuple[int, int]
     """Pixels of the scene."""
+
+    def within(self, rows: slice, columns: slice) -> Levelling:
+        """That of a part of the scene; the slices of pixels begin at the border of a cell."""
+        cells = tuple(slice(s.start // CELL, -(-s.stop // CELL)) for s in (rows, columns))
+
+        def cut(fields: Mapping[str, Field]) -> dict[str, Field]:
+            return {
+                band: one if one.shape[-2:] == (1, 1) else one[..., cells[0], cells[1]]
+                for band, one in fields.items()
+            }
+
+        return Levelling(
+            self.offsets,
+            cut(self.drifts),
+            cut(self.expected),
+            cut(self.noise),
+            (rows.stop - rows.start, columns.stop - columns.start),
+        )
 
     def drift_at(self, band: str, rows: NDArray[Any], columns: NDArray[Any]) -> Field:
         """Drift of each pass at rows and columns of pixels, dB (time, y, x)."""
@@ -349,18 +367,13 @@ def change_sizes(lattice: Lattice, levelling: Levelling) -> Field:
     return np.asarray(np.sqrt(total[np.isfinite(total)]), np.float32)
 
 
-def quiet_sizes(lattice: Lattice) -> Field:
-    """Sizes of changes between passes before the event, in noise: what quiet ground does here.
+def quiet_lattice(lattice: Lattice) -> Lattice | None:
+    """The passes before the event as if it had fallen among them; None where they are too few.
 
-    The latest passes before the event stand for those after it, as many as there are, where at
-    least two are left before them. Empty where the passes do not suffice.
-
-    Returns
-    -------
-    float32 (cell,), as `change_sizes` gives them.
+    The last of them stand for those after the event, as many as there are, where at least two are
+    left before.
     """
     after = min(len(lattice.post), len(lattice.pre) - 2)
     if after < 1:
-        return np.empty(0, np.float32)
-    quiet = replace(lattice, pre=lattice.pre[:-after], post=lattice.pre[-after:])
-    return change_sizes(quiet, find_levels(quiet))
+        return None
+    return replace(lattice, pre=lattice.pre[:-after], post=lattice.pre[-after:])

@@ -18,6 +18,7 @@ Measures (`measure`), all of the event's own passes:
 ``season``       days of the year between the middle of those before and of those after
 ``offset``       largest offset of a pass after the event, dB
 ``uneven``       spread of the change that kinds of ground show as a whole, dB
+``noise``        standard deviation of a quiet change of 80 m, dB; judged by nobody
 ``jump``         pixels by which a pass after the event is displaced against those before
 ``restless``     share of quiet ground (passes before the event) beyond 5 times its noise, percent
 ===============  ==================================================================================
@@ -34,7 +35,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.compose.lattice import Lattice
-from sarmap.compose.levelling import Levelling, quiet_sizes
+from sarmap.compose.levelling import Levelling
 
 __all__ = ["ANYWHERE", "MEASURES", "Note", "Trust", "doubted", "measure", "trust_in"]
 
@@ -173,7 +174,9 @@ def _round(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def measure(cube: xr.Dataset, lattice: Lattice, levelling: Levelling) -> dict[str, float]:
+def measure(
+    cube: xr.Dataset, lattice: Lattice, levelling: Levelling, quiet: Field
+) -> dict[str, float]:
     """Measure an input: the lattice, and pixels of a few squares (see the module).
 
     Parameters
@@ -182,6 +185,8 @@ def measure(cube: xr.Dataset, lattice: Lattice, levelling: Levelling) -> dict[st
         A few squares of its pixels are read.
     lattice, levelling
         Of that cube.
+    quiet
+        Sizes of changes between its passes before the event, in noise; empty: too few passes.
 
     Returns
     -------
@@ -196,11 +201,11 @@ def measure(cube: xr.Dataset, lattice: Lattice, levelling: Levelling) -> dict[st
         "after": float(len(lattice.post)),
         **_levels(lattice, co),
         **_offsets(lattice, levelling),
+        "noise": _median(levelling.noise[co]),
         **_pixels(cube[co], lattice),
     }
-    sizes = quiet_sizes(lattice)
-    if sizes.size >= 1000:
-        found["restless"] = 100 * float((sizes > BEYOND).mean())
+    if quiet.size >= 1000:
+        found["restless"] = 100 * float((quiet > BEYOND).mean())
     season = _season(cube, lattice)
     if season is not None:
         found["season"] = season

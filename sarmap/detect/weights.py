@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sarmap.detect.change import Change
 from sarmap.detect.engines import Engine, choose_engine, make_engine
 from sarmap.detect.manifest import Manifest, digest, read_manifest
+from sarmap.detect.quiet import QuietGround
 from sarmap.detect.remote import fetch_manifest, fetch_weights, is_address
 from sarmap.errors import RequestError, WeightsError
 from sarmap.types import Detector
@@ -50,6 +51,7 @@ class NetworkDetector:
         precision: str,
         dense: bool = False,
         beside: Change | None = None,
+        quiet: QuietGround | None = None,
     ) -> None:
         self.manifest = manifest
         self.name = manifest.name
@@ -68,6 +70,7 @@ class NetworkDetector:
         self.precision = precision
         self.dense = SWEEP if dense else 0
         self.beside = beside or (Change() if manifest.change_share else None)
+        self.quiet = quiet
         self.reason = ""
         self._folder = folder
         self._source = source
@@ -88,7 +91,14 @@ class NetworkDetector:
                 f"{', '.join(map(str, self.manifest.input_shape))}], not {list(tiles.shape)}."
             )
         answer = self._start(0)(tiles)
-        return answer if self.beside is None else self._joined(answer, tiles, self.beside)
+        if self.beside is None and self.quiet is None:
+            return answer
+        odds = _log_odds(answer)
+        if self.beside is not None:
+            odds = self._joined(odds, tiles, self.beside)
+        if self.quiet is not None:
+            odds -= np.float32(self.quiet.lowered)
+        return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
 
     def fitted(
         self, quiet: NDArray[np.float32], event: NDArray[np.float32], bands: int
@@ -96,7 +106,13 @@ class NetworkDetector:
         """The same with the `change` beside it fitted to a place; see `Change.fitted`."""
         if self.beside is None:
             return self
-        beside = self.beside.fitted(quiet, event, bands)
+        return self._at_place(self.beside.fitted(quiet, event, bands), self.quiet)
+
+    def held_to(self, quiet: QuietGround) -> NetworkDetector:
+        """The same, its answers lowered as a place's quiet ground asks (`sarmap.detect.quiet`)."""
+        return self._at_place(self.beside, quiet)
+
+    def _at_place(self, beside: Change | None, quiet: QuietGround | None) -> NetworkDetector:
         network = NetworkDetector(
             self.manifest,
             self._folder,
@@ -105,14 +121,15 @@ class NetworkDetector:
             self.precision,
             self.dense > 0,
             beside,
+            quiet,
         )
         network.reason, network._engines = self.reason, self._engines
         return network
 
     def _joined(
-        self, answer: NDArray[np.float32], tiles: NDArray[np.float32], beside: Change
+        self, odds: NDArray[np.float32], tiles: NDArray[np.float32], beside: Change
     ) -> NDArray[np.float32]:
-        """The network's answers and those of `change`, joined in their log-odds.
+        """The network's log-odds and those of `change`, joined.
 
         What both call stands; what one alone calls has to be called clearly.
         """
@@ -122,10 +139,9 @@ class NetworkDetector:
             + np.float32(statistics[band][0])
             for band in beside.bands
         ]
-        other = beside(np.stack(planes, axis=-1))
+        other = _log_odds(beside(np.stack(planes, axis=-1)))
         share = np.float32(self.manifest.change_share)
-        odds = (1 - share) * _log_odds(answer) + share * _log_odds(other)
-        return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
+        return np.asarray((1 - share) * odds + share * other, np.float32)
 
     def sweep(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """All windows of patches at once, for networks that can (`sarmap.detect.dense_cnn`).
@@ -183,16 +199,17 @@ class NetworkDetector:
             "precision": self.precision,
             **({"engine_reason": self.reason} if self.reason else {}),
             **(self.beside.provenance if self.beside else {}),
+            **(self.quiet.provenance if self.quiet else {}),
             **({"windows_in_one_pass": 1} if self.dense else {}),
         }
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         record = self.manifest.model_dump_json(exclude=_STAY_BEHIND, exclude_defaults=True)
-        how = (self._source, record, self.engine, self.precision, self.dense > 0, self.beside)
-        return _reload, how
+        how = (self.engine, self.precision, self.dense > 0, self.beside, self.quiet)
+        return _reload, (self._source, record, *how)
 
     def __dask_tokenize__(self) -> tuple[str, ...]:
-        how = (self.engine, self.precision, str(self.dense), str(self.beside))
+        how = (self.engine, self.precision, str(self.dense), str(self.beside), str(self.quiet))
         return (type(self).__name__, self.sha256, *how)
 
     def __repr__(self) -> str:
@@ -318,28 +335,18 @@ def _log_odds(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.log(inside / (1 - inside)), np.float32)
 
 
-def _reload(
-    source: str,
-    record: str,
-    engine: str,
-    precision: str,
-    dense: bool = False,
-    beside: Change | None = None,
-) -> NetworkDetector:
+def _reload(source: str, record: str, *how: Any) -> NetworkDetector:
     """Unpickle a handle; all copies in one process share one detector.
 
     Dask's scheduler unpickles graphs too, and needs no weights: nothing is read here.
     """
     with _RELOAD:  # the cache alone would let two threads make one each
-        return _reload_once(source, record, engine, precision, dense, beside)
+        return _reload_once(source, record, *how)
 
 
 @lru_cache(maxsize=8)
-def _reload_once(
-    source: str, record: str, engine: str, precision: str, dense: bool, beside: Change | None
-) -> NetworkDetector:
-    manifest = Manifest.model_validate_json(record)
-    return NetworkDetector(manifest, None, source, engine, precision, dense, beside)
+def _reload_once(source: str, record: str, *how: Any) -> NetworkDetector:
+    return NetworkDetector(Manifest.model_validate_json(record), None, source, *how)
 
 
 def _same_weights(source: str, asked: Manifest) -> Path:

@@ -167,6 +167,8 @@ def _properties(dataset: xr.Dataset, made: Provenance, grid: GeoBox) -> dict[str
     }
     if properties["proj:code"] is None and grid.crs is not None:
         properties["proj:wkt2"] = grid.crs.to_wkt()
+    if made.limits:
+        properties["sarmap:limits"] = list(made.limits)
     if made.doubts:
         properties["sarmap:doubts"] = list(made.doubts)
         properties["description"] += f" {' '.join(made.doubts)}"

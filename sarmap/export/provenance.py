@@ -104,6 +104,8 @@ class Provenance:
     """What its control says (`sarmap.assess.control`); empty where it has none."""
     doubts: tuple[str, ...] = ()
     """Why its detector is not to be trusted with this input, a sentence each."""
+    limits: tuple[str, ...] = ()
+    """What its passes let anyone see, and how often it is wrong on quiet ground, in words."""
 
     @property
     def scene_ids(self) -> tuple[str, ...]:
@@ -159,7 +161,56 @@ def read_provenance(attrs: Mapping[Any, Any]) -> Provenance:
         version=str(attrs.get("sarmap:version", "")),
         control=_value(attrs.get("sarmap:control")) or {},
         doubts=tuple(map(str, _value(attrs.get("sarmap:doubts")) or ())),
+        limits=(*_levelled(attrs), *_smallest(attrs), *_quiet(attrs)),
     )
+
+
+CLEAR_LEVEL = 0.3
+"""dB by which a pass lies off the others that is worth telling."""
+SHOWN, SURE = 3.0, 4.5
+"""Change of a usual landslide, dB, and how many times its noise shows beyond doubt."""
+CELL_PIXELS = 64
+"""Pixels whose mean the measured noise is of."""
+
+
+def _levelled(attrs: Mapping[Any, Any]) -> list[str]:
+    """Passes that lay clearly off those before the event, and were levelled."""
+    told = []
+    for one in _value(attrs.get("sarmap:levels")) or []:
+        bands = [b for b in ("vv", "vh", "hh", "hv") if abs(one.get(b, 0)) >= CLEAR_LEVEL]
+        if bands:
+            levels = ", ".join(f"{band.upper()} {one[band]:+.1f} dB" for band in bands)
+            when = str(one.get("datetime") or one.get("time"))[:10]
+            told.append(f"The {one.get('orbit_state', '')} pass of {when} was levelled: {levels}.")
+    return [text.replace("  ", " ") for text in told]
+
+
+def _smallest(attrs: Mapping[Any, Any]) -> list[str]:
+    """The smallest landslide that the noise of the passes lets anyone see."""
+    trust = _value(attrs.get("sarmap:trust")) or []
+    known = [one["measures"] for one in ([trust] if isinstance(trust, Mapping) else trust)]
+    areas = [
+        max(CELL_PIXELS * (SURE * one["noise"] / SHOWN) ** 2, 4) * one["spacing"] ** 2
+        for one in known
+        if "noise" in one and "spacing" in one
+    ]
+    if not areas:
+        return []
+    area = float(f"{min(areas):.2g}")
+    return [f"With these passes a change of {SHOWN:g} dB shows from about {area:,.0f} m2 on."]
+
+
+def _quiet(attrs: Mapping[Any, Any]) -> list[str]:
+    """What the detector calls between passes before the event."""
+    if "quiet_called_percent" not in attrs:
+        return []
+    lowered = float(attrs["quiet_odds_lowered"])
+    raised = f", with its threshold raised for this place by {lowered:.1f} in log-odds"
+    return [
+        f"Between passes before the event it calls {float(attrs['quiet_called_percent']):.2g} % of "
+        f"{float(attrs['quiet_km2']):.0f} km2{raised if lowered else ''}: expect about "
+        f"{float(attrs['quiet_polygons_per_100_km2']):.0f} false candidates per 100 km2."
+    ]
 
 
 def settings_of(attrs: Mapping[str, Any]) -> tuple[float, float]:

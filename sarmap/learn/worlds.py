@@ -150,7 +150,7 @@ def _draw(job: tuple[WorldSource, int, tuple[str, ...], Path]) -> None:
 
     from sarmap.compose.composites import make_composite
     from sarmap.compose.lattice import read_lattice
-    from sarmap.compose.levelling import find_levels
+    from sarmap.compose.levelling import change_sizes, find_levels, quiet_lattice
     from sarmap.detect.trust import measure
     from sarmap.simulate.physics import Physics
     from sarmap.simulate.worlds import draw_world
@@ -169,12 +169,14 @@ def _draw(job: tuple[WorldSource, int, tuple[str, ...], Path]) -> None:
     levelling = find_levels(lattice)
     composite = make_composite(cube, terrain, bands, scaling="db", levelling=levelling)
     loaded: xr.DataArray = composite.compute(scheduler="synchronous")
+    before = quiet_lattice(lattice)
+    quiet = change_sizes(before, find_levels(before)) if before else np.empty(0, np.float32)
     path = where / _name(source, seed, bands)
     np.save(path.with_suffix(".evidence.npy"), loaded.values.astype(np.float16))
     codes = np.stack([loaded["observation"].values, world.truth])
     np.save(path.with_suffix(".codes.npy"), codes.astype(np.uint8))
     record = {
-        "measures": measure(cube, lattice, levelling),
+        "measures": measure(cube, lattice, levelling, quiet),
         "landslides": int(world.footprint.max()),
         "spacing": world.spacing,
     }

@@ -85,6 +85,7 @@ def facts_of(source: Source) -> list[Fact]:
         ("Time it took", _seconds(attrs.get("sarmap:seconds"))),
         ("Software", f"sarmap {made.version}".strip()),
     ]
+    facts += [("What can be seen", limit) for limit in made.limits]
     notes = attrs.get("warnings")
     for note in json.loads(notes) if isinstance(notes, str) and notes[:1] == "[" else []:
         facts.append(("Note", str(note)))

@@ -31,7 +31,7 @@ def passes(count, *, seed=0, looks=4.4, smooth=0.0, jump=0.0, level=0.0, amplitu
 def measured(pre, post, **kwargs):
     cube = make_cube(pre, post, **kwargs)
     lattice = read_lattice(cube)
-    return measure(cube, lattice, find_levels(lattice))
+    return measure(cube, lattice, find_levels(lattice), np.empty(0, "f4"))
 
 
 @pytest.mark.parametrize("looks", [3.0, 7.0])

@@ -86,3 +86,21 @@ def test_nothing_known_is_empty_not_an_error():
 @pytest.mark.parametrize("value", [1, True, "true", "YES", np.int64(1)])
 def test_every_spelling_of_simulated_counts(value):
     assert read_provenance({"simulated": value}).simulated
+
+
+def test_limits_are_told_in_words():
+    attrs = {
+        "sarmap:levels": '[{"orbit_state": "ascending", "datetime": "2018-09-13T08", "vv": -0.7}]',
+        "sarmap:trust": '{"measures": {"noise": 0.5, "spacing": 10.0}}',
+        "quiet_called_percent": 0.08,
+        "quiet_odds_lowered": 0.4,
+        "quiet_polygons_per_100_km2": 3.2,
+        "quiet_km2": 41.0,
+    }
+    assert read_provenance(attrs).limits == (
+        "The ascending pass of 2018-09-13 was levelled: VV -0.7 dB.",
+        "With these passes a change of 3 dB shows from about 3,600 m2 on.",
+        "Between passes before the event it calls 0.08 % of 41 km2, with its threshold raised for "
+        "this place by 0.4 in log-odds: expect about 3 false candidates per 100 km2.",
+    )
+    assert read_provenance({}).limits == ()
