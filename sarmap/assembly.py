@@ -244,7 +244,7 @@ def _with_earlier(passes: Passes, request: MapRequest, spec: DetectorSpec) -> Pa
     """The passes with those that a control reads; the map's own stay what they are."""
     from sarmap.acquire.earlier import with_earlier
     from sarmap.compose.composites import required_radar_bands
-    from sarmap.compose.control import control_passes
+    from sarmap.compose.control_cube import control_passes
 
     return with_earlier(
         passes,
@@ -438,7 +438,7 @@ def _assemble_orbit(
         dataset["slope"] = terrain["slope"]
     control = None
     if prepared.request.control:
-        from sarmap.compose.control import as_control
+        from sarmap.compose.control_cube import as_control
 
         earlier = as_control(cube, spec.bands)
         before = make_composite(earlier, terrain, spec.bands, scaling=spec.scaling)

@@ -276,7 +276,7 @@ def _in_files(request: MapRequest, spec: DetectorSpec) -> Passes:
     from sarmap.acquire.own_request import passes_in_files
     from sarmap.acquire.shortfall import TooFewPassesError
     from sarmap.compose.composites import needs_optical, required_passes
-    from sarmap.compose.control import control_passes
+    from sarmap.compose.control_cube import control_passes
     from sarmap.compose.names import reads_evidence
 
     if needs_optical(spec.bands):

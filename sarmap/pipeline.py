@@ -207,7 +207,7 @@ def _keeping_what_is_done(out: str, client: Client | None) -> Iterator[None]:
 
 def _what_is_kept(out: str) -> str:
     """Blocks that an interrupted run has stored, in a sentence; empty where there are none."""
-    from sarmap.export.progress import read_progress
+    from sarmap.export.block_progress import read_progress
 
     advice = "run the same again with resume=True (--resume) to continue."
     try:
@@ -242,7 +242,7 @@ def _control(request: MapRequest, prepared: Prepared, out: str) -> dict[str, Any
 
 def _control_passes(prepared: Prepared) -> list[dict[str, Any]]:
     """Days of the passes that a control reads, in the roles that they take."""
-    from sarmap.compose.control import control_roles
+    from sarmap.compose.control_cube import control_roles
 
     roles = control_roles(prepared.spec.bands)
     found = []

@@ -19,7 +19,7 @@ from sarmap import vectors
 from sarmap.acquire.area import parse_area
 from sarmap.assess.inventory import read_inventory
 from sarmap.errors import RequestError
-from sarmap.report.vectors import read_vectors
+from sarmap.report.features import read_vectors
 from sarmap.vectors import read_vector
 
 SQUARE = shapely.box(141.9, 42.6, 141.91, 42.61)

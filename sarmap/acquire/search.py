@@ -19,7 +19,6 @@ from sarmap.acquire.area import parse_area
 from sarmap.acquire.catalogs import open_catalog, resolve_catalog
 from sarmap.acquire.instants import parse_event, utc_now
 from sarmap.acquire.items import first_item, require_collection, search_items, understands
-from sarmap.acquire.optical import clearest
 from sarmap.acquire.pairing import Choice, Track, choose, group_passes, tracks_of
 from sarmap.acquire.scenes import (
     Scene,
@@ -30,6 +29,7 @@ from sarmap.acquire.scenes import (
     readable,
     refuse_source_form,
 )
+from sarmap.acquire.sentinel_2 import clearest
 from sarmap.acquire.shortfall import NoSceneError, OutsideCoverageError, Sought, shortfall
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings, Passes

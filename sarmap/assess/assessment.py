@@ -17,6 +17,7 @@ import numpy as np
 
 from sarmap.assess.calibration import Calibration, fit_calibration
 from sarmap.assess.control import beyond_control
+from sarmap.assess.counting import Sink, Tally, tally_map
 from sarmap.assess.covers import LandCover
 from sarmap.assess.curves import Curve, Reliability, precision_recall, reliability
 from sarmap.assess.ground import open_gradients, open_land_cover
@@ -24,7 +25,6 @@ from sarmap.assess.intervals import Interval, score_intervals
 from sarmap.assess.labels import Labels, read_labels
 from sarmap.assess.scores import Scores
 from sarmap.assess.slides import HitRow, hits_by_facing, hits_by_size
-from sarmap.assess.tally import Sink, Tally, tally_map
 from sarmap.errors import RequestError
 from sarmap.export.provenance import Provenance
 from sarmap.export.reading import MapReader, open_reader

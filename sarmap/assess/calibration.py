@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 from sarmap.export.encoding import PROBABILITY_STEP
-from sarmap.export.files import replacing
+from sarmap.export.replacing import replacing
 
 if TYPE_CHECKING:
     import xarray as xr

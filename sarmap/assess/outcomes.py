@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sarmap.assess.counting import Sink
 from sarmap.assess.scores import Confusion
-from sarmap.assess.tally import Sink
 from sarmap.errors import OutputError, RequestError
 from sarmap.export.georeference import coordinate_attrs, spatial_ref_attrs
 from sarmap.export.provenance import Provenance

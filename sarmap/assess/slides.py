@@ -14,7 +14,7 @@ from sarmap.acquire.geometry import look_azimuth
 from sarmap.assess.intervals import Interval, wilson_interval
 
 if TYPE_CHECKING:
-    from sarmap.assess.tally import Tally
+    from sarmap.assess.counting import Tally
 
 __all__ = ["HitRow", "facing", "hits_by_facing", "hits_by_size"]
 

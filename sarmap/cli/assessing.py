@@ -77,8 +77,8 @@ def compare(
 ) -> None:
     """Say how a map changed between two passes: what was kept, withdrawn, and what is new."""
     from sarmap.assess.comparison import changed_polygons, compare_maps
-    from sarmap.export.files import check_file
     from sarmap.export.polygons import write_frame
+    from sarmap.export.replacing import check_file
 
     file = None if out is None else Path(out).expanduser()
     if file is not None:

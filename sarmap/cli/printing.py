@@ -143,7 +143,7 @@ def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> N
     for warning in result.warnings:
         click.echo(f"note      {warning}")
     if result.control is not None:
-        from sarmap.export.control import described
+        from sarmap.export.control_words import described
 
         click.echo(f"control   {described(result.control)}")
     click.echo(

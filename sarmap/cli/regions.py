@@ -178,7 +178,7 @@ def _print_result(result: ScanResult) -> None:
     for warning in result.warnings:
         click.echo(f"note        {warning}")
     if result.control is not None:
-        from sarmap.export.control import described
+        from sarmap.export.control_words import described
 
         click.echo(f"control     {described(result.control)}")
     mapped = [state for state in result.states.values() if state.status in ("done", "unread")]

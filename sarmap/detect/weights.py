@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from sarmap.detect.change import Change
 from sarmap.detect.engines import Engine, choose_engine, make_engine
+from sarmap.detect.fetching import fetch_manifest, fetch_weights, is_address
 from sarmap.detect.manifest import Manifest, digest, read_manifest
 from sarmap.detect.quiet import QuietGround
-from sarmap.detect.remote import fetch_manifest, fetch_weights, is_address
 from sarmap.errors import RequestError, WeightsError
 from sarmap.types import Detector
 

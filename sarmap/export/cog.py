@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from sarmap.errors import OutputError, RequestError
 from sarmap.export.encoding import FILL, PROBABILITY_STEP, SLOPE_STEP
-from sarmap.export.files import check_file, replacing
 from sarmap.export.reading import MapReader, Strip, open_reader
+from sarmap.export.replacing import check_file, replacing
 from sarmap.gdal import gdal
 from sarmap.types import Observation
 

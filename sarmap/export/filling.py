@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.arrays import complete, create, reopen
 from sarmap.export.blocks import Family, layer_families
 from sarmap.export.georeference import geobox_of
 from sarmap.export.identity import IDENTITY, check_identity, make_identity
@@ -35,6 +34,7 @@ from sarmap.export.provenance import public_attributes
 from sarmap.export.retrying import PATIENCE, patiently
 from sarmap.export.sizes import check_whole, sizes_of
 from sarmap.export.waves import do_missing, kept_blocks
+from sarmap.export.zarr_arrays import complete, create, reopen
 
 if TYPE_CHECKING:
     import xarray as xr

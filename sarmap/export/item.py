@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
 from sarmap.export.encoding import FILL, PROBABILITY_STEP
-from sarmap.export.files import replacing
 from sarmap.export.georeference import geobox_of
 from sarmap.export.location import is_url
 from sarmap.export.provenance import Provenance, read_provenance
+from sarmap.export.replacing import replacing
 from sarmap.export.store import count_observations, open_map
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import numpy as np
 
 from sarmap.errors import RequestError
 from sarmap.export.encoding import PROBABILITY_STEP, pack_probability, threshold_level
-from sarmap.export.files import check_file
 from sarmap.export.georeference import geobox_of
 from sarmap.export.polygons import write_frame
 from sarmap.export.provenance import read_provenance
+from sarmap.export.replacing import check_file
 from sarmap.export.store import open_map
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from sarmap.errors import RequestError
 from sarmap.export.components import Components, find_components, labelled_strips
 from sarmap.export.encoding import threshold_level
-from sarmap.export.files import check_file, replacing
 from sarmap.export.reading import MapReader, open_reader
+from sarmap.export.replacing import check_file, replacing
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -24,10 +24,10 @@ from sarmap.regions.scan_folder import Folder, State
 from sarmap.regions.unit_map import PICTURE as PIXELS
 from sarmap.report.downloads import Download
 from sarmap.report.facts import attribution_words, event_words
+from sarmap.report.features import NothingHereError, read_vectors
 from sarmap.report.folder import is_single, opened
-from sarmap.report.source import Source
 from sarmap.report.start import PICTURE, Start, ZoneRow, write_start
-from sarmap.report.vectors import NothingHereError, read_vectors
+from sarmap.report.strips import Source
 from sarmap.report.writing import Report, write_report
 from sarmap.types import Observation, as_path
 

@@ -17,7 +17,7 @@ from pyproj import Geod
 from shapely.geometry.base import BaseGeometry
 
 from sarmap.errors import RequestError
-from sarmap.regions.lattice import EDGE
+from sarmap.regions.unit_lattice import EDGE
 from sarmap.types import MapRequest
 from sarmap.vectors import read_vector
 

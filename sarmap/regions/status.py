@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sarmap.errors import SarmapError
+from sarmap.export.block_progress import read_progress
 from sarmap.export.layout import count_blocks
-from sarmap.export.progress import read_progress
 from sarmap.progress import megapixels
 from sarmap.regions.scan_folder import PROGRESS, Folder, State, read_units
 from sarmap.regions.scan_record import (

@@ -20,12 +20,11 @@ from sarmap.acquire.instants import parse_event
 from sarmap.assembly import DEFAULT_CHUNK
 from sarmap.choosing import each, eligible, passes_asked
 from sarmap.compose.composites import needs_terrain, required_passes
-from sarmap.compose.control import control_passes
+from sarmap.compose.control_cube import control_passes
 from sarmap.compose.names import reads_evidence
 from sarmap.detect.prediction import stride_of
 from sarmap.detect.protocol import DetectorSpec, describe
 from sarmap.errors import RequestError
-from sarmap.regions.lattice import Unit, lattice_for
 from sarmap.regions.region import (
     Region,
     Zone,
@@ -38,6 +37,7 @@ from sarmap.regions.region import (
 )
 from sarmap.regions.request import ScanRequest, check_request, in_order
 from sarmap.regions.tracks import Decision
+from sarmap.regions.unit_lattice import Unit, lattice_for
 from sarmap.types import CatalogSettings, Detector, Passes
 from sarmap.version import __version__
 

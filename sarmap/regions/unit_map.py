@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from sarmap.assembly import Margins, Prepared
 from sarmap.choosing import instead
-from sarmap.regions.lattice import Unit, context
 from sarmap.regions.region import on_globe, outline
 from sarmap.regions.scan_folder import Folder
 from sarmap.regions.survey import Design, Survey, Work
 from sarmap.regions.tracks import narrowed
+from sarmap.regions.unit_lattice import Unit, context
 from sarmap.types import MapRequest, MapResult
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.export.encoding import FILL
-from sarmap.report.source import Rows
+from sarmap.report.strips import Rows
 
 __all__ = ["LOWEST", "Cells", "encoded"]
 

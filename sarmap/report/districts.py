@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
-from sarmap.report.source import Rows
+from sarmap.report.features import drawn, label_of, read_vectors
+from sarmap.report.strips import Rows
 from sarmap.report.tallies import LEVELS, histogram_of
-from sarmap.report.vectors import drawn, label_of, read_vectors
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame

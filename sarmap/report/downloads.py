@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sarmap.errors import OutputError
 from sarmap.export.cog import write_cog
 from sarmap.export.polygons import write_frame
-from sarmap.report.source import Source
+from sarmap.report.strips import Source
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame

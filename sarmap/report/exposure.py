@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from sarmap.errors import RequestError
 from sarmap.export.encoding import FILL
 from sarmap.report.cells import LOWEST
-from sarmap.report.source import Rows
-from sarmap.report.vectors import drawn, label_of, read_vectors, to_pixels
+from sarmap.report.features import drawn, label_of, read_vectors, to_pixels
+from sarmap.report.strips import Rows
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sarmap.export.provenance import Provenance
-from sarmap.report.source import Source
+from sarmap.report.strips import Source
 from sarmap.types import Observation
 
 __all__ = [

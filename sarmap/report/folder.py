@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.files import check_file, replacing
+from sarmap.export.replacing import check_file, replacing
 from sarmap.report.downloads import Download
 from sarmap.report.shell import Shell, bundle, render
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
-from sarmap.export.control import described
+from sarmap.export.control_words import described
 from sarmap.export.encoding import PROBABILITY_STEP, threshold_level
 from sarmap.report.tallies import LEVELS
 from sarmap.types import as_path

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.export.encoding import FILL
-from sarmap.report.source import Rows
+from sarmap.report.strips import Rows
 from sarmap.types import Observation
 
 __all__ = ["TILE", "Pyramid", "halved", "levels_of"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sarmap.export.encoding import FILL
 from sarmap.report.cells import encoded
-from sarmap.report.source import Rows
+from sarmap.report.strips import Rows
 from sarmap.types import Observation
 
 __all__ = ["LEVELS", "Histogram", "SeenGrid", "histogram_of"]

@@ -31,9 +31,9 @@ from sarmap.report.facts import (
 from sarmap.report.folder import Place, is_single, opened
 from sarmap.report.interval import AreaInterval, from_assessment, from_control, from_threshold
 from sarmap.report.pyramid import TILE, Pyramid, levels_of
-from sarmap.report.radar import reopen_radar, shown_bands
+from sarmap.report.reopened import reopen_radar, shown_bands
 from sarmap.report.shell import Shell
-from sarmap.report.source import Source, open_source, stretch_of
+from sarmap.report.strips import Source, open_source, stretch_of
 from sarmap.report.tallies import Histogram, SeenGrid
 from sarmap.types import Observation, as_path
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sarmap.assess.control import beyond_control, read_control
 from sarmap.errors import RequestError
-from sarmap.export.control import described
+from sarmap.export.control_words import described
 from sarmap.export.store import write_zarr
 
 

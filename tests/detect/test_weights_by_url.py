@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sarmap.detect.fetching import WeightsAddress
 from sarmap.detect.manifest import save_weights
-from sarmap.detect.remote import WeightsAddress
 from sarmap.detect.weights import load_detector
 from sarmap.errors import WeightsError
 
@@ -136,7 +136,7 @@ def test_an_answer_larger_than_any_weights_is_not_kept(
     shop: _Shop, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(folder)
-    monkeypatch.setattr("sarmap.detect.remote._WEIGHTS_BYTES", 10)
+    monkeypatch.setattr("sarmap.detect.fetching._WEIGHTS_BYTES", 10)
     with pytest.raises(WeightsError, match="size"):
         load_detector(url(shop), precision="f32")
 

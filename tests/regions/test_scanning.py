@@ -18,7 +18,7 @@ import xarray as xr
 
 import sarmap
 from sarmap.errors import CatalogError, OutputError, RequestError
-from sarmap.export.progress import read_progress
+from sarmap.export.block_progress import read_progress
 from sarmap.export.store import open_map
 from sarmap.regions import scanning
 from sarmap.regions.forecast import plan_scan

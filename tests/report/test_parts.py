@@ -23,7 +23,7 @@ from sarmap.report.cells import Cells
 from sarmap.report.districts import open_districts
 from sarmap.report.exposure import open_exposure
 from sarmap.report.pyramid import TILE, Pyramid, halved, levels_of
-from sarmap.report.source import Rows, Source, open_source
+from sarmap.report.strips import Rows, Source, open_source
 from sarmap.report.tallies import Histogram, SeenGrid
 
 

@@ -12,10 +12,10 @@ import xarray as xr
 
 from sarmap.assess.scores import score_map
 from sarmap.errors import OutputError, RequestError
+from sarmap.export.block_progress import read_progress
 from sarmap.export.ledger import Ledger
 from sarmap.export.location import store_at
 from sarmap.export.owner import OWNER
-from sarmap.export.progress import read_progress
 from sarmap.export.store import write_zarr
 from sarmap.report.writing import write_report
 

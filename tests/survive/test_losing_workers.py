@@ -22,7 +22,7 @@ import pytest
 import xarray as xr
 
 from sarmap.errors import ClusterError
-from sarmap.export.progress import read_progress
+from sarmap.export.block_progress import read_progress
 from sarmap.export.store import write_zarr
 
 EDGE, ROWS, COLUMNS = 64, 6, 5

@@ -16,7 +16,7 @@ from zarr.storage import LocalStore
 
 from sarmap.errors import OutputError
 from sarmap.export import retrying
-from sarmap.export.progress import read_progress
+from sarmap.export.block_progress import read_progress
 from sarmap.export.store import write_zarr
 
 LAYOUT: dict[str, Any] = {"chunk": 32, "shard": 64}

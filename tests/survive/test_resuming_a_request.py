@@ -21,9 +21,9 @@ import sarmap
 from sarmap.acquire.scene_reader import SceneReader
 from sarmap.continuing import identity_of
 from sarmap.errors import Interrupted, RequestError
+from sarmap.export.block_progress import read_progress
 from sarmap.export.ledger import Ledger
 from sarmap.export.location import store_at
-from sarmap.export.progress import read_progress
 
 Requests = Callable[..., sarmap.MapRequest]
 Objects = Callable[[Path | str], dict[str, bytes]]

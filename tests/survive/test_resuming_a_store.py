@@ -14,9 +14,9 @@ import xarray as xr
 import zarr
 
 from sarmap.errors import OutputError, RequestError
+from sarmap.export.block_progress import read_progress
 from sarmap.export.ledger import Ledger, read_attributes
 from sarmap.export.location import store_at
-from sarmap.export.progress import read_progress
 from sarmap.export.store import open_map, write_zarr
 
 BLOCKS = list(product(range(5), range(4)))

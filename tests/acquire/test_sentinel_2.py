@@ -9,7 +9,7 @@ import pystac
 import pytest
 import shapely
 
-from sarmap.acquire.optical import clearest, cloud_cover
+from sarmap.acquire.sentinel_2 import clearest, cloud_cover
 
 PLACE = shapely.box(141.84, 42.60, 142.13, 42.88)
 EVENT = dt.datetime(2018, 9, 5, 18, 8, tzinfo=dt.UTC)

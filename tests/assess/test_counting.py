@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from sarmap.assess.counting import tally_map
 from sarmap.assess.labels import read_labels
 from sarmap.assess.scores import Confusion
-from sarmap.assess.tally import tally_map
 from sarmap.export.encoding import pack_probability
 from sarmap.export.reading import open_reader
 

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from sarmap.compose.composites import make_composite
-from sarmap.compose.control import as_control, control_passes, control_roles
+from sarmap.compose.control_cube import as_control, control_passes, control_roles
 from sarmap.errors import RequestError
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sarmap.detect.protocol import describe
 from sarmap.detect.windows import TileAxis
 from sarmap.errors import RequestError
-from sarmap.regions.lattice import SIZE, Lattice, context, lattice_for
+from sarmap.regions.unit_lattice import SIZE, Lattice, context, lattice_for
 
 
 class Own:
