@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial, reduce
-from operator import or_
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sarmap.acquire.context import Margins, cropped, widened
 from sarmap.errors import RequestError
-from sarmap.types import CatalogSettings, Chunk, Detector, MapRequest, Observation, Passes
+from sarmap.types import CatalogSettings, Chunk, Detector, MapRequest, Passes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,18 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Assembly",
-    "Margins",
     "Prepared",
     "assemble",
-    "blocks_of",
     "levelled",
     "levels_record",
     "prepare",
 ]
 
 DEFAULT_CHUNK = 1024
-_SPOILT = ("spoilt", "window_spoilt")
-Margins = tuple[tuple[int, int], tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -261,6 +257,8 @@ def assemble(prepared: Prepared) -> Assembly:
     Raises:
         RequestError: an item lacks a band, an asset or its projection, or elevation is missing.
     """
+    from sarmap.detect.layering import add_control, any_of, unread_of
+
     looks = prepared.looks or prepared.passes
     judged = prepared.judged or (None,) * len(prepared.passes)
     parts = [
@@ -274,126 +272,25 @@ def assemble(prepared: Prepared) -> Assembly:
     if controls:
         control, unread_there = _joined(prepared, controls)
         unread += [one.drop_vars("window_spoilt", errors="ignore") for one in unread_there]
-        unread.append(_unread_of(control).to_dataset(name="spoilt"))
-        _add_control(dataset, control)
-    return Assembly(dataset, parts[0].composite, warnings, spoilt=_any_of(unread))
+        unread.append(unread_of(control).to_dataset(name="spoilt"))
+        add_control(dataset, control)
+    return Assembly(dataset, parts[0].composite, warnings, spoilt=any_of(unread))
 
 
-def _any_of(unread: list[xr.Dataset]) -> xr.Dataset | None:
-    """Where any of these layers is set, each under its name; None where there are none."""
-    import xarray
-
-    layers: dict[Any, list[xr.DataArray]] = {}
-    for one in unread:
-        for name, layer in one.data_vars.items():
-            layers.setdefault(name, []).append(layer.reset_coords(drop=True) > 0)
-    if not layers:
-        return None
-    return xarray.Dataset({name: reduce(or_, several) for name, several in layers.items()})
+def _read_grid(prepared: Prepared) -> tuple[GeoBox, Chunk]:
+    """The grid that is read, context and all, and its blocks."""
+    return widened(prepared.grid, prepared.chunk, prepared.margins)
 
 
 def _joined(prepared: Prepared, parts: list[xr.Dataset]) -> tuple[xr.Dataset, list[xr.Dataset]]:
     """All orbits' maps as one, and where what their answers look at could not be read."""
-    from sarmap.detect.fusion import fuse
+    from sarmap.detect.layering import join_orbits
 
-    spoilt = [part[names] for part in parts if (names := [n for n in _SPOILT if n in part])]
-    maps = [part.drop_vars(_SPOILT, errors="ignore") for part in parts]
-    if prepared.layered:
-        maps = _lay_over(prepared, maps)
-    dataset = maps[0] if len(maps) == 1 else fuse(maps)
-    if len(maps) > 1:
-        if "slope" in maps[0]:
-            dataset["slope"] = maps[0]["slope"]
-        for one in maps if prepared.layered else ():
-            dataset[f"orbit_{one.attrs['orbit_state']}"] = one["orbit"]
-    return dataset, spoilt
-
-
-def _add_control(dataset: xr.Dataset, control: xr.Dataset) -> None:
-    """The control's answers and what was seen for them, as layers of the map."""
-    for name in ("probability", "observation"):
-        layer = control[name]
-        own = f"control_{name}"
-        dataset[own] = layer
-        dataset[own].attrs = {
-            **layer.attrs,
-            "long_name": f"{layer.attrs['long_name']}, of passes before the event",
-        }
-        dataset[own].encoding = dict(dataset[name].encoding)
-
-
-def _unread_of(control: xr.Dataset) -> Any:
-    """How many of the readings behind a control failed, pixel by pixel."""
-    if "read_failed_in" in control:
-        return control["read_failed_in"]
-    return (control["observation"] == Observation.READ_FAILED).astype("uint8")
-
-
-def _lay_over(prepared: Prepared, maps: list[xr.Dataset]) -> list[xr.Dataset]:
-    """Maps laid over one another: all of them, or with orbit='both' those of each direction."""
-    from sarmap.detect.layering import lay_over
-
+    if not prepared.layered:
+        return join_orbits(parts)
     apart = prepared.request.orbit == "both"
     kinds = [passes.orbit_state if apart else "" for passes in prepared.passes]
-    return [
-        lay_over(
-            [one for one, kind in zip(maps, kinds, strict=True) if kind == wanted],
-            [
-                passes.relative_orbit
-                for passes, kind in zip(prepared.passes, kinds, strict=True)
-                if kind == wanted
-            ],
-        )
-        for wanted in dict.fromkeys(kinds)
-    ]
-
-
-def _read_grid(prepared: Prepared) -> tuple[GeoBox, Chunk]:
-    """The grid that is read, context and all, and its blocks: cropped, they are whole blocks."""
-    from affine import Affine
-    from odc.geo.geobox import GeoBox
-
-    (above, below), (left, right) = prepared.margins
-    grid, chunk = prepared.grid, prepared.chunk
-    if not any((above, below, left, right)):
-        return grid, chunk
-    height, width = (int(length) for length in grid.shape)
-    corner = grid.affine * Affine.translation(-left, -above)
-    wide = GeoBox((above + height + below, left + width + right), corner, grid.crs)
-    return wide, (blocks_of(height, chunk, (above, below)), blocks_of(width, chunk, (left, right)))
-
-
-def blocks_of(length: int, chunk: int, margin: tuple[int, int]) -> tuple[int, ...]:
-    """Block lengths of an axis with its context.
-
-    >>> blocks_of(2500, 1024, (16, 48))
-    (1040, 1024, 500)
-    """
-    blocks = [min(chunk, length - start) for start in range(0, length, chunk)]
-    blocks[0] += margin[0]
-    blocks[-1] += margin[1]
-    return tuple(blocks)
-
-
-def _cropped(data: Any, prepared: Prepared) -> Any:
-    """A Dataset or DataArray without its context; windows whose centre lies in it are left out."""
-    from sarmap.acquire.cube import grid_coords
-
-    grid = prepared.grid
-    if not any(map(any, prepared.margins)):
-        return data
-    own = {
-        dim: slice(before, before + int(length))
-        for dim, (before, _), length in zip(("y", "x"), prepared.margins, grid.shape, strict=True)
-    }
-    cropped = data.isel(own).assign_coords(grid_coords(grid))
-    box = grid.boundingbox
-    for dim, low, high in (("y", box.bottom, box.top), ("x", box.left, box.right)):
-        name = f"window_{dim}"
-        if name in cropped.dims:
-            inside = (cropped[name].values > low) & (cropped[name].values <= high)
-            cropped = cropped.isel({name: inside})
-    return cropped
+    return join_orbits(parts, [passes.relative_orbit for passes in prepared.passes], kinds)
 
 
 def _cube(prepared: Prepared, passes: Passes, grid: GeoBox, chunk: Chunk) -> xr.Dataset:
@@ -442,9 +339,12 @@ def _assemble_orbit(
 
         earlier = as_control(cube, spec.bands)
         before = make_composite(earlier, terrain, spec.bands, scaling=spec.scaling)
-        control = _cropped(_predicted(prepared, before), prepared)
+        control = cropped(_predicted(prepared, before), prepared.grid, prepared.margins)
     return Assembly(
-        _cropped(dataset, prepared), _cropped(composite, prepared), warnings, control=control
+        cropped(dataset, prepared.grid, prepared.margins),
+        cropped(composite, prepared.grid, prepared.margins),
+        warnings,
+        control=control,
     )
 
 

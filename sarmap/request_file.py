@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from sarmap.errors import RequestError
-from sarmap.types import MapRequest, as_path
+from sarmap.types import MapRequest
 
-__all__ = ["make_request", "read_request_file", "read_yaml"]
+__all__ = ["as_path", "make_request", "read_request_file", "read_yaml"]
 
 DEEPEST = 50
 """Lists and mappings inside one another in a request file."""
@@ -20,6 +20,15 @@ LARGEST = 4_000_000
 """Characters of a request file; an area may stand in one as GeoJSON."""
 
 R = TypeVar("R", bound=MapRequest)
+
+
+def as_path(value: str | Path) -> Path:
+    """A local path with `~` expanded, where it names a user that there is."""
+    path = Path(value)
+    try:
+        return path.expanduser()
+    except (RuntimeError, ValueError):  # no such user; text that can be no path
+        return path
 
 
 def read_request_file(path: str | Path) -> dict[str, Any]:

@@ -394,12 +394,3 @@ class Detector(Protocol):
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [n, y, x, band] to probability: [n, y, x] (segment, pixel) or [n] (window)."""
         ...
-
-
-def as_path(value: str | Path) -> Path:
-    """A local path with `~` expanded, where it names a user that there is."""
-    path = Path(value)
-    try:
-        return path.expanduser()
-    except (RuntimeError, ValueError):  # no such user; text that can be no path
-        return path

@@ -21,10 +21,10 @@ from pyproj.exceptions import CRSError
 from shapely.geometry.base import BaseGeometry
 
 from sarmap.errors import RequestError
-from sarmap.types import as_path
+from sarmap.request_file import as_path
 from sarmap.vectors import read_vector
 
-__all__ = ["Area", "parse_area"]
+__all__ = ["Area", "parse_area", "share_covered"]
 
 LONLAT = "EPSG:4326"
 _MALFORMED = (
@@ -317,3 +317,22 @@ def _degrees(low: float, high: float, letters: str) -> str:
         return f"{abs(value):.3f} {letters[0] if value >= 0 else letters[1]}"
 
     return f"{one(low)} to {one(high)}"
+
+
+def share_covered(area: BaseGeometry, footprints: Iterable[BaseGeometry]) -> float:
+    """Share (0-1) of an area that lies under the union of footprints.
+
+    Areas are compared in Lambert's cylindrical equal-area projection (longitude, sin latitude).
+
+    >>> share_covered(shapely.box(0, 0, 2, 1), [shapely.box(0, 0, 1, 1), shapely.box(0, 0, 1, 9)])
+    0.5
+    """
+    under = shapely.intersection(area, shapely.union_all(list(footprints)))
+    return min(1.0, _equal_area(under) / _equal_area(area))
+
+
+def _equal_area(geometry: BaseGeometry) -> float:
+    def project(xy: Any) -> Any:
+        return np.column_stack((np.radians(xy[:, 0]), np.sin(np.radians(xy[:, 1]))))
+
+    return float(shapely.transform(geometry, project).area)

@@ -17,10 +17,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from sarmap.acquire.area import share_covered
 from sarmap.acquire.header import place_scenes
 from sarmap.acquire.loader import Slice, block_lengths, load, on_grid
 from sarmap.acquire.reach import reach_of
-from sarmap.acquire.scenes import footprint_of, share_covered
+from sarmap.acquire.scenes import footprint_of
 from sarmap.acquire.signing import Signer, make_signer
 from sarmap.acquire.source import Source, item_source
 from sarmap.acquire.values import check_unit

@@ -22,7 +22,8 @@ from sarmap.acquire.projection import lattice_bounds
 from sarmap.acquire.reach import Reach
 from sarmap.acquire.source import Source
 from sarmap.errors import RequestError
-from sarmap.types import CatalogSettings, as_path
+from sarmap.request_file import as_path
+from sarmap.types import CatalogSettings
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox

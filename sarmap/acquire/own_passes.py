@@ -26,13 +26,14 @@ import shapely
 from rasterio.crs import CRS
 from shapely.geometry.base import BaseGeometry
 
-from sarmap.acquire.area import Area
+from sarmap.acquire.area import Area, share_covered
 from sarmap.acquire.files import POLARISATIONS, band_files, opened, source_of
 from sarmap.acquire.instants import parse_event
 from sarmap.acquire.pairing import SAME_PASS
-from sarmap.acquire.scenes import share_covered, state_at
+from sarmap.acquire.scenes import state_at
 from sarmap.errors import RequestError
-from sarmap.types import CatalogSettings, Pass, Passes, as_path
+from sarmap.request_file import as_path
+from sarmap.types import CatalogSettings, Pass, Passes
 
 __all__ = ["OwnScene", "own_passes", "own_scenes"]
 

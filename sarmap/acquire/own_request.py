@@ -20,7 +20,8 @@ from sarmap.acquire.pairing import SAME_PASS
 from sarmap.acquire.source import Bounds, Source
 from sarmap.acquire.tiles import METRES_PER_DEGREE
 from sarmap.errors import RequestError
-from sarmap.types import CatalogSettings, MapRequest, Passes, as_path
+from sarmap.request_file import as_path
+from sarmap.types import CatalogSettings, MapRequest, Passes
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox

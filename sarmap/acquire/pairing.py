@@ -20,7 +20,8 @@ from itertools import pairwise
 
 from shapely.geometry.base import BaseGeometry
 
-from sarmap.acquire.scenes import Scene, newest_of_each, share_covered, versions
+from sarmap.acquire.area import share_covered
+from sarmap.acquire.scenes import Scene, newest_of_each, versions
 from sarmap.types import Pass
 
 __all__ = [

@@ -30,7 +30,6 @@ __all__ = [
     "read_item",
     "read_scene",
     "readable",
-    "share_covered",
     "state_at",
     "versions",
 ]
@@ -251,18 +250,6 @@ def refuse_source_form(
         )
 
 
-def share_covered(area: BaseGeometry, footprints: Iterable[BaseGeometry]) -> float:
-    """Share (0-1) of an area that lies under the union of footprints.
-
-    Areas are compared in Lambert's cylindrical equal-area projection (longitude, sin latitude).
-
-    >>> share_covered(shapely.box(0, 0, 2, 1), [shapely.box(0, 0, 1, 1), shapely.box(0, 0, 1, 9)])
-    0.5
-    """
-    under = shapely.intersection(area, shapely.union_all(list(footprints)))
-    return min(1.0, _equal_area(under) / _equal_area(area))
-
-
 def newest_of_each(scenes: Iterable[Scene]) -> list[Scene]:
     """Scenes by time, each once: of reprocessed versions the newest, whatever the input's order."""
     by_id: dict[str, Scene] = {}
@@ -299,13 +286,6 @@ def versions(one: Scene, other: Scene) -> bool:
 def _geometry(scene: Scene) -> tuple[str, int, str, str]:
     """What two scenes must share to see the ground alike."""
     return scene.platform, scene.relative_orbit, scene.orbit_state, scene.mode
-
-
-def _equal_area(geometry: BaseGeometry) -> float:
-    def project(xy: Any) -> Any:
-        return np.column_stack((np.radians(xy[:, 0]), np.sin(np.radians(xy[:, 1]))))
-
-    return float(shapely.transform(geometry, project).area)
 
 
 def _upper(bbox: Sequence[float]) -> tuple[float, float]:

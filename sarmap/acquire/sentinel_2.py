@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import pystac
 from shapely.geometry.base import BaseGeometry
 
+from sarmap.acquire.area import share_covered
 from sarmap.acquire.pairing import SAME_PASS, TOLERANCE
-from sarmap.acquire.scenes import acquired, footprint_of, share_covered
+from sarmap.acquire.scenes import acquired, footprint_of
 
 __all__ = ["clearest", "cloud_cover"]
 

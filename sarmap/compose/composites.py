@@ -27,9 +27,10 @@ from sarmap.compose.names import (
     required_passes,
     required_radar_bands,
 )
+from sarmap.compose.observing import observation_codes
 from sarmap.compose.scaling import check_scaling, from_power
 from sarmap.errors import RequestError
-from sarmap.types import Observation, Scaling
+from sarmap.types import Scaling
 
 __all__ = [
     "COMPOSITES",
@@ -325,52 +326,14 @@ def _observation(
 ) -> da.Array:
     """Observation codes (y, x): one task per block."""
     kinds = {band.kind for band in recipe.bands}
-    operands: list[Any] = [stack, "byx"]
-    names = []
+    told: dict[str, da.Array] = {}
     if kinds & {"radar", "change"}:
-        operands += [_series(recipe, cube["observation"]), "tyx"]
-        names.append("radar")
+        told["radar"] = _series(recipe, cube["observation"])
     if "optical" in kinds:
-        operands += [_lazy(cube["observation_optical"].data), "yx"]
-        names.append("optical")
-    looks = terrain is not None and "layover_shadow" in terrain and "radar" in names
+        told["optical"] = _lazy(cube["observation_optical"].data)
+    looks = terrain is not None and "layover_shadow" in terrain and "radar" in told
     if terrain is not None and ("terrain" in kinds or looks):
-        operands += [_lazy(terrain["observation"].data), "yx"]
-        names.append("terrain")
+        told["terrain"] = _lazy(terrain["observation"].data)
     if terrain is not None and looks:
-        operands += [_lazy(terrain["layover_shadow"].data), "yx"]
-        names.append("layover_shadow")
-    codes: da.Array = da.blockwise(
-        observe_block,
-        "yx",
-        *operands,
-        names=tuple(names),
-        concatenate=True,
-        dtype=np.uint8,
-        meta=np.empty((0, 0), np.uint8),
-    )
-    return codes
-
-
-def observe_block(
-    stack: NDArray[np.float32], *arrays: NDArray[Any], names: Sequence[str]
-) -> NDArray[np.uint8]:
-    """Codes (y, x) of one block: observed where every band has a value.
-
-    Where one has none, a failed read of any input outweighs plain absence of data. Where elevation
-    could not be read, nobody knows whether the radar saw the ground: no such pixel is observed.
-    """
-    given = dict(zip(names, arrays, strict=True))
-    blind = given.pop("layover_shadow", None)
-    codes = np.full(stack.shape[1:], Observation.OBSERVED, np.uint8)
-    if blind is not None:
-        codes[blind.astype(bool)] = Observation.LAYOVER_SHADOW
-    missing = np.isnan(stack).any(axis=0)
-    codes[missing] = Observation.NO_DATA
-    for plane in given.values():
-        failed = (plane == Observation.READ_FAILED).reshape(-1, *codes.shape).any(axis=0)
-        codes[missing & failed] = Observation.READ_FAILED
-    if blind is not None and "terrain" in given:
-        unknown = given["terrain"] == Observation.READ_FAILED
-        codes[unknown & (codes == Observation.OBSERVED)] = Observation.READ_FAILED
-    return codes
+        told["layover_shadow"] = _lazy(terrain["layover_shadow"].data)
+    return observation_codes(stack, told)

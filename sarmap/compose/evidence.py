@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from sarmap.compose.levelling import Levelling, at_pixels
 from sarmap.compose.names import STANDS_IN, BandName, parse_band
+from sarmap.compose.observing import observation_codes
 from sarmap.errors import RequestError
-from sarmap.types import Observation
 
 __all__ = ["NEUTRAL", "evidence_layers", "evidence_of", "polarisation_of"]
 
@@ -234,44 +234,15 @@ def _polarisation(
 
 
 def _observation(layers: da.Array, cube: xr.Dataset, terrain: xr.Dataset | None) -> da.Array:
-    """Observation codes (y, x): one task per block."""
-    operands: list[Any] = [layers, "byx"]
-    names: list[str] = []
-    if "observation" in cube:
-        operands += [da.asarray(cube["observation"].transpose("time", "y", "x").data), "tyx"]
-        names.append("radar")
-    for name in ("observation", "layover_shadow"):
-        if terrain is not None and name in terrain:
-            operands += [da.asarray(terrain[name].data), "yx"]
-            names.append(name)
-    codes: da.Array = da.blockwise(
-        observe_evidence,
-        "yx",
-        *operands,
-        names=tuple(names),
-        concatenate=True,
-        dtype=np.uint8,
-        meta=np.empty((0, 0), np.uint8),
-    )
-    return codes
-
-
-def observe_evidence(
-    layers: Field, *arrays: NDArray[Any], names: Sequence[str]
-) -> NDArray[np.uint8]:
-    """Codes (y, x) of one block: observed where every band has a value.
+    """Observation codes (y, x): one task per block.
 
     A pass that could not be read costs the pixel, though others were: with it the answer would be
-    another tomorrow. Where elevation could not be read, nobody knows what the radar saw.
+    another tomorrow.
     """
-    given = dict(zip(names, arrays, strict=True))
-    missing = np.isnan(layers).any(axis=0)
-    codes = np.full(missing.shape, Observation.OBSERVED, np.uint8)
-    if "layover_shadow" in given:
-        codes[given["layover_shadow"].astype(bool)] = Observation.LAYOVER_SHADOW
-    codes[missing] = Observation.NO_DATA
-    if "radar" in given:
-        codes[(given["radar"] == Observation.READ_FAILED).any(axis=0)] = Observation.READ_FAILED
-    if "observation" in given:
-        codes[given["observation"] == Observation.READ_FAILED] = Observation.READ_FAILED
-    return codes
+    told: dict[str, da.Array] = {}
+    if "observation" in cube:
+        told["radar"] = da.asarray(cube["observation"].transpose("time", "y", "x").data)
+    for name, own in (("terrain", "observation"), ("layover_shadow", "layover_shadow")):
+        if terrain is not None and own in terrain:
+            told[name] = da.asarray(terrain[own].data)
+    return observation_codes(layers, told, needs_all=True)

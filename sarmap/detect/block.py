@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from threading import Condition
 from typing import cast
 
 import numpy as np
@@ -28,7 +27,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from sarmap.detect.gaps import fill_gaps
-from sarmap.detect.hardware import usable_cores
+from sarmap.detect.hardware import CoreGate
 from sarmap.detect.normalise import normalise_tiles, standardise
 from sarmap.detect.protocol import DetectorSpec, FixedStatistics, Sweeping
 from sarmap.detect.spoiling import spoilt_pixels, touched
@@ -51,25 +50,7 @@ _TOLERANCE = 1e-3
 """How far reduced precision may carry a probability past 0 or 1 before it is an error."""
 
 
-class _Gate:
-    """Lets as many threads in as the process may use cores; the others wait outside."""
-
-    def __init__(self) -> None:
-        self._inside = 0
-        self._left = Condition()
-
-    def __enter__(self) -> None:
-        with self._left:
-            self._left.wait_for(lambda: self._inside < usable_cores())
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._left:
-            self._inside -= 1
-            self._left.notify()
-
-
-_AT_WORK = _Gate()
+_AT_WORK = CoreGate()
 
 
 @dataclass(frozen=True)

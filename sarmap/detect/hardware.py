@@ -15,8 +15,17 @@ from functools import lru_cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Condition
 
-__all__ = ["Gpu", "allow_cores", "find_gpu", "gpu_backend", "native_bf16", "usable_cores"]
+__all__ = [
+    "CoreGate",
+    "Gpu",
+    "allow_cores",
+    "find_gpu",
+    "gpu_backend",
+    "native_bf16",
+    "usable_cores",
+]
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,24 @@ def usable_cores() -> int:
         with contextlib.suppress(ValueError):  # not on a worker
             cores = min(cores, int(get_worker().state.nthreads))
     return max(cores, 1)
+
+
+class CoreGate:
+    """Lets as many threads in as the process may use cores; the others wait outside."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._left = Condition()
+
+    def __enter__(self) -> None:
+        with self._left:
+            self._left.wait_for(lambda: self._inside < usable_cores())
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._left:
+            self._inside -= 1
+            self._left.notify()
 
 
 @lru_cache(maxsize=1)

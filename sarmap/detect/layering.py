@@ -8,17 +8,54 @@ are another matter: `sarmap.detect.fusion`.)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any, cast
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sarmap.detect.fusion import check_grids, merged_attributes, observation_of, unread_in
+from sarmap.detect.fusion import check_grids, fuse, merged_attributes, observation_of, unread_in
 from sarmap.errors import RequestError
 from sarmap.types import Observation
 
-__all__ = ["lay_over"]
+__all__ = ["add_control", "any_of", "join_orbits", "lay_over", "unread_of"]
+
+_SPOILT = ("spoilt", "window_spoilt")
+
+
+def join_orbits(
+    parts: Sequence[xr.Dataset], orbits: Sequence[int] = (), kinds: Sequence[str] = ()
+) -> tuple[xr.Dataset, list[xr.Dataset]]:
+    """All orbits' maps as one, and of each where what its answers look at could not be read.
+
+    Fused; given relative orbits, those of one kind (a direction) are laid over one another first.
+    """
+    spoilt = [part[names] for part in parts if (names := [n for n in _SPOILT if n in part])]
+    maps = [part.drop_vars(_SPOILT, errors="ignore") for part in parts]
+    for kind in dict.fromkeys(kinds):
+        own = [number for number, one in enumerate(kinds) if one == kind]
+        maps.append(lay_over([maps[n] for n in own], [orbits[n] for n in own]))
+    maps = maps[len(kinds) :]
+    dataset = maps[0] if len(maps) == 1 else fuse(maps)
+    if len(maps) > 1:
+        if "slope" in maps[0]:
+            dataset["slope"] = maps[0]["slope"]
+        for one in maps if orbits else ():
+            dataset[f"orbit_{one.attrs['orbit_state']}"] = one["orbit"]
+    return dataset, spoilt
+
+
+def any_of(unread: list[xr.Dataset]) -> xr.Dataset | None:
+    """Where any of these layers is set, each under its name; None where there are none."""
+    layers: dict[Any, list[xr.DataArray]] = {}
+    for one in unread:
+        for name, layer in one.data_vars.items():
+            layers.setdefault(name, []).append(layer.reset_coords(drop=True) > 0)
+    if not layers:
+        return None
+    return xr.Dataset({name: reduce(or_, several) for name, several in layers.items()})
 
 
 def lay_over(maps: Sequence[xr.Dataset], orbits: Sequence[int]) -> xr.Dataset:
@@ -109,3 +146,23 @@ def _whose(*layers: NDArray[np.uint8], orbits: tuple[int, ...]) -> NDArray[np.ui
     for layer, orbit in zip(reversed(layers), reversed(orbits), strict=True):
         out[layer == Observation.OBSERVED] = orbit
     return out
+
+
+def add_control(dataset: xr.Dataset, control: xr.Dataset) -> None:
+    """The control's answers and what was seen for them, as layers of the map."""
+    for name in ("probability", "observation"):
+        layer = control[name]
+        own = f"control_{name}"
+        dataset[own] = layer
+        dataset[own].attrs = {
+            **layer.attrs,
+            "long_name": f"{layer.attrs['long_name']}, of passes before the event",
+        }
+        dataset[own].encoding = dict(dataset[name].encoding)
+
+
+def unread_of(control: xr.Dataset) -> xr.DataArray:
+    """How many of the readings behind a control failed, pixel by pixel."""
+    if "read_failed_in" in control:
+        return control["read_failed_in"]
+    return (control["observation"] == Observation.READ_FAILED).astype("uint8")

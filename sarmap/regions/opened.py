@@ -29,7 +29,8 @@ from sarmap.report.folder import is_single, opened
 from sarmap.report.start import PICTURE, Start, ZoneRow, write_start
 from sarmap.report.strips import Source
 from sarmap.report.writing import Report, write_report
-from sarmap.types import Observation, as_path
+from sarmap.request_file import as_path
+from sarmap.types import Observation
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -24,7 +24,7 @@ from shapely.geometry.base import BaseGeometry
 
 from sarmap.acquire.area import parse_area
 from sarmap.errors import RequestError
-from sarmap.types import as_path
+from sarmap.request_file import as_path
 from sarmap.vectors import read_vector
 
 __all__ = [

@@ -21,10 +21,10 @@ import pystac
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from sarmap.acquire.area import Area
+from sarmap.acquire.area import Area, share_covered
 from sarmap.acquire.instants import utc_now
 from sarmap.acquire.pairing import TOLERANCE, USABLE, Choice, Track, choose, group_passes, tracks_of
-from sarmap.acquire.scenes import Scene, footprint_of, is_simulated, share_covered
+from sarmap.acquire.scenes import Scene, footprint_of, is_simulated
 from sarmap.acquire.shortfall import Sought, shortfall
 from sarmap.types import Pass, Passes
 

@@ -12,7 +12,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sarmap.assembly import Margins, Prepared
+from sarmap.acquire.context import Margins
+from sarmap.assembly import Prepared
 from sarmap.choosing import instead
 from sarmap.regions.region import on_globe, outline
 from sarmap.regions.scan_folder import Folder

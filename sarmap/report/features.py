@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
-from sarmap.types import as_path
+from sarmap.request_file import as_path
 from sarmap.vectors import read_vector
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from sarmap.errors import RequestError
 from sarmap.export.control_words import described
 from sarmap.export.encoding import PROBABILITY_STEP, threshold_level
 from sarmap.report.tallies import LEVELS
-from sarmap.types import as_path
+from sarmap.request_file import as_path
 
 if TYPE_CHECKING:
     from sarmap.assess.control import ControlFigures

@@ -35,7 +35,8 @@ from sarmap.report.reopened import reopen_radar, shown_bands
 from sarmap.report.shell import Shell
 from sarmap.report.strips import Source, open_source, stretch_of
 from sarmap.report.tallies import Histogram, SeenGrid
-from sarmap.types import Observation, as_path
+from sarmap.request_file import as_path
+from sarmap.types import Observation
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -11,8 +11,9 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sarmap.acquire.area import share_covered
 from sarmap.acquire.pairing import choose, group_passes, tracks_of
-from sarmap.acquire.scenes import read_scene, share_covered
+from sarmap.acquire.scenes import read_scene
 from sarmap.types import CatalogSettings
 
 PLACE = shapely.box(141.84, 42.60, 142.13, 42.88)
