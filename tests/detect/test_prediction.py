@@ -174,7 +174,7 @@ def detectors(draw: st.DrawFn) -> tuple[Hash, int]:
 # --- the same map, whatever the chunks -----------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(values=scenes(), chunks=chunkings, asked=detectors())
 def test_any_chunking_gives_the_bits_of_one_block(
     values: Pixels, chunks: tuple[int, int], asked: tuple[Hash, int]
@@ -186,7 +186,7 @@ def test_any_chunking_gives_the_bits_of_one_block(
         xr.testing.assert_identical(cut.compute(), whole.compute())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     values=scenes(),
     chunks=chunkings,
@@ -202,7 +202,7 @@ def test_tiles_side_by_side_are_those_of_the_padded_scene(
     np.testing.assert_array_equal(found.probability, plain_segments(values, detector))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     values=scenes(),
     chunks=chunkings,
@@ -248,7 +248,7 @@ def test_blocks_of_one_pixel_give_the_bits_of_one_block(shape: tuple[int, int], 
 # --- a constant model, to the last border pixel --------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 50), st.integers(1, 50)),
     chunks=chunkings,
