@@ -19,7 +19,6 @@ import numpy as np
 from sarmap.detect.networks import build_network
 from sarmap.learn.fitting import Recipe, fit
 from sarmap.learn.losses import dice_loss
-from sarmap.learn.samples import Patches
 from sarmap.learn.settle import check_backend
 from sarmap.learn.sources import InMemory
 
@@ -47,8 +46,8 @@ def main() -> None:
         marks.append((time.perf_counter(), time.process_time()))
 
     recipe = Recipe(2, given.batch, 0.001, patience=9)
-    one = InMemory(Patches(images[:1], masks[:1]))
-    fit(model, InMemory(Patches(images, masks)), one, recipe, dice_loss(), report=mark)
+    one = InMemory(images[:1], masks[:1])
+    fit(model, InMemory(images, masks), one, recipe, dice_loss(), report=mark)
     (wall, cpu), (wall_end, cpu_end) = marks
     cores = len(os.sched_getaffinity(0))
     print(

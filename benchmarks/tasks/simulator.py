@@ -12,8 +12,8 @@ from scipy import ndimage
 
 from benchmarks.rightness.bursts import HELD_OUT, TRAINING, Burst, read_sao_sebastiao
 from benchmarks.rightness.myanmar import read_series
+from benchmarks.rightness.real_change import change_statistics, drawn_statistics
 from sarmap.simulate.physics import Physics
-from sarmap.simulate.real_change import change_statistics, drawn_statistics
 from sarmap.simulate.worlds import draw_world
 
 __all__ = ["change", "passes"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
@@ -12,7 +13,6 @@ from sarmap.detect.normalise import normalise_tiles
 from sarmap.detect.protocol import FixedStatistics, Normalisation
 from sarmap.learn.fitting import Batch
 from sarmap.learn.sample_store import SampleStore
-from sarmap.learn.samples import Clips, Patches
 from sarmap.types import Kind
 
 __all__ = ["InMemory", "Stored", "band_means"]
@@ -21,14 +21,17 @@ MEMORY_BYTES = 256 * 2**20
 """Samples are kept in memory up to this many bytes; beyond it, so many are shuffled at a time."""
 
 
+@dataclass(frozen=True, eq=False)
 class InMemory:
-    """Patches or clips that are in memory already, normalised."""
+    """Samples that are in memory already, normalised."""
 
-    def __init__(self, samples: Patches | Clips) -> None:
-        self.samples = samples
+    images: NDArray[np.float32]
+    """[n, edge, edge, band]."""
+    labels: NDArray[np.uint8]
+    """[n, edge, edge] of patches, [n] of clips: 1 on landslides."""
 
     def __len__(self) -> int:
-        return len(self.samples.labels)
+        return len(self.labels)
 
     def order(self, rng: Generator) -> Iterator[NDArray[np.int64]]:
         """All numbers in one shuffled run."""
@@ -36,7 +39,7 @@ class InMemory:
 
     def read(self, numbers: NDArray[np.int64]) -> Batch:
         """Images and labels."""
-        return self.samples.images[numbers], self.samples.labels[numbers]
+        return self.images[numbers], self.labels[numbers]
 
 
 class Stored:

@@ -14,17 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["ArrayAccessor", "DatasetAccessor"]
 
 
-@xr.register_dataarray_accessor("sarmap")
-class ArrayAccessor:
-    """Of a composite (band, y, x), or of the outcomes of an assessment (y, x).
+class _Accessor:
+    """What composites, outcomes, maps and cubes have alike."""
 
-    Examples
-    --------
-    ``composite.sarmap.plot()``, ``composite.sarmap.pair()``, ``composite.sarmap.change()``,
-    ``composite.sarmap.observation()``; ``outcome.sarmap.plot()``.
-    """
-
-    def __init__(self, data: xr.DataArray) -> None:
+    def __init__(self, data: Any) -> None:
         self._data = data
 
     @property
@@ -40,6 +33,23 @@ class ArrayAccessor:
         from sarmap.plot.furniture import made_from
 
         return made_from(self._data).simulated
+
+    def observation(self, **options: Any) -> Any:
+        """What the radar saw; see `sarmap.plot.codes.plot_observation`."""
+        from sarmap.plot.codes import plot_observation
+
+        return plot_observation(self._data, **options)
+
+
+@xr.register_dataarray_accessor("sarmap")
+class ArrayAccessor(_Accessor):
+    """Of a composite (band, y, x), or of the outcomes of an assessment (y, x).
+
+    Examples
+    --------
+    ``composite.sarmap.plot()``, ``composite.sarmap.pair()``, ``composite.sarmap.change()``,
+    ``composite.sarmap.observation()``; ``outcome.sarmap.plot()``.
+    """
 
     def plot(self, **options: Any) -> Any:
         """A composite in false colour, or the outcomes of an assessment; returns the axes.
@@ -70,34 +80,11 @@ class ArrayAccessor:
 
         return plot_change(self._data, **options)
 
-    def observation(self, **options: Any) -> Any:
-        """What the radar saw; see `sarmap.plot.codes.plot_observation`."""
-        from sarmap.plot.codes import plot_observation
-
-        return plot_observation(self._data, **options)
-
 
 @xr.register_dataset_accessor("sarmap")
-class DatasetAccessor:
+class DatasetAccessor(_Accessor):
     """Of a map: ``result.dataset.sarmap.plot(threshold=0.5)``, ``….observation()``; of a cube:
     ``cube.sarmap.coverage()``."""
-
-    def __init__(self, data: xr.Dataset) -> None:
-        self._data = data
-
-    @property
-    def grid(self) -> GeoBox:
-        """Its grid."""
-        from sarmap.plot.furniture import grid_of
-
-        return grid_of(self._data)
-
-    @property
-    def simulated(self) -> bool:
-        """Whether it was made from simulated scenes."""
-        from sarmap.plot.furniture import made_from
-
-        return made_from(self._data).simulated
 
     def plot(self, **options: Any) -> Any:
         """Landslide probability of a map, or the outcomes of an assessment (``confusion.zarr``);
@@ -108,12 +95,6 @@ class DatasetAccessor:
         if "outcome" in self._data:
             return plot_outcomes(self._data, **options)
         return plot_probability(self._data, **options)
-
-    def observation(self, **options: Any) -> Any:
-        """What the radar saw; see `sarmap.plot.codes.plot_observation`."""
-        from sarmap.plot.codes import plot_observation
-
-        return plot_observation(self._data, **options)
 
     def coverage(self, **options: Any) -> Any:
         """In how many passes of a cube each pixel was seen; see

@@ -8,7 +8,7 @@ from pathlib import Path
 
 __all__ = ["simulator_hash", "world_hash"]
 
-_SHOWING = ("serve.py", "host.py", "fingerprint.py", "kept.py", "cover.py", "real_change.py")
+_SHOWING = ("serve.py", "host.py", "fingerprint.py", "kept.py", "cover.py")
 """Modules that show what is simulated but do not shape it."""
 _DRAWING = (
     "physics.py",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,21 @@ import sarmap
 
 Starter = Callable[..., AbstractContextManager[str]]
 Maker = Callable[..., sarmap.MapRequest]
+
+
+@pytest.fixture(scope="session")
+def scheduler_here() -> Callable[[int], AbstractContextManager[str]]:
+    """`with scheduler_here(workers) as address`: in this process, where none of its own counts."""
+
+    @contextmanager
+    def start(workers: int) -> Iterator[str]:
+        from distributed import LocalCluster
+
+        options: dict[str, Any] = {"host": "127.0.0.1", "dashboard_address": None}
+        with LocalCluster(n_workers=workers, processes=False, protocol="tcp", **options) as cluster:
+            yield str(cluster.scheduler_address)
+
+    return start
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -119,9 +118,9 @@ def test_what_listens_there_is_no_scheduler(tmp_path: Path) -> None:
             pass
 
 
-def test_a_scheduler_without_workers_is_told_of(start_dask: Any, tmp_path: Path) -> None:
+def test_a_scheduler_without_workers_is_told_of(scheduler_here: Any, tmp_path: Path) -> None:
     file = tmp_path / "cluster.yaml"
-    with start_dask(pythons=[]) as address:
+    with scheduler_here(0) as address:
         file.write_text(f"type: address\naddress: {address}\nwait: 1\n")
         with (
             pytest.raises(ClusterError, match=r"No worker came to the scheduler at .* within 1 s"),
@@ -130,8 +129,8 @@ def test_a_scheduler_without_workers_is_told_of(start_dask: Any, tmp_path: Path)
             pass
 
 
-def test_a_scheduler_that_was_there_is_left_running(start_dask: Any) -> None:
-    with start_dask(pythons=[sys.executable]) as address:
+def test_a_scheduler_that_was_there_is_left_running(scheduler_here: Any) -> None:
+    with scheduler_here(1) as address:
         for _ in range(2):
             with open_client(address) as client:
                 assert client is not None

@@ -206,11 +206,11 @@ def test_memory_of_one_process_is_no_place_for_a_cluster_s_result(two: str, dete
 
 
 def test_a_cluster_without_workers_is_told_of(
-    start_dask: Starter, detector: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    scheduler_here: Any, detector: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("sarmap.cluster.readiness.FIRST_WORKER", 0.5)
     with (
-        start_dask(pythons=[]) as address,
+        scheduler_here(0) as address,
         Client(address) as client,
         pytest.raises(ClusterError, match=r"had no worker for 0\.5 s"),
         ready_workers(client, detector, str(tmp_path / "map.zarr")),

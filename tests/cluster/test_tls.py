@@ -167,9 +167,9 @@ def test_certificates_of_another_authority_open_nothing(
 
 
 def test_a_scheduler_without_tls_is_told_of(
-    start_dask: Any, authority: Authority, cluster_file: Callable[..., Path]
+    scheduler_here: Any, authority: Authority, cluster_file: Callable[..., Path]
 ) -> None:
-    with start_dask(pythons=[]) as address:
+    with scheduler_here(0) as address:
         asked = cluster_file(address.replace("tcp://", "tls://"), authority)
         with (
             pytest.raises(ClusterError, match=r"does not answer .* that the scheduler speaks TLS"),

@@ -19,7 +19,6 @@ import keras
 from sarmap.errors import RequestError, SarmapError
 from sarmap.learn.fitting import Recipe, epoch_batches, fit
 from sarmap.learn.losses import dice_loss
-from sarmap.learn.samples import Patches
 from sarmap.learn.sources import InMemory
 
 RECIPE = Recipe(epochs=5, batch=8, learning_rate=0.05, seed=3)
@@ -30,7 +29,7 @@ def data(count: int = 44) -> InMemory:
     labels = (rng.random((count, 6, 6)) < 0.3).astype(np.uint8)
     images = rng.normal(0, 1, (count, 6, 6, 2)).astype(np.float32)
     images[..., 0] += labels
-    return InMemory(Patches(images, labels))
+    return InMemory(images, labels)
 
 
 def network() -> keras.Model:
@@ -134,7 +133,7 @@ def test_a_training_that_diverges_says_so_and_keeps_what_was_learnt(tmp_path):
 def test_an_epoch_visits_every_sample_once_in_its_own_order():
     plain = Recipe(**RECIPE.record() | {"augment": False})
     source = data()
-    source.samples.images[..., 0, 0, 0] = np.arange(44)
+    source.images[..., 0, 0, 0] = np.arange(44)
     orders = [
         np.concatenate([images[:, 0, 0, 0] for images, _ in epoch_batches(source, plain, epoch)])
         for epoch in (0, 0, 1)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import rasterio
 
+from benchmarks.rightness.real_change import ChangeStatistics, change_statistics, drawn_statistics
 from sarmap.errors import RequestError
-from sarmap.simulate.real_change import ChangeStatistics, change_statistics, drawn_statistics
 
 
 @pytest.fixture(scope="module")
