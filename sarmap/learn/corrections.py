@@ -111,7 +111,13 @@ def learn_corrections(
     check_backend()
     reader = open_reader(map_)
     parent, folder = _trainable(_own_detector(reader) if detector is None else detector)
-    config = _config(parent, reader, corrections, catalog, locals())
+    asked = {
+        "name": name or f"{parent.name}-corrected",
+        "out": str(out),
+        **{"epochs": epochs, "patience": epochs, "learning_rate": learning_rate, "seed": seed},
+        "samples": {"keep": "all", "split": "blocks", "test": test, "block": block},
+    }
+    config = _config(parent, reader, corrections, catalog, asked)
     arrays = read_arrays(folder / parent.weights)
     labels = corrected_labels(reader, corrections, reviewed, crs, parent.tile)
     finished = prepare_folder(config, overwrite=overwrite)
@@ -200,8 +206,7 @@ def _config(
             "The map fuses two orbits, and a detector learns from one: correct a map of one orbit."
         )
     fields: dict[str, Any] = {
-        "name": asked["name"] or f"{parent.name}-corrected",
-        "out": str(asked["out"]),
+        **asked,
         "network": parent.network,
         "arguments": parent.arguments,
         "composite": parent.composite or parent.bands,
@@ -211,8 +216,6 @@ def _config(
         else parent.normalisation,
         "tile": parent.tile,
         "schedule": "constant",
-        "patience": asked["epochs"],
-        **{name: asked[name] for name in ("epochs", "learning_rate", "seed")},
         "events": [
             {
                 "name": "corrections",
@@ -223,12 +226,6 @@ def _config(
                 "inventory": str(corrections),
             }
         ],
-        "samples": {
-            "keep": "all",
-            "split": "blocks",
-            "test": asked["test"],
-            "block": asked["block"],
-        },
     }
     return read_config(fields)
 
