@@ -145,6 +145,25 @@ def server(event: Any) -> Iterator[Any]:
         yield running
 
 
+@pytest.fixture
+def request_of(event: Any, server: Any, tmp_path: Path) -> Callable[..., Any]:
+    """A request for the whole small event, with changes."""
+    import sarmap
+
+    def make(**changes: Any) -> sarmap.MapRequest:
+        fields: dict[str, Any] = {
+            "area": event.grid,
+            "event": event.event,
+            "catalog": server.catalog,
+            "detector": "log-ratio",
+            "orbit": "ascending",
+            "out": str(tmp_path / "map.zarr"),
+        }
+        return sarmap.MapRequest(**fields | changes)
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Path:
     """A cache of this run, whose converted models serve all its processes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,8 @@ from sarmap.errors import Interrupted, RequestError
 
 
 @pytest.fixture
-def request_of(event: Any, server: Any, tmp_path: Path) -> Callable[..., sarmap.MapRequest]:
-    def make(**changes: Any) -> sarmap.MapRequest:
-        fields: dict[str, Any] = {
-            "area": event.grid,
-            "event": event.event,
-            "catalog": server.catalog,
-            "detector": "log-ratio",
-            "orbit": "ascending",
-            "out": str(tmp_path / "map.zarr"),
-            "control": True,
-        }
-        return sarmap.MapRequest(**fields | changes)
-
-    return make
+def request_of(request_of: Callable[..., sarmap.MapRequest]) -> Callable[..., sarmap.MapRequest]:
+    return partial(request_of, control=True)
 
 
 def test_the_map_itself_stays_to_the_bit_and_the_control_lies_beside_it(

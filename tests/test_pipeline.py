@@ -18,24 +18,6 @@ from numpy.typing import NDArray
 import sarmap
 
 
-@pytest.fixture
-def request_of(event: Any, server: Any, tmp_path: Path) -> Callable[..., sarmap.MapRequest]:
-    """A request for the whole small event, with changes."""
-
-    def make(**changes: Any) -> sarmap.MapRequest:
-        fields: dict[str, Any] = {
-            "area": event.grid,
-            "event": event.event,
-            "catalog": server.catalog,
-            "detector": "log-ratio",
-            "orbit": "ascending",
-            "out": str(tmp_path / "map.zarr"),
-        }
-        return sarmap.MapRequest(**fields | changes)
-
-    return make
-
-
 def test_the_map_covers_the_grid_and_opens_with_plain_xarray(
     event: Any, request_of: Callable[..., sarmap.MapRequest]
 ) -> None:

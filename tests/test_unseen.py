@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,21 +15,12 @@ from sarmap.unseen import unseen
 
 
 @pytest.fixture
-def request_of(event: Any, server: Any, tmp_path: Path) -> Callable[..., sarmap.MapRequest]:
+def request_of(
+    request_of: Callable[..., sarmap.MapRequest], server: Any
+) -> Callable[..., sarmap.MapRequest]:
     """A request for the small event whose radar is read 1,000 too low."""
-
-    def make(**changes: Any) -> sarmap.MapRequest:
-        fields: dict[str, Any] = {
-            "area": event.grid,
-            "event": event.event,
-            "catalog": {"url": resolve_catalog(server.catalog).url, "offset": -1000.0},
-            "detector": "log-ratio",
-            "orbit": "ascending",
-            "out": str(tmp_path / "map.zarr"),
-        }
-        return sarmap.MapRequest(**fields | changes)
-
-    return make
+    catalog = {"url": resolve_catalog(server.catalog).url, "offset": -1000.0}
+    return partial(request_of, catalog=catalog)
 
 
 def test_the_closing_lines_name_pass_and_cause(request_of: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytest
@@ -31,19 +31,6 @@ def scheduler_here() -> Callable[[int], AbstractContextManager[str]]:
 
 
 @pytest.fixture
-def request_of(event: Any, server: Any, tmp_path: Path) -> Maker:
+def request_of(request_of: Maker) -> Maker:
     """A request for the whole small event in 9 blocks, with changes."""
-
-    def make(**changes: Any) -> sarmap.MapRequest:
-        fields: dict[str, Any] = {
-            "area": event.grid,
-            "event": event.event,
-            "catalog": server.catalog,
-            "detector": "log-ratio",
-            "orbit": "ascending",
-            "chunk": 128,
-            "out": str(tmp_path / "map.zarr"),
-        }
-        return sarmap.MapRequest(**fields | changes)
-
-    return make
+    return partial(request_of, chunk=128)

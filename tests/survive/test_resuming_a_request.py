@@ -8,6 +8,7 @@ import subprocess
 import sysconfig
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,23 +31,9 @@ Objects = Callable[[Path | str], dict[str, bytes]]
 
 
 @pytest.fixture
-def request_of(event: Any, server: Any, tmp_path: Path) -> Requests:
+def request_of(request_of: Requests, event: Any) -> Requests:
     """A request for the small event at 4 m, which makes four blocks, with changes."""
-
-    def make(**changes: Any) -> sarmap.MapRequest:
-        fields: dict[str, Any] = {
-            "area": event.area,
-            "event": event.event,
-            "catalog": server.catalog,
-            "detector": "log-ratio",
-            "orbit": "ascending",
-            "resolution": 4,
-            "chunk": 512,
-            "out": str(tmp_path / "map.zarr"),
-        }
-        return sarmap.MapRequest(**fields | changes)
-
-    return make
+    return partial(request_of, area=event.area, resolution=4, chunk=512)
 
 
 class Stopping:
