@@ -67,10 +67,10 @@ def losses(result) -> list[float]:
 
 
 def test_workers_train_what_this_process_trains(trainings, client, tmp_path):
-    asked = trainings([1, 2, 3])
+    asked = trainings([1, 2])
     there = dict(run_trainings(asked, client=client))
-    assert sorted(there) == [0, 1, 2]
-    assert len({tuple(losses(result)) for result in there.values()}) == 3
+    assert sorted(there) == [0, 1]
+    assert len({tuple(losses(result)) for result in there.values()}) == 2
     elsewhere = trainings([2], out=str(tmp_path / "here"))
     (here,) = dict(run_trainings(elsewhere)).values()
     # other threads sum in another order
