@@ -54,9 +54,12 @@ def choose_detector(request: MapRequest, catalog: CatalogSettings, *, warm: bool
 
     With `warm` the network is made ready on a thread while the catalogue is asked.
 
-    Raises:
-        RequestError: the request cannot be served as given.
-        CatalogError: the catalogue cannot be reached.
+    Raises
+    ------
+    RequestError
+        The request cannot be served as given.
+    CatalogError
+        The catalogue cannot be reached.
     """
     first, names = eligible(request)
     try:

@@ -61,9 +61,12 @@ def plan(request: MapRequest) -> Plan:
     Searches the catalogue and builds the task graph. Of the pixels it reads the coarse lattice, for
     detectors that compare levelled passes.
 
-    Raises:
-        RequestError: the request cannot be served as given, or does not fit into memory.
-        CatalogError: the catalogue cannot be reached.
+    Raises
+    ------
+    RequestError
+        The request cannot be served as given, or does not fit into memory.
+    CatalogError
+        The catalogue cannot be reached.
     """
     prepared = prepare(request)
     made = make_plan(prepared, assemble(prepared))
@@ -221,8 +224,10 @@ def refuse_too_large(made: Plan, machine: Machine | None = None) -> None:
 
     `machine` is the worker that was planned for; None: this process.
 
-    Raises:
-        RequestError: it does not fit.
+    Raises
+    ------
+    RequestError
+        It does not fit.
     """
     if made.peak_memory <= made.memory_limit:
         return

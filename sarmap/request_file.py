@@ -36,8 +36,10 @@ def read_request_file(path: str | Path) -> dict[str, Any]:
 
     A relative `area` or `out` path means what it would mean on the command line.
 
-    Raises:
-        RequestError: the file is missing, malformed, or not a list of names and values.
+    Raises
+    ------
+    RequestError
+        The file is missing, malformed, or not a list of names and values.
     """
     file = as_path(path)
     try:
@@ -75,8 +77,10 @@ def _parse(text: str, file: Path) -> Any:
 def read_yaml(text: str, what: str) -> Any:
     """What a YAML text says, as plain values; aliases are not read, as they may grow without end.
 
-    Raises:
-        RequestError: it is not valid, or has an alias; `what` begins the sentence.
+    Raises
+    ------
+    RequestError
+        It is not valid, or has an alias; `what` begins the sentence.
 
     >>> read_yaml("event: 2018-13-45", "Request file r.yaml")
     Traceback (most recent call last):
@@ -117,8 +121,10 @@ def make_request(fields: Mapping[str, Any], model: type[R] = MapRequest) -> R:  
     >>> make_request({"area": [141.8, 42.6, 142.1, 42.9], "event": "2018-09-05T18:08Z"}).pre
     1
 
-    Raises:
-        RequestError: a field is missing, unknown, or not of its kind.
+    Raises
+    ------
+    RequestError
+        A field is missing, unknown, or not of its kind.
     """
     try:
         return model(**_files_apart(fields))

@@ -74,14 +74,18 @@ class Area:
 def parse_area(area: Any) -> Area:
     """Any way of naming a place, as one checked polygon in longitude and latitude.
 
-    Args:
-        area: (west, south, east, north) in degrees, also as text "W,S,E,N"; a GeoJSON geometry,
-            Feature or FeatureCollection (mapping or text); a shapely geometry in degrees; the
-            path of a vector file in any CRS; a GeoDataFrame; an odc-geo GeoBox; or an Area.
+    Parameters
+    ----------
+    area
+        (west, south, east, north) in degrees, also as text "W,S,E,N"; a GeoJSON geometry, Feature
+        or FeatureCollection (mapping or text); a shapely geometry in degrees; the path of a vector
+        file in any CRS; a GeoDataFrame; an odc-geo GeoBox; or an Area.
 
-    Raises:
-        RequestError: the place is empty, invalid, without extent, not in degrees, swapped,
-            across the antimeridian, or its file cannot be read.
+    Raises
+    ------
+    RequestError
+        The place is empty, invalid, without extent, not in degrees, swapped, across the
+        antimeridian, or its file cannot be read.
 
     >>> parse_area("141.8, 42.6, 142.1, 42.9").bbox
     (141.8, 42.6, 142.1, 42.9)

@@ -88,15 +88,20 @@ def resolve_catalog(
 ) -> CatalogSettings:
     """Settings of a catalogue.
 
-    Args:
-        catalog: a preset's name; the URL of a STAC API that names things as the defaults of
-            CatalogSettings do; or a mapping of CatalogSettings' fields, which may start from a
-            `preset`. In `optical_assets`, an asset key alone means its first band; in
-            `radar_assets`, the band that is called so, else the first.
-        trusted: set `trusted`, whatever the catalogue's settings say of it.
+    Parameters
+    ----------
+    catalog
+        A preset's name; the URL of a STAC API that names things as the defaults of CatalogSettings
+        do; or a mapping of CatalogSettings' fields, which may start from a `preset`. In
+        `optical_assets`, an asset key alone means its first band; in `radar_assets`, the band that
+        is called so, else the first.
+    trusted
+        Set `trusted`, whatever the catalogue's settings say of it.
 
-    Raises:
-        RequestError: unknown preset or field, or a value of the wrong kind.
+    Raises
+    ------
+    RequestError
+        Unknown preset or field, or a value of the wrong kind.
 
     >>> resolve_catalog("http://127.0.0.1:7822").radar_collection
     'sentinel-1-rtc'
@@ -125,8 +130,10 @@ def open_catalog(settings: CatalogSettings, *, url: str | None = None) -> pystac
 
     Requests are tried again, and held to the catalogue's reach, by `sarmap.acquire.stac_io`.
 
-    Raises:
-        CatalogError: it cannot be reached, is no STAC API, or offers no item search.
+    Raises
+    ------
+    CatalogError
+        It cannot be reached, is no STAC API, or offers no item search.
     """
     address = url or settings.url
     reading = StacIO(reach_of(settings, address))

@@ -29,16 +29,25 @@ def with_earlier(
     """The same passes with as many before the event as a control needs; those there stay as they
     are.
 
-    Args:
-        passes: the passes of one orbit, as a map reads them.
-        area: anything `parse_area` takes.
-        count: passes before the event, those that are there included.
-        bands: bands that every scene must have an asset for.
-        before_days: days searched before the event; None: 60, or more for many passes.
+    Parameters
+    ----------
+    passes
+        The passes of one orbit, as a map reads them.
+    area
+        Anything `parse_area` takes.
+    count
+        Passes before the event, those that are there included.
+    bands
+        Bands that every scene must have an asset for.
+    before_days
+        Days searched before the event; None: 60, or more for many passes.
 
-    Raises:
-        TooFewPassesError: the track has fewer passes before the event.
-        CatalogError: the catalogue cannot be reached.
+    Raises
+    ------
+    TooFewPassesError
+        The track has fewer passes before the event.
+    CatalogError
+        The catalogue cannot be reached.
     """
     lacking = count - len(passes.pre)
     if lacking <= 0:

@@ -31,17 +31,24 @@ _SLACK = 1e-3
 def make_grid(area: Any, *, crs: str | int | None = None, resolution: float = 10) -> GeoBox:
     """The grid that covers a place: edges at whole multiples of the resolution.
 
-    Args:
-        area: anything `parse_area` takes. A GeoBox is a grid already and is returned as it is.
-        crs: projected CRS with an EPSG code, in metres; None: the UTM zone of the area's centre.
-        resolution: pixel edge in metres.
+    Parameters
+    ----------
+    area
+        Anything `parse_area` takes. A GeoBox is a grid already and is returned as it is.
+    crs
+        Projected CRS with an EPSG code, in metres; None: the UTM zone of the area's centre.
+    resolution
+        Pixel edge in metres.
 
-    Returns:
-        GeoBox of at least 1 x 1 px, north up, that covers the bounds of the area.
+    Returns
+    -------
+    GeoBox of at least 1 x 1 px, north up, that covers the bounds of the area.
 
-    Raises:
-        RequestError: the area is refused, the CRS is not projected, in metres and in the EPSG
-            register, or the grid would be too large.
+    Raises
+    ------
+    RequestError
+        The area is refused, the CRS is not projected, in metres and in the EPSG register, or the
+        grid would be too large.
 
     >>> grid = make_grid((142.0, 42.70, 142.01, 42.71))
     >>> grid.crs.epsg, grid.shape.yx, grid.resolution.xy, grid.boundingbox.left % 10

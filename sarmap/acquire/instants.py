@@ -21,14 +21,19 @@ def utc_now() -> dt.datetime:
 def parse_event(event: Any, *, now: dt.datetime | None = None) -> tuple[dt.datetime, dt.datetime]:
     """Start and end of an event, UTC; equal for an instant.
 
-    Args:
-        event: a datetime; ISO 8601 text, also "start/end"; or (start, end) of these. A date
-            without a time is the whole UTC day, since the hour is not known.
-        now: the present; None: the clock's.
+    Parameters
+    ----------
+    event
+        A datetime; ISO 8601 text, also "start/end"; or (start, end) of these. A date without a time
+        is the whole UTC day, since the hour is not known.
+    now
+        The present; None: the clock's.
 
-    Raises:
-        RequestError: no instant can be read, the interval ends before it starts, or the event
-            starts in the future.
+    Raises
+    ------
+    RequestError
+        No instant can be read, the interval ends before it starts, or the event starts in the
+        future.
 
     >>> [str(t) for t in parse_event("2018-09-06T03:08:00+09:00")]
     ['2018-09-05 18:08:00+00:00', '2018-09-05 18:08:00+00:00']

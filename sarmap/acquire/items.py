@@ -42,9 +42,12 @@ def search_items(
     `equals` (property -> value) is sent along only where the server understands it: filter the
     answer again.
 
-    Raises:
-        CatalogError: the server cannot be reached or does not answer as a STAC API.
-        RequestError: more items than anyone could want.
+    Raises
+    ------
+    CatalogError
+        The server cannot be reached or does not answer as a STAC API.
+    RequestError
+        More items than anyone could want.
     """
     conditions = _conditions(client, equals or {})
     seen: set[str] = set()
@@ -123,8 +126,10 @@ def first_item(
 ) -> dict[str, Any] | None:
     """Some item record of a collection, over a bbox (degrees) or anywhere; None where it has none.
 
-    Raises:
-        CatalogError: the server cannot be reached or does not answer as a STAC API.
+    Raises
+    ------
+    CatalogError
+        The server cannot be reached or does not answer as a STAC API.
     """
     with catalog_errors(settings, client.self_href):
         found = client.search(
@@ -138,8 +143,10 @@ def require_collection(
 ) -> None:
     """Refuse a collection that the catalogue does not list; `setting` is what named it.
 
-    Raises:
-        RequestError: the catalogue lists others.
+    Raises
+    ------
+    RequestError
+        The catalogue lists others.
     """
     try:
         with catalog_errors(settings, client.self_href):

@@ -86,8 +86,10 @@ def is_simulated(item: pystac.Item) -> bool:
 def read_item(record: Mapping[str, Any]) -> pystac.Item:
     """A STAC item from its JSON record, its hrefs without signatures, its time checked.
 
-    Raises:
-        RequestError: the record is no usable item; names it.
+    Raises
+    ------
+    RequestError
+        The record is no usable item; names it.
     """
     name = record.get("id", "without id")
     try:
@@ -121,8 +123,10 @@ def readable(
 ) -> tuple[list[_Read], tuple[str, ...]]:
     """Records as `read` gives them, and what is wrong with those that it refuses.
 
-    Raises:
-        RequestError: it refuses all of them; the first refusal.
+    Raises
+    ------
+    RequestError
+        It refuses all of them; the first refusal.
     """
     found: list[_Read] = []
     refused: list[RequestError] = []
@@ -160,9 +164,11 @@ def _numbers(bbox: Any) -> list[float] | None:
 def read_scene(record: Mapping[str, Any], settings: CatalogSettings) -> Scene:
     """A radar scene from its JSON record.
 
-    Raises:
-        RequestError: the item lacks its time, orbit or footprint, or is in source form
-            (footprint in metres); names the item and what is wrong.
+    Raises
+    ------
+    RequestError
+        The item lacks its time, orbit or footprint, or is in source form (footprint in metres);
+        names the item and what is wrong.
     """
     item = read_item(record)
     footprint = footprint_of(item)
@@ -183,8 +189,10 @@ def read_scene(record: Mapping[str, Any], settings: CatalogSettings) -> Scene:
 def acquired(item: pystac.Item) -> dt.datetime:
     """UTC instant of an item.
 
-    Raises:
-        RequestError: it has neither `datetime` nor `start_datetime`.
+    Raises
+    ------
+    RequestError
+        It has neither `datetime` nor `start_datetime`.
     """
     when = item.datetime
     if when is None:
@@ -206,8 +214,10 @@ def acquired(item: pystac.Item) -> dt.datetime:
 def footprint_of(item: pystac.Item) -> BaseGeometry:
     """Polygon of an item in degrees, between 180 W and 180 E.
 
-    Raises:
-        RequestError: the item has no footprint, or one in metres (source form).
+    Raises
+    ------
+    RequestError
+        The item has no footprint, or one in metres (source form).
     """
     refuse_source_form(item.id, item.bbox, item.geometry)
     try:

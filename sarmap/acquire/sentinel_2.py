@@ -25,10 +25,14 @@ def clearest(
     Overpasses that cover as much as the best does (less two hundredths) compete by mean cloud
     cover (%), then by time from `after`. Empty where no item touches the place after `after`.
 
-    Args:
-        items: optical items of any dates.
-        area: polygon in degrees.
-        after: UTC instant; earlier items are passed over.
+    Parameters
+    ----------
+    items
+        Optical items of any dates.
+    area
+        Polygon in degrees.
+    after
+        UTC instant; earlier items are passed over.
     """
     newest = _newest_tiles([item for item in items if acquired(item) > after])
     overpasses = [

@@ -212,8 +212,10 @@ class TokenStore:
     def query(self, endpoint: str) -> str:
         """A token of `endpoint` that is still good.
 
-        Raises:
-            CatalogError: the endpoint gave none.
+        Raises
+        ------
+        CatalogError
+            The endpoint gave none.
         """
         with self._guard:
             lock = self._locks.setdefault(endpoint, threading.Lock())
@@ -275,8 +277,10 @@ class Signer:
 
         Without an endpoint for it, it is signed as its record was, where that was.
 
-        Raises:
-            CatalogError: no token could be had.
+        Raises
+        ------
+        CatalogError
+            No token could be had.
         """
         endpoint = self._token_endpoint(href)
         if endpoint is None:
@@ -314,8 +318,10 @@ class Signer:
 def make_signer(settings: CatalogSettings) -> Signer:
     """The signer that a catalogue's data needs.
 
-    Raises:
-        RequestError: the settings name an unknown signer.
+    Raises
+    ------
+    RequestError
+        The settings name an unknown signer.
 
     >>> make_signer(CatalogSettings("mine", "http://127.0.0.1:7822"))("http://127.0.0.1/a.tif")
     'http://127.0.0.1/a.tif'

@@ -94,8 +94,10 @@ class StacIO(StacApiIO):
     ) -> str:
         """The text of an answer, tried again where that may help.
 
-        Raises:
-            Refusal: there was none, or it was no JSON.
+        Raises
+        ------
+        Refusal
+            There was none, or it was no JSON.
         """
         verb = (method or "GET").upper()
         if urlsplit(href).scheme not in WEB or verb not in ("GET", "POST"):

@@ -15,8 +15,10 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code.
 
-    Raises:
-        SystemExit: always, with an exit code of the table in `sarmap.cli.entry`.
+    Raises
+    ------
+    SystemExit
+        Always, with an exit code of the table in `sarmap.cli.entry`.
     """
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -86,8 +86,10 @@ for command in (
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code.
 
-    Raises:
-        SystemExit: always, with the exit code of this module's table.
+    Raises
+    ------
+    SystemExit
+        Always, with the exit code of this module's table.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     stop = _Stop()

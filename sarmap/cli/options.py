@@ -177,8 +177,10 @@ def request_options(*, full: bool = True) -> Callable[[F], F]:
 def request_from(flags: Mapping[str, Any]) -> MapRequest:
     """The request of a request file with the flags given on top.
 
-    Raises:
-        RequestError: the file or a flag is wrong.
+    Raises
+    ------
+    RequestError
+        The file or a flag is wrong.
     """
     fields = fields_from(flags)
     if isinstance(fields.get("products"), str):
@@ -191,8 +193,10 @@ def request_from(flags: Mapping[str, Any]) -> MapRequest:
 def fields_from(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a request file with the flags given on top.
 
-    Raises:
-        RequestError: the file is wrong.
+    Raises
+    ------
+    RequestError
+        The file is wrong.
     """
     fields: dict[str, Any] = read_request_file(flags["file"]) if flags.get("file") else {}
     absent = (None, ())
@@ -241,9 +245,12 @@ def opened_client(flags: dict[str, Any]) -> AbstractContextManager[Client | None
 
     The flags are taken out of `flags` at once; nothing is opened before the `with` block.
 
-    Raises:
-        RequestError: the flags are wrong, or an optional package is missing.
-        ClusterError: the scheduler does not answer, or no worker came in time.
+    Raises
+    ------
+    RequestError
+        The flags are wrong, or an optional package is missing.
+    ClusterError
+        The scheduler does not answer, or no worker came in time.
     """
     from sarmap.cluster.opening import open_client
 

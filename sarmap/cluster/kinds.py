@@ -140,8 +140,10 @@ def _greet(address: str, security: Any, seconds: float) -> None:
 def _security(asked: Address) -> Any:
     """Certificates for a scheduler that speaks TLS; None for one that does not.
 
-    Raises:
-        RequestError: `tls://` without certificates, or with files that are not there.
+    Raises
+    ------
+    RequestError
+        `tls://` without certificates, or with files that are not there.
     """
     from distributed.security import Security
 

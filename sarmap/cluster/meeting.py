@@ -57,9 +57,12 @@ class MeetingPlace:
 def meeting_place(out: str) -> Iterator[MeetingPlace]:
     """A token beside a result for as long as the `with` block lasts.
 
-    Raises:
-        ClusterError: the token cannot be written.
-        RequestError: the result would lie in the memory of one process.
+    Raises
+    ------
+    ClusterError
+        The token cannot be written.
+    RequestError
+        The result would lie in the memory of one process.
     """
     if out.startswith("memory://"):
         raise RequestError(

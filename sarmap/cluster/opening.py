@@ -36,15 +36,23 @@ def open_client(
     What was opened here is closed on the way out, whatever happens: a cluster that was started is
     stopped, one that ran already is left running.
 
-    Args:
-        spec: as `sarmap.cluster.specification.read_cluster` takes it, or what it gave.
-        performance_report: HTML file to keep Dask's account of the run in.
-        say: called with one line per thing a user should know, such as the dashboard's address.
-        quiet: keep Dask's own log lines out of the terminal.
+    Parameters
+    ----------
+    spec
+        As `sarmap.cluster.specification.read_cluster` takes it, or what it gave.
+    performance_report
+        HTML file to keep Dask's account of the run in.
+    say
+        Called with one line per thing a user should know, such as the dashboard's address.
+    quiet
+        Keep Dask's own log lines out of the terminal.
 
-    Raises:
-        RequestError: the specification is wrong, or a package that it needs is not installed.
-        ClusterError: the scheduler does not answer, or no worker came in time.
+    Raises
+    ------
+    RequestError
+        The specification is wrong, or a package that it needs is not installed.
+    ClusterError
+        The scheduler does not answer, or no worker came in time.
     """
     cluster = read_cluster(spec) if spec is None or isinstance(spec, str | Path) else spec
     if isinstance(cluster, Threads):

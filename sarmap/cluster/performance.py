@@ -16,9 +16,12 @@ __all__ = ["check_report", "reporting"]
 def check_report(file: str | Path) -> None:
     """Refuse, before any work, a report that could not be written.
 
-    Raises:
-        RequestError: the package that draws it is not installed.
-        OutputError: its folder does not take files.
+    Raises
+    ------
+    RequestError
+        The package that draws it is not installed.
+    OutputError
+        Its folder does not take files.
     """
     if importlib.util.find_spec("bokeh") is None:
         raise RequestError(

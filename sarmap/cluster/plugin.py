@@ -30,10 +30,14 @@ def engine_threads(threads: int, cores: int, neighbours: int) -> int:
     Reads wait, so workers may have far more Dask threads than there are cores; the engines of all
     workers of a machine together must not.
 
-    Args:
-        threads: Dask threads of the worker.
-        cores: that its process may use (affinity and cgroup limits are in it).
-        neighbours: workers on the same machine, itself included.
+    Parameters
+    ----------
+    threads
+        Dask threads of the worker.
+    cores
+        That its process may use (affinity and cgroup limits are in it).
+    neighbours
+        Workers on the same machine, itself included.
 
     >>> engine_threads(threads=16, cores=8, neighbours=2)
     4
@@ -61,8 +65,10 @@ class MapPlugin(WorkerPlugin):
     async def setup(self, worker: Any) -> None:
         """Called on the worker, now or when it joins.
 
-        Raises:
-            ClusterError: it does not fit, and why.
+        Raises
+        ------
+        ClusterError
+            It does not fit, and why.
         """
         from dask.system import CPU_COUNT
 

@@ -30,14 +30,21 @@ def ready_workers(client: Client, detector: Detector, out: str) -> Iterator[None
     They must run the client's versions, see the place that the result goes to, and have (or fetch)
     the detector's weights. Their engines are kept to their share of the machine's cores.
 
-    Args:
-        client: any Dask client that computes synchronously.
-        detector: what is to be asked.
-        out: path or URL of the result store.
+    Parameters
+    ----------
+    client
+        Any Dask client that computes synchronously.
+    detector
+        What is to be asked.
+    out
+        Path or URL of the result store.
 
-    Raises:
-        ClusterError: there is no worker, or one that does not fit: which, and why.
-        RequestError: this is no client, or the detector or the result cannot be shared.
+    Raises
+    ------
+    ClusterError
+        There is no worker, or one that does not fit: which, and why.
+    RequestError
+        This is no client, or the detector or the result cannot be shared.
     """
     from sarmap.cluster.plugin import Job, MapPlugin
 
@@ -59,9 +66,12 @@ def ready_workers(client: Client, detector: Detector, out: str) -> Iterator[None
 def smallest_worker(client: Client) -> tuple[int, int, int, str]:
     """Threads, cores, bytes and address of the worker with the least memory for each thread.
 
-    Raises:
-        RequestError: this is no client.
-        ClusterError: there is no worker.
+    Raises
+    ------
+    RequestError
+        This is no client.
+    ClusterError
+        There is no worker.
     """
     from dask.system import cpu_count
 
@@ -108,8 +118,10 @@ def _workers(client: Client) -> list[str]:
 def packed(detector: Detector) -> bytes:
     """A detector as it travels.
 
-    Raises:
-        RequestError: it cannot be pickled, or carries its weights with it.
+    Raises
+    ------
+    RequestError
+        It cannot be pickled, or carries its weights with it.
     """
     from distributed.protocol import pickle
 

@@ -216,8 +216,10 @@ def read_cluster(spec: str | Path | None) -> Any:
     >>> read_cluster(None)
     Threads(type='threads')
 
-    Raises:
-        RequestError: one sentence that names the word, or the field of the file.
+    Raises
+    ------
+    RequestError
+        One sentence that names the word, or the field of the file.
     """
     text = "threads" if spec is None else str(spec).strip()
     word, _, count = text.partition(":")

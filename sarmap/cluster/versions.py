@@ -79,8 +79,10 @@ def check_versions(client: Client, engine: str | None) -> None:
     Asked through Dask itself, which reads package metadata: nothing of sarmap has to be there for
     the answer.
 
-    Raises:
-        ClusterError: one sentence: which worker, which package, both versions.
+    Raises
+    ------
+    ClusterError
+        One sentence: which worker, which package, both versions.
     """
     packages = needed_packages(engine)
     ours = own_versions(packages)

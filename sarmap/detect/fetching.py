@@ -66,8 +66,10 @@ class WeightsAddress:
         >>> WeightsAddress.parse("https://example.org/w/mine.npz").manifest
         'mine.json'
 
-        Raises:
-            WeightsError: it names no such file, or holds a query or a user, which would travel.
+        Raises
+        ------
+        WeightsError
+            It names no such file, or holds a query or a user, which would travel.
         """
         parts = urllib.parse.urlsplit(text)
         folder, _, file = parts.path.rpartition("/")
@@ -99,8 +101,10 @@ class WeightsAddress:
 def fetch_manifest(address: str) -> tuple[Manifest, Path]:
     """The manifest at a URL, and the cached folder where it and its weights now lie.
 
-    Raises:
-        WeightsError: nothing is there, it is no manifest, or the weights are not what it says.
+    Raises
+    ------
+    WeightsError
+        Nothing is there, it is no manifest, or the weights are not what it says.
     """
     at = WeightsAddress.parse(address)
     record = b"".join(_download(at, at.manifest, _MANIFEST_BYTES))
@@ -116,8 +120,10 @@ def fetch_manifest(address: str) -> tuple[Manifest, Path]:
 def fetch_weights(address: str, manifest: Manifest) -> Path:
     """The cached folder of the weights that a manifest names, fetched where they are not there yet.
 
-    Raises:
-        WeightsError: they cannot be fetched, or are not those that the manifest names.
+    Raises
+    ------
+    WeightsError
+        They cannot be fetched, or are not those that the manifest names.
     """
     at = WeightsAddress.parse(address)
     if at.sha256 not in (None, manifest.sha256):

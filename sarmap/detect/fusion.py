@@ -32,22 +32,26 @@ _BY_SEVERITY = np.argsort(_SEVERITY).astype(np.uint8)
 def fuse(predictions: Sequence[xr.Dataset]) -> xr.Dataset:
     """One map from the maps of several orbits on the same grid, lazily.
 
-    Args:
-        predictions: results of `sarmap.predict`, one per orbit, on the same grid.
+    Parameters
+    ----------
+    predictions
+        Results of `sarmap.predict`, one per orbit, on the same grid.
 
-    Returns:
-        ``probability``: mean over the orbits that observed the pixel, NaN where none did;
-        ``observation``: observed where any orbit did, else the most severe of the reasons
-        (read_failed, no_data, layover_shadow);
-        ``disagreement``: greatest minus least probability where at least two observed it, else NaN;
-        ``observed_by`` (uint8): number of orbits that observed it;
-        ``read_failed_in`` (uint8): number of orbits whose data could not be read there, since the
-        observation no longer says so where another orbit has seen the pixel; and
-        ``window_probability`` as a mean where every map has it.
-        Attributes that agree are kept, ``scenes`` are joined, others become JSON lists.
+    Returns
+    -------
+    ``probability``: mean over the orbits that observed the pixel, NaN where none did;
+    ``observation``: observed where any orbit did, else the most severe of the reasons (read_failed,
+    no_data, layover_shadow); ``disagreement``: greatest minus least probability where at least two
+    observed it, else NaN; ``observed_by`` (uint8): number of orbits that observed it;
+    ``read_failed_in`` (uint8): number of orbits whose data could not be read there, since the
+    observation no longer says so where another orbit has seen the pixel; and ``window_probability``
+    as a mean where every map has it. Attributes that agree are kept, ``scenes`` are joined, others
+    become JSON lists.
 
-    Raises:
-        RequestError: no map at all, or maps on different grids.
+    Raises
+    ------
+    RequestError
+        No map at all, or maps on different grids.
 
     >>> def orbit(p, o):
     ...     layers = {"probability": ("x", np.float32(p)), "observation": ("x", np.uint8(o))}

@@ -41,27 +41,34 @@ def predict(
 ) -> xr.Dataset:
     """Landslide probability for every pixel of a composite, lazily.
 
-    Args:
-        composite: float32 ``band, y, x`` with the coordinate ``band`` (names) and the attribute
-            ``scaling``. The coordinate ``observation`` (``y, x``; `sarmap.types.Observation`) says
-            what is known of each pixel; without it every pixel counts as observed.
-        detector: what is asked; see `sarmap.detect.protocol` for what it may say about itself.
-        overlap: pixels by which tiles of a `segment` detector overlap and are blended; 0 takes the
-            detector's own stride (the papers' cut: side by side).
-        spoilt: whether to tell, too, which answers hang on pixels that could not be read.
+    Parameters
+    ----------
+    composite
+        float32 ``band, y, x`` with the coordinate ``band`` (names) and the attribute ``scaling``.
+        The coordinate ``observation`` (``y, x``; `sarmap.types.Observation`) says what is known of
+        each pixel; without it every pixel counts as observed.
+    detector
+        What is asked; see `sarmap.detect.protocol` for what it may say about itself.
+    overlap
+        Pixels by which tiles of a `segment` detector overlap and are blended; 0 takes the
+        detector's own stride (the papers' cut: side by side).
+    spoilt
+        Whether to tell, too, which answers hang on pixels that could not be read.
 
-    Returns:
-        ``probability`` (``y, x``) float32, 0 to 1, NaN where not observed; ``observation``
-        (``y, x``) uint8, in which pixels that lack any band have become ``no_data``; and for a
-        `window` detector ``window_probability`` (``window_y, window_x``) float32, each window's own
-        answer at its exact centre (NaN only where the window holds no measured pixel); with
-        `spoilt` also bool ``spoilt`` and for windows ``window_spoilt``, of those answers. The
-        composite's coordinates, CRS and provenance attributes are kept; tiling and detector are
-        added.
+    Returns
+    -------
+    ``probability`` (``y, x``) float32, 0 to 1, NaN where not observed; ``observation`` (``y, x``)
+    uint8, in which pixels that lack any band have become ``no_data``; and for a `window` detector
+    ``window_probability`` (``window_y, window_x``) float32, each window's own answer at its exact
+    centre (NaN only where the window holds no measured pixel); with `spoilt` also bool ``spoilt``
+    and for windows ``window_spoilt``, of those answers. The composite's coordinates, CRS and
+    provenance attributes are kept; tiling and detector are added.
 
-    Raises:
-        RequestError: bands or scaling are not the detector's, or the overlap is not possible.
-            On computing: the detector answers another shape than its kind has, or not 0 to 1.
+    Raises
+    ------
+    RequestError
+        Bands or scaling are not the detector's, or the overlap is not possible. On computing: the
+        detector answers another shape than its kind has, or not 0 to 1.
 
     >>> def bright(tiles):
     ...     return (tiles[..., 0] > 0.5).astype("float32")

@@ -35,8 +35,10 @@ def product_files(names: Iterable[str], out: str) -> dict[str, str]:
     >>> product_files(["item"], "s3://maps/2018/iburi.zarr")
     {'item': 's3://maps/2018/iburi.json'}
 
-    Raises:
-        RequestError: a name is unknown.
+    Raises
+    ------
+    RequestError
+        A name is unknown.
     """
     wanted = set(names)
     unknown = sorted(wanted - set(PRODUCTS))
@@ -62,23 +64,36 @@ def write_products(
 ) -> dict[str, str]:
     """Write products of a finished map; landslides are outlined once for all of them.
 
-    Args:
-        source: a finished map, or the path of its store (which the STAC item then names).
-        files: product name -> file or URL, as `product_files` gives them; what goes to a URL is
-            made on this machine first.
-        threshold: probability (0-1) that makes a landslide.
-        min_area: smallest polygon kept, square metres.
-        cog_dtype: how the COG holds probability: 'uint8' (steps of 0.004) or 'float32'.
-        overwrite: replace existing files.
-        overview: small composite (band, y, x) for the picture; None: a picture without radar.
-        standing: products that are there already, which the STAC item names, too.
+    Parameters
+    ----------
+    source
+        A finished map, or the path of its store (which the STAC item then names).
+    files
+        Product name -> file or URL, as `product_files` gives them; what goes to a URL is made on
+        this machine first.
+    threshold
+        Probability (0-1) that makes a landslide.
+    min_area
+        Smallest polygon kept, square metres.
+    cog_dtype
+        How the COG holds probability: 'uint8' (steps of 0.004) or 'float32'.
+    overwrite
+        Replace existing files.
+    overview
+        Small composite (band, y, x) for the picture; None: a picture without radar.
+    standing
+        Products that are there already, which the STAC item names, too.
 
-    Returns:
-        Product name -> file written.
+    Returns
+    -------
+    Product name -> file written.
 
-    Raises:
-        RequestError: a file exists and may not be replaced, or the map has no windows for points.
-        OutputError: a file cannot be written.
+    Raises
+    ------
+    RequestError
+        A file exists and may not be replaced, or the map has no windows for points.
+    OutputError
+        A file cannot be written.
     """
     if not files:  # the writers' libraries take a while to import
         return {}

@@ -67,16 +67,22 @@ def cluster_gone(kept: str) -> ClusterError:
 def compute_on(client: Any, arrays: Sequence[Any], what: str, kept: str) -> list[Any]:
     """Values of lazy arrays, computed together on a cluster; others are given back as they are.
 
-    Args:
-        client: a Dask client.
-        arrays: lazy arrays.
-        what: what they are, for the sentence where the cluster does not make them.
-        kept: a sentence of what is kept then.
+    Parameters
+    ----------
+    client
+        A Dask client.
+    arrays
+        Lazy arrays.
+    what
+        What they are, for the sentence where the cluster does not make them.
+    kept
+        A sentence of what is kept then.
 
-    Raises:
-        ClusterError: there was no worker for too long, the cluster is gone, or its workers ended
-            under the task again and again.
-            Whatever a task raises is raised as it is.
+    Raises
+    ------
+    ClusterError
+        There was no worker for too long, the cluster is gone, or its workers ended under the task
+        again and again. Whatever a task raises is raised as it is.
     """
     from distributed import CancelledError, Future, wait
 

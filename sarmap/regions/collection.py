@@ -64,8 +64,10 @@ class Collection:
     def add(self, unit: str, dataset: xr.Dataset) -> None:
         """Write the item of a finished unit.
 
-        Raises:
-            OutputError: the folder does not take it.
+        Raises
+        ------
+        OutputError
+            The folder does not take it.
         """
         import pystac
 
@@ -89,8 +91,10 @@ class Collection:
     def write(self, states: Mapping[str, State]) -> None:
         """Write the collection as the units stand now.
 
-        Raises:
-            OutputError: the folder does not take it.
+        Raises
+        ------
+        OutputError
+            The folder does not take it.
         """
         mapped = [name for name, state in states.items() if state.mapped]
         record = self._collection(states).to_dict(include_self_link=False, transform_hrefs=False)
@@ -161,11 +165,14 @@ class Collection:
 def write_products(folder: Folder, request: ScanRequest) -> dict[str, str]:
     """Write the products asked for over all units mapped so far; earlier ones are replaced.
 
-    Returns:
-        Product -> path or URL.
+    Returns
+    -------
+    Product -> path or URL.
 
-    Raises:
-        OutputError: the folder does not take them.
+    Raises
+    ------
+    OutputError
+        The folder does not take them.
     """
     scan = read_mosaic(folder)
     asked = [name for name in FILES if name in request.products]
@@ -192,8 +199,10 @@ def control_of_units(
     Areas add up; the interval of the area beyond the control redraws whole units, and is undefined
     for fewer than ten. A patch that crosses a border of units counts in both.
 
-    Raises:
-        RequestError: a unit's map is not there.
+    Raises
+    ------
+    RequestError
+        A unit's map is not there.
     """
     records = []
     for name in units:

@@ -131,8 +131,10 @@ class Decider:
     def restore(self, record: Mapping[str, Any]) -> None:
         """What an earlier run decided, where its scenes are still there.
 
-        Raises:
-            RequestError: a detector of that run is another today, or is not named any more.
+        Raises
+        ------
+        RequestError
+            A detector of that run is another today, or is not named any more.
         """
         mine: dict[str, dict[str, Decision]] = {}
         for name, one in decisions_of(record).items():
@@ -263,13 +265,18 @@ def make_design(survey: Survey, record: Mapping[str, Any] | None = None) -> Desi
 
     A zone whose search fails fails its units, and no others.
 
-    Args:
-        survey: units and detectors.
-        record: `scan.json` of the run that is continued; its decisions are kept, so that a unit
-            mapped tomorrow agrees with its neighbour of today.
+    Parameters
+    ----------
+    survey
+        Units and detectors.
+    record
+        `scan.json` of the run that is continued; its decisions are kept, so that a unit mapped
+        tomorrow agrees with its neighbour of today.
 
-    Raises:
-        RequestError: a detector that decided units of that run is another today.
+    Raises
+    ------
+    RequestError
+        A detector that decided units of that run is another today.
     """
     decider = Decider(survey, frozenset(record["takes"]) if record is not None else frozenset())
     if record is not None:

@@ -101,15 +101,22 @@ def plan_scan(
 ) -> ScanPlan:
     """What a scan would take; asks the catalogue, reads no pixel unless told to calibrate.
 
-    Args:
-        request: what would be mapped.
-        client: a Dask client to calibrate on; None: threads of this process.
-        calibrate: map a piece of the first unit into a temporary folder, to measure the rate.
+    Parameters
+    ----------
+    request
+        What would be mapped.
+    client
+        A Dask client to calibrate on; None: threads of this process.
+    calibrate
+        Map a piece of the first unit into a temporary folder, to measure the rate.
 
-    Raises:
-        RequestError: the request cannot be served as given, or another scan lies in `out` and is
-            not to be overwritten.
-        CatalogError: the catalogue cannot be reached.
+    Raises
+    ------
+    RequestError
+        The request cannot be served as given, or another scan lies in `out` and is not to be
+        overwritten.
+    CatalogError
+        The catalogue cannot be reached.
     """
     survey = make_survey(request)
     folder = Folder(str(request.out))

@@ -30,16 +30,21 @@ _SHARED = 1e-7
 def landslides(scan: Mosaic, *, threshold: float, min_area: float) -> GeoDataFrame:
     """All landslides of a scan, each once.
 
-    Args:
-        scan: an opened scan.
-        threshold: probability (0-1) that makes a landslide.
-        min_area: smallest polygon kept, square metres.
+    Parameters
+    ----------
+    scan
+        An opened scan.
+    threshold
+        Probability (0-1) that makes a landslide.
+    min_area
+        Smallest polygon kept, square metres.
 
-    Returns:
-        GeoDataFrame, in the zone's CRS where there is one zone, else in degrees (EPSG:4326), with
-        the columns of `sarmap.export.polygons.polygonise` (without `scenes`, which stand in the
-        units' STAC items), and `zone` and `unit`. Areas are those of the zones' own pixels; of
-        several zones, ids count from 1.
+    Returns
+    -------
+    GeoDataFrame, in the zone's CRS where there is one zone, else in degrees (EPSG:4326), with the
+    columns of `sarmap.export.polygons.polygonise` (without `scenes`, which stand in the units' STAC
+    items), and `zone` and `unit`. Areas are those of the zones' own pixels; of several zones, ids
+    count from 1.
     """
     import geopandas
     import pandas as pd

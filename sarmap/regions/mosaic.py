@@ -239,8 +239,10 @@ class Mosaic:
     def __getitem__(self, zone: str) -> xr.Dataset:
         """The lazy map of one zone.
 
-        Raises:
-            KeyError: no unit of that zone is mapped.
+        Raises
+        ------
+        KeyError
+            No unit of that zone is mapped.
         """
         return self.zones[zone].dataset()
 
@@ -259,9 +261,12 @@ class Mosaic:
 def read_mosaic(folder: Folder) -> Mosaic:
     """All that a scan has mapped so far.
 
-    Raises:
-        RequestError: no scan is there.
-        OutputError: the store does not answer.
+    Raises
+    ------
+    RequestError
+        No scan is there.
+    OutputError
+        The store does not answer.
     """
     record = read_record(folder)
     _group.cache_clear()  # a unit may have been made anew

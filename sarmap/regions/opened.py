@@ -51,21 +51,30 @@ def write_scan_report(
 ) -> Report:
     """Write all mapped units of a scan as a page; what is not mapped yet reads as *no data*.
 
-    Args:
-        scan: an opened scan, finished or not.
-        out: folder; of a scan in one UTM zone also a file ending in ``.html``. With several zones
-            there is a page in a folder for each, and a first page that leads to them.
-        threshold, min_area: probability, and smallest landslide in square metres, that pages start
-            with and downloads are pages at; None: the scan's own.
-        options: all others of `sarmap.report.writing.write_report`; where there are several
-            zones, one that no feature of ``districts`` or ``exposure`` touches does without.
+    Parameters
+    ----------
+    scan
+        An opened scan, finished or not.
+    out
+        Folder; of a scan in one UTM zone also a file ending in ``.html``. With several zones there
+        is a page in a folder for each, and a first page that leads to them.
+    threshold, min_area
+        Probability, and smallest landslide in square metres, that pages start with and downloads
+        are pages at; None: the scan's own.
+    options
+        All others of `sarmap.report.writing.write_report`; where there are several zones, one that
+        no feature of ``districts`` or ``exposure`` touches does without.
 
-    Returns:
-        What was written: of several zones all of it together, `index` being the first page.
+    Returns
+    -------
+    What was written: of several zones all of it together, `index` being the first page.
 
-    Raises:
-        RequestError: nothing is mapped yet, an argument is wrong, or `out` is taken.
-        OutputError: the pages cannot be written, or the scan's store does not answer.
+    Raises
+    ------
+    RequestError
+        Nothing is mapped yet, an argument is wrong, or `out` is taken.
+    OutputError
+        The pages cannot be written, or the scan's store does not answer.
     """
     if not scan.zones:
         raise RequestError("No unit of this scan is mapped yet, so there is nothing to show.")
@@ -249,14 +258,17 @@ class Scan(Mosaic):
     def overview(self, size: int = PIXELS) -> xr.Dataset:
         """The whole scan across its zones in longitude and latitude, at low resolution.
 
-        Args:
-            size: pixels along its longer edge.
+        Parameters
+        ----------
+        size
+            Pixels along its longer edge.
 
-        Returns:
-            Dataset (latitude, longitude), float32 of `probability`, the greatest under each pixel,
-            NaN where nothing was seen; `landslide`, the share of what was seen that reaches the
-            scan's threshold; and `observed`, the share that was seen, NaN where nothing is mapped.
-            Longitudes run past 180 where the scan lies across the antimeridian.
+        Returns
+        -------
+        Dataset (latitude, longitude), float32 of `probability`, the greatest under each pixel, NaN
+        where nothing was seen; `landslide`, the share of what was seen that reaches the scan's
+        threshold; and `observed`, the share that was seen, NaN where nothing is mapped. Longitudes
+        run past 180 where the scan lies across the antimeridian.
         """
         return overview_of(self, size)
 
@@ -265,13 +277,19 @@ class Scan(Mosaic):
 
         A scan in several UTM zones gets a page for each, in a folder of its own, and a first page.
 
-        Args:
-            out: folder; of a scan in one zone also a file ending in ``.html``.
-            options: as of `sarmap.report.writing.write_report`.
+        Parameters
+        ----------
+        out
+            Folder; of a scan in one zone also a file ending in ``.html``.
+        options
+            As of `sarmap.report.writing.write_report`.
 
-        Raises:
-            RequestError: nothing is mapped yet, an argument is wrong, or `out` is taken.
-            OutputError: the pages cannot be written, or the store does not answer.
+        Raises
+        ------
+        RequestError
+            Nothing is mapped yet, an argument is wrong, or `out` is taken.
+        OutputError
+            The pages cannot be written, or the store does not answer.
         """
         return write_scan_report(self, out, **options)
 
@@ -283,8 +301,11 @@ class Scan(Mosaic):
 def open_scan(path: str | Path) -> Scan:
     """Open a scan, finished or not, from its folder or URL.
 
-    Raises:
-        RequestError: no scan is there.
-        OutputError: the store does not answer.
+    Raises
+    ------
+    RequestError
+        No scan is there.
+    OutputError
+        The store does not answer.
     """
     return Scan(**vars(read_mosaic(Folder(path))))

@@ -161,9 +161,12 @@ def _keep_peaks(
 def draw_overview(scan: Mosaic, file: Path) -> None:
     """Draw a scan into a PNG: share of landslide, units by status, the epicentre.
 
-    Args:
-        scan: an opened scan, finished or not.
-        file: where the PNG is written.
+    Parameters
+    ----------
+    scan
+        An opened scan, finished or not.
+    file
+        Where the PNG is written.
     """
     from matplotlib.figure import Figure
 
@@ -175,14 +178,20 @@ def draw_overview(scan: Mosaic, file: Path) -> None:
 def plot_scan(scan: Mosaic, *, ax: Any = None, cmap: str = "YlOrRd", colorbar: bool = True) -> Any:
     """A scan, finished or not: share of landslide, units by status, the epicentre.
 
-    Args:
-        scan: an opened scan; units that are not mapped yet are shown as such.
-        ax: matplotlib axes; None makes a figure.
-        cmap: any matplotlib colour map.
-        colorbar: whether to add a colour bar.
+    Parameters
+    ----------
+    scan
+        An opened scan; units that are not mapped yet are shown as such.
+    ax
+        Matplotlib axes; None makes a figure.
+    cmap
+        Any matplotlib colour map.
+    colorbar
+        Whether to add a colour bar.
 
-    Returns:
-        The axes, in degrees.
+    Returns
+    -------
+    The axes, in degrees.
     """
     if ax is None:
         import matplotlib.pyplot as plt

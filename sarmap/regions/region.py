@@ -79,12 +79,16 @@ class Zone:
 def parse_region(area: Any) -> Region:
     """Any way of naming a place, also across the antimeridian, as one checked region.
 
-    Args:
-        area: anything `sarmap.acquire.area.parse_area` takes, or a place across the antimeridian
-            in one of the forms that this module's head names.
+    Parameters
+    ----------
+    area
+        Anything `sarmap.acquire.area.parse_area` takes, or a place across the antimeridian in one
+        of the forms that this module's head names.
 
-    Raises:
-        RequestError: the place is empty, invalid, without extent, not in degrees, or unreadable.
+    Raises
+    ------
+    RequestError
+        The place is empty, invalid, without extent, not in degrees, or unreadable.
 
     >>> parse_region((177.0, -19.0, -179.0, -16.0)).bbox
     (177.0, -19.0, -179.0, -16.0)
@@ -242,8 +246,10 @@ def polygons(geometry: BaseGeometry) -> BaseGeometry:
 def zones_of(region: Region, crs: str | int | None = None) -> list[Zone]:
     """The zones a region lies in, west to east, north before south; or the one CRS asked for.
 
-    Raises:
-        RequestError: the region reaches beyond UTM, or the CRS is none to map in.
+    Raises
+    ------
+    RequestError
+        The region reaches beyond UTM, or the CRS is none to map in.
 
     >>> [zone.name for zone in zones_of(parse_region((177.0, -19.0, -179.0, -16.0)))]
     ['1S', '60S']
@@ -280,8 +286,10 @@ def zones_of(region: Region, crs: str | int | None = None) -> list[Zone]:
 def in_crs(geometry: BaseGeometry, epsg: int) -> BaseGeometry:
     """A polygon in degrees brought to a projected system, its edges followed to about a kilometre.
 
-    Raises:
-        RequestError: it lies outside the domain of the system.
+    Raises
+    ------
+    RequestError
+        It lies outside the domain of the system.
     """
     move = Transformer.from_crs("EPSG:4326", f"EPSG:{epsg}", always_xy=True)
     dense = shapely.segmentize(geometry, 0.01)

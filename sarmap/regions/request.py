@@ -65,8 +65,10 @@ class ScanRequest(MapRequest):
 def check_request(request: ScanRequest) -> None:
     """Refuse what no scan can be made from.
 
-    Raises:
-        RequestError: the order lacks what it goes by, a product is unknown, or there is no `out`.
+    Raises
+    ------
+    RequestError
+        The order lacks what it goes by, a product is unknown, or there is no `out`.
     """
     for name in ("pre_files", "post_files", "times", "dem", "scaling"):
         if getattr(request, name):
@@ -103,15 +105,21 @@ def check_request(request: ScanRequest) -> None:
 def in_order(pieces: Mapping[str, BaseGeometry], request: ScanRequest) -> dict[str, float]:
     """Units in the order they are to be mapped, each with what decided its place.
 
-    Args:
-        pieces: unit's name -> its part of the region, degrees.
-        request: says which order is wanted.
+    Parameters
+    ----------
+    pieces
+        unit's name -> its part of the region, degrees.
+    request
+        Says which order is wanted.
 
-    Returns:
-        Unit's name -> kilometres from the epicentre, or its priority, or its number.
+    Returns
+    -------
+    Unit's name -> kilometres from the epicentre, or its priority, or its number.
 
-    Raises:
-        RequestError: the priority file cannot be read.
+    Raises
+    ------
+    RequestError
+        The priority file cannot be read.
     """
     if request.order == "epicentre" and request.epicentre is not None:
         place = request.epicentre

@@ -64,8 +64,10 @@ class Folder:
     def read_bytes(self, name: str) -> bytes | None:
         """An object; None where there is none.
 
-        Raises:
-            OutputError: the store does not answer.
+        Raises
+        ------
+        OutputError
+            The store does not answer.
         """
         try:
             return get_bytes(self._reading, name)
@@ -80,8 +82,10 @@ class Folder:
     def read(self, name: str) -> Any:
         """A JSON object; None where there is none.
 
-        Raises:
-            OutputError: the store does not answer, or what is there is not JSON.
+        Raises
+        ------
+        OutputError
+            The store does not answer, or what is there is not JSON.
         """
         found = self.read_bytes(name)
         if found is None:
@@ -114,8 +118,10 @@ class Folder:
     def write_bytes(self, name: str, value: bytes) -> None:
         """Put an object, whole or not at all.
 
-        Raises:
-            OutputError: the store does not take it.
+        Raises
+        ------
+        OutputError
+            The store does not take it.
         """
         patiently(lambda: write_bytes(self.store, name, value), f"{name} in {self.shown}")
 
@@ -127,9 +133,12 @@ class Folder:
     def begin(self, *, resume: bool, overwrite: bool) -> dict[str, Any] | None:
         """The record of the scan that is to be continued here; None for a new one.
 
-        Raises:
-            RequestError: something is there that may not be continued or replaced.
-            OutputError: the place does not take files.
+        Raises
+        ------
+        RequestError
+            Something is there that may not be continued or replaced.
+        OutputError
+            The place does not take files.
         """
         if not is_url(self.out) and Path(self.out).is_file():
             raise RequestError(f"{self.shown} is a file: give a folder as out.")
@@ -254,8 +263,10 @@ class Units:
     def set(self, name: str, state: State) -> None:
         """Keep a unit's state, here and in the folder.
 
-        Raises:
-            OutputError: the folder does not take it.
+        Raises
+        ------
+        OutputError
+            The folder does not take it.
         """
         with self._lock:
             self._states[name] = state
@@ -285,8 +296,10 @@ def _short(state: State) -> dict[str, Any]:
 def read_units(folder: Folder) -> dict[str, State]:
     """The states that a scan has written so far.
 
-    Raises:
-        OutputError: the folder does not answer.
+    Raises
+    ------
+    OutputError
+        The folder does not answer.
     """
     record = folder.read(PROGRESS) or {"units": {}}
     return {name: State(**kept) for name, kept in record["units"].items()}

@@ -141,8 +141,10 @@ def _take_record(passes: Passes) -> dict[str, Any]:
 def read_record(folder: Folder) -> dict[str, Any]:
     """`scan.json` of a folder.
 
-    Raises:
-        RequestError: there is none.
+    Raises
+    ------
+    RequestError
+        There is none.
     """
     record = folder.read("scan.json")
     if record is None:
@@ -159,12 +161,18 @@ def restored_takes(
 ) -> tuple[dict[str, Passes], dict[str, Decision]]:
     """Takes and unit decisions of an earlier run; without those whose scenes are no longer there.
 
-    Args:
-        record: `scan.json`.
-        kept: decisions in it, of one detector.
-        scenes: item id -> scene, of all that the catalogue has now.
-        sought: what was searched for.
-        optical: Sentinel-2 scenes for all units.
+    Parameters
+    ----------
+    record
+        `scan.json`.
+    kept
+        Decisions in it, of one detector.
+    scenes
+        Item id -> scene, of all that the catalogue has now.
+    sought
+        What was searched for.
+    optical
+        Sentinel-2 scenes for all units.
     """
     keys = dict.fromkeys(key for one in kept.values() for key in one.takes)
     takes = {
@@ -263,11 +271,16 @@ def zone_attributes(
 ) -> dict[str, Any]:
     """Attributes of a zone's map.
 
-    Args:
-        record: `scan.json`.
-        zone: its name.
-        units: attributes of its mapped units.
-        states: what became of each of the zone's units, mapped or not.
+    Parameters
+    ----------
+    record
+        `scan.json`.
+    zone
+        Its name.
+    units
+        Attributes of its mapped units.
+    states
+        What became of each of the zone's units, mapped or not.
     """
     simulated = "SIMULATED " if record["simulated"] else ""
     return {

@@ -96,16 +96,25 @@ def scan(
     rest goes on. With `request.resume` an unfinished scan is continued: done units stay, unfinished
     ones go on at their blocks, failed ones are tried again.
 
-    Args:
-        request: what to map and how.
-        client: a Dask client to run on; None runs on threads of this process.
-        progress: called with where the scan is, whenever a block is stored.
+    Parameters
+    ----------
+    request
+        What to map and how.
+    client
+        A Dask client to run on; None runs on threads of this process.
+    progress
+        Called with where the scan is, whenever a block is stored.
 
-    Raises:
-        RequestError: the request cannot be served as given, or another scan lies in `out`.
-        OutputError: the folder cannot be written.
-        ClusterError: the client's workers do not fit, or are lost again and again.
-        Interrupted: by the keyboard or a signal; `resume` continues.
+    Raises
+    ------
+    RequestError
+        The request cannot be served as given, or another scan lies in `out`.
+    OutputError
+        The folder cannot be written.
+    ClusterError
+        The client's workers do not fit, or are lost again and again.
+    Interrupted
+        By the keyboard or a signal; `resume` continues.
     """
     started = time.perf_counter()
     survey = make_survey(request)

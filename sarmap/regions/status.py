@@ -100,9 +100,12 @@ def measured_rate(states: Mapping[str, State], shown: str) -> Rate | None:
 def scan_status(out: str | Path) -> ScanStatus:
     """How far a scan is, from two small records and the ledgers of the units at work.
 
-    Raises:
-        RequestError: no scan is there.
-        OutputError: the store does not answer.
+    Raises
+    ------
+    RequestError
+        No scan is there.
+    OutputError
+        The store does not answer.
     """
     folder = Folder(out)
     record = read_record(folder)

@@ -74,8 +74,10 @@ class LoadedDetector:
     def passes(self, request: ScanRequest, *, control: bool) -> tuple[int, int]:
         """Passes before and after the event that it or the request asks for.
 
-        Raises:
-            RequestError: a control is asked for, and it can have none.
+        Raises
+        ------
+        RequestError
+            A control is asked for, and it can have none.
         """
         pre, post = passes_asked(request, self.spec.bands)
         return max(pre, control_passes(self.spec.bands)) if control else pre, post
@@ -106,8 +108,10 @@ class Detectors:
     def __iter__(self) -> Iterator[LoadedDetector]:
         """All of them, the next loaded when it is asked for.
 
-        Raises:
-            SarmapError: one cannot be loaded, or is none for this request.
+        Raises
+        ------
+        SarmapError
+            One cannot be loaded, or is none for this request.
         """
         number = 0
         while number < len(self._loaded) or self._load():
@@ -117,8 +121,10 @@ class Detectors:
     def named(self, key: str) -> LoadedDetector:
         """The one of that name.
 
-        Raises:
-            RequestError: there is none.
+        Raises
+        ------
+        RequestError
+            There is none.
         """
         for loaded in self:
             if loaded.key == key:
@@ -194,8 +200,10 @@ class Design:
 def make_survey(request: ScanRequest) -> Survey:
     """Units of a region, in order, and the detectors that may map them.
 
-    Raises:
-        RequestError: the request is wrong, or the region no place to be mapped.
+    Raises
+    ------
+    RequestError
+        The request is wrong, or the region no place to be mapped.
     """
     check_request(request)
     region = parse_region(request.area)

@@ -112,14 +112,22 @@ def decide(
 ) -> Decisions:
     """Choose the passes of every unit.
 
-    Args:
-        pieces: unit's name -> what of the region lies in it, degrees.
-        scenes: all scenes found over the region.
-        sought: what was searched for.
-        pre: passes before the event.
-        post: passes after the event.
-        least: passes before and after that suffice where there are no more; None: all of them.
-        optical: Sentinel-2 scenes for all units.
+    Parameters
+    ----------
+    pieces
+        unit's name -> what of the region lies in it, degrees.
+    scenes
+        All scenes found over the region.
+    sought
+        What was searched for.
+    pre
+        Passes before the event.
+    post
+        Passes after the event.
+    least
+        Passes before and after that suffice where there are no more; None: all of them.
+    optical
+        Sentinel-2 scenes for all units.
     """
     board = _Board(pieces, scenes, sought, pre, post, least or (pre, post))
     states = ("ascending", "descending") if sought.orbit == "both" else (sought.orbit,)
@@ -330,9 +338,12 @@ def _seen(scenes: Iterable[Scene], region: BaseGeometry) -> dict[tuple[int, str]
 def narrowed(passes: Passes, piece: BaseGeometry) -> Passes:
     """Passes with only the scenes that a unit may need; a pass never loses all of them.
 
-    Args:
-        passes: passes over the whole region.
-        piece: what is read, degrees.
+    Parameters
+    ----------
+    passes
+        Passes over the whole region.
+    piece
+        What is read, degrees.
     """
     near = piece.buffer(ROUGH)
 

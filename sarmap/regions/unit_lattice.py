@@ -160,8 +160,10 @@ def lattice_for(
 ) -> Lattice:
     """The lattice of a zone for a detector whose tiles step by `stride`.
 
-    Raises:
-        RequestError: the edge is no size for a unit.
+    Raises
+    ------
+    RequestError
+        The edge is no size for a unit.
 
     >>> from sarmap.detect.protocol import describe
     >>> class Odd:
