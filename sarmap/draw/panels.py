@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.draw.colours import AT_EDGE, WARNING
+from sarmap.draw.colours import (
+    AT_EDGE,
+    WARNING,
+    display_bands,
+    false_colour,
+    radar_as_amplitude,
+)
 
 if TYPE_CHECKING:
+    import xarray as xr
     from geopandas import GeoDataFrame
     from odc.geo.crs import CRS
     from odc.geo.geobox import GeoBox
@@ -33,6 +40,7 @@ __all__ = [
     "mark_simulated",
     "mark_square",
     "name_sources",
+    "radar_image",
 ]
 
 _DEGREE = 111.32
@@ -135,6 +143,19 @@ def draw_image(panel: Any, image: Image, *, smooth: bool = False) -> None:
         interpolation="antialiased" if smooth else "nearest",
         aspect="auto",
     )
+
+
+def radar_image(overview: xr.DataArray) -> Image:
+    """An overview (`composite_overview`) in false colour, where it lies."""
+    picture = overview.compute()
+    xs, ys = picture["x"].values, picture["y"].values
+    wide, high = (size / 2 for size in picture.attrs["pixel"])
+    names = [str(name) for name in picture["band"].values]
+    shown = display_bands(names)
+    values = picture.values[[names.index(name) for name in shown]].astype(np.float32)
+    values = radar_as_amplitude(values, shown, picture.attrs.get("scaling"))
+    extent = Extent(xs[0] - wide, xs[-1] + wide, ys[-1] - high, ys[0] + high)
+    return Image(false_colour(values), extent)
 
 
 def draw_outlines(panel: Any, polygons: GeoDataFrame, colour: str, width: float) -> None:

@@ -25,9 +25,7 @@ from sarmap.draw.colours import (
     YELLOW,
     display_bands,
     draw_probability,
-    false_colour,
     hatched,
-    radar_as_amplitude,
 )
 from sarmap.draw.panels import (
     Extent,
@@ -40,6 +38,7 @@ from sarmap.draw.panels import (
     furnish,
     mark_simulated,
     mark_square,
+    radar_image,
 )
 from sarmap.draw.shrink import MAX_SIZE, composite_overview
 from sarmap.errors import RequestError
@@ -56,7 +55,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
 
-__all__ = ["radar_image", "write_quicklook"]
+__all__ = ["write_quicklook"]
 
 LINE = 110
 """Characters of a line under the title."""
@@ -141,7 +140,7 @@ def write_quicklook(
         reader=reader,
         small=small,
         radar=None if overview is None else radar_image(overview),
-        bands=() if overview is None else display_bands(_bands(overview)),
+        bands=() if overview is None else display_bands(overview["band"].values.tolist()),
         unseen=Image(hatched(small.observation), whole),
         polygons=outlines,
         threshold=threshold,
@@ -155,23 +154,6 @@ def write_quicklook(
         metadata = _metadata(picture.made)
         figure.savefig(fresh, dpi=_DPI, metadata=metadata, pil_kwargs=options)
     return str(file)
-
-
-def _bands(overview: xr.DataArray) -> list[str]:
-    return [str(name) for name in overview["band"].values]
-
-
-def radar_image(overview: xr.DataArray) -> Image:
-    """Display bands in false colour, where they lie."""
-    picture = overview.compute()
-    xs, ys = picture["x"].values, picture["y"].values
-    wide, high = (size / 2 for size in picture.attrs["pixel"])
-    names = _bands(picture)
-    shown = display_bands(names)
-    values = picture.values[[names.index(name) for name in shown]].astype(np.float32)
-    values = radar_as_amplitude(values, shown, picture.attrs.get("scaling"))
-    extent = Extent(xs[0] - wide, xs[-1] + wide, ys[-1] - high, ys[0] + high)
-    return Image(false_colour(values), extent)
 
 
 def _outlines(
