@@ -102,8 +102,8 @@ def test_a_training_that_ends_its_workers_is_said_and_the_others_are_trained(tra
 
         __hash__ = None
 
-    asked = trainings([12, 13, 14])
-    asked[1] = replace(asked[1], parts=Deadly())
+    asked = trainings([13, 14])
+    asked[0] = replace(asked[0], parts=Deadly())
     told = []
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
@@ -113,11 +113,10 @@ def test_a_training_that_ends_its_workers_is_said_and_the_others_are_trained(tra
         Client(cluster) as own,
     ):
         done = dict(run_trainings(asked, client=own, failed=lambda *said: told.append(said)))
-        with pytest.raises(ClusterError, match="seed-13 ended its workers"):
-            list(run_trainings(asked[1:2], client=own))
-    assert sorted(done) == [0, 2]
+    assert sorted(done) == [1]
     ((number, error),) = told
-    assert number == 1
+    assert number == 0
+    assert isinstance(error, ClusterError)
     assert "Training seed-13 ended its workers again and again: give the workers more" in str(error)
 
 
@@ -153,10 +152,10 @@ def test_a_cluster_that_goes_is_said(trainings):
 
 
 def test_a_worker_has_one_training_at_a_time_on_its_share_of_the_cores(trainings, client):
-    running = run_trainings(trainings([4, 5, 6, 7, 8]), client=client)
+    running = run_trainings(trainings([4, 5, 6, 7]), client=client)
     done = {next(running)[0]}
     assert sum(map(len, client.processing().values())) <= 2
-    assert {*done, *(number for number, _ in running)} == {0, 1, 2, 3, 4}
+    assert {*done, *(number for number, _ in running)} == {0, 1, 2, 3}
 
     def threads() -> int:
         import tensorflow as tf

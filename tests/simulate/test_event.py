@@ -172,15 +172,23 @@ def test_opening_a_folder_gives_the_event_back(scene: Any) -> None:
     assert open_event(str(scene.event.path)) == scene.event
 
 
-def test_the_seed_alone_decides_whatever_the_threads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+SHARES: list[float] = []
+"""What the event of seed 11 told of its progress."""
+
+
+@pytest.fixture(scope="module")
+def eleven(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A tiny event of seed 11."""
+    folder = tmp_path_factory.mktemp("eleven") / "event"
+    return simulate_event(folder, seed=11, progress=lambda _, share: SHARES.append(share), **TINY)
+
+
+def test_the_seed_decides_whatever_the_threads(
+    eleven: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = simulate_event(tmp_path / "a", seed=11, **TINY)
     monkeypatch.setattr(module.os, "cpu_count", lambda: 1)
-    second = simulate_event(tmp_path / "b", seed=11, **TINY)
-    other = simulate_event(tmp_path / "c", seed=12, **TINY)
-    assert hashes(first.path) == hashes(second.path)
-    assert hashes(first.path) != hashes(other.path)
+    again = simulate_event(tmp_path / "again", seed=11, **TINY)
+    assert hashes(again.path) == hashes(eleven.path)
 
 
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
@@ -193,20 +201,19 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_progress_rises_to_one(tmp_path: Path) -> None:
-    shares: list[float] = []
-    simulate_event(tmp_path / "event", progress=lambda what, share: shares.append(share), **TINY)
-    assert shares == sorted(shares)
-    assert shares[-1] == 1.0
+def test_progress_rises_to_one(eleven: Any) -> None:
+    assert sorted(SHARES) == SHARES
+    assert SHARES[-1] == 1.0
 
 
-def test_a_finished_folder_is_not_replaced_unless_told(scene: Any, tmp_path: Path) -> None:
-    made = simulate_event(tmp_path / "event", seed=1, **TINY)
+def test_a_finished_folder_is_not_replaced_unless_told(eleven: Any, tmp_path: Path) -> None:
+    made = shutil.copytree(eleven.path, tmp_path / "event")
     with pytest.raises(RequestError, match="overwrite=True"):
-        simulate_event(tmp_path / "event", seed=2, **TINY)
-    assert open_event(made.path).seed == 1
-    simulate_event(tmp_path / "event", seed=2, overwrite=True, **TINY)
-    assert open_event(made.path).seed == 2
+        simulate_event(made, seed=2, **TINY)
+    assert open_event(made).seed == 11
+    simulate_event(made, seed=2, overwrite=True, **TINY)
+    assert open_event(made).seed == 2
+    assert hashes(made) != hashes(eleven.path)
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

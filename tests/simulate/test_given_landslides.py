@@ -63,14 +63,7 @@ def test_the_ground_fits_given_landslides(tmp_path: Path, form: str) -> None:
     assert np.median(np.abs(along)) < 20
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "iburi_sanpuku_shp_original.zip",
-        "iburi_taiseki_shp_original.zip",
-        "iburi_geojson_original.zip",
-    ],
-)
+@pytest.mark.parametrize("name", ["iburi_sanpuku_shp_original.zip", "iburi_geojson_original.zip"])
 @pytest.mark.filterwarnings("ignore:Inventory .* holds several layers")
 def test_the_real_iburi_inventories(tmp_path: Path, real_data: Path, name: str) -> None:
     made = simulate_event(tmp_path / "event", inventory=real_data / "inventory" / name, **SMALL)
