@@ -167,7 +167,7 @@ def test_calls_are_bounded_and_their_size_does_not_show(
 def test_no_more_blocks_are_worked_on_at_once_than_there_are_cores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(block_module, "usable_cores", lambda: 2)
+    monkeypatch.setattr("sarmap.detect.hardware.usable_cores", lambda: 2)
     two_meet, three_meet, lock, inside, most = Barrier(2), Barrier(3), Lock(), [0], [0]
 
     class Meeting(Recorder):
