@@ -66,6 +66,7 @@ def map_landslides(
             observed; the map is kept.
     """
     from sarmap.acquire.tally import Meter
+    from sarmap.draw.shrink import composite_overview
     from sarmap.export.filling import store_map, tidy
     from sarmap.export.store import annotate, check_writable, count_observations, open_map
 
@@ -80,7 +81,7 @@ def map_landslides(
     machine = _smallest(client)
     made = make_plan(prepared, assembly, machine)
     refuse_too_large(made, machine)
-    overview = _overview(assembly) if "quicklook" in targets else None
+    overview = composite_overview(assembly.composite) if "quicklook" in targets else None
     meter = Meter(client)
     with _keeping_what_is_done(out, client), _scheduler(client, prepared, out):
         stored = store_map(
@@ -268,13 +269,6 @@ def _check_products(prepared: Prepared) -> None:
             f"Detector {prepared.spec.name!r} maps pixels, not windows, so it has no points: "
             "leave 'points' out of products=."
         )
-
-
-def _overview(assembly: Assembly) -> xr.DataArray:
-    """A small, lazy picture of the composite, to be computed in the map's own pass."""
-    from sarmap.draw.shrink import composite_overview
-
-    return composite_overview(assembly.composite)
 
 
 def _smallest(client: Client | None) -> Machine | None:
