@@ -71,7 +71,7 @@ def make_composite(grid: Any, truth: np.ndarray) -> Callable[..., Any]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_scene(grid: Any, slides: Any, make_composite: Callable[..., Any]) -> Callable[..., Any]:
     from sarmap.assess.labels import read_labels
     from sarmap.learn.scene import Scene

@@ -21,9 +21,14 @@ CONFIG = {
 }
 
 
-@pytest.fixture
-def tuned(make_scene, tmp_path):
-    return tune({**CONFIG, "out": str(tmp_path)}, scenes=[make_scene()])
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("grid")
+
+
+@pytest.fixture(scope="module")
+def tuned(make_scene, out):
+    return tune({**CONFIG, "out": str(out)}, scenes=[make_scene()])
 
 
 def test_the_paper_s_grid_is_filters_and_batch_2_to_32():
@@ -31,7 +36,7 @@ def test_the_paper_s_grid_is_filters_and_batch_2_to_32():
 
 
 def test_every_cell_is_a_row_best_first_and_nothing_is_trained_twice(
-    tuned, make_scene, tmp_path, monkeypatch
+    tuned, make_scene, out, monkeypatch
 ):
     assert tuned.best == {"learning_rate": 0.02, "batch": 16}
     with tuned.csv.open() as file:
@@ -39,21 +44,21 @@ def test_every_cell_is_a_row_best_first_and_nothing_is_trained_twice(
     assert [float(row["learning_rate"]) for row in rows] == [0.02, 1e-6]
     assert "validation part of the split *blocks*" in tuned.markdown.read_text()
     monkeypatch.setattr("sarmap.learn.trainings.settle", None)
-    again = tune({**CONFIG, "out": str(tmp_path)}, scenes=[make_scene()])
+    again = tune({**CONFIG, "out": str(out)}, scenes=[make_scene()])
     assert again.rows == tuned.rows
 
 
-def test_only_cells_that_are_missing_are_trained(tuned, make_scene, tmp_path):
+def test_only_cells_that_are_missing_are_trained(tuned, make_scene, out):
     wider = {"learning_rate": [1e-6, 0.02], "batch": [16, 64]}
     asked = []
     tune(
-        {**CONFIG, "out": str(tmp_path), "grid": wider},
+        {**CONFIG, "out": str(out), "grid": wider},
         scenes=[make_scene()],
         progress=lambda done, total: asked.append((done, total)),
     )
     assert asked == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    kept = tmp_path / "cells" / "learning_rate-0.02_batch-16" / "grid.npz"
-    new = tmp_path / "cells" / "learning_rate-0.02_batch-64" / "grid.npz"
+    kept = out / "cells" / "learning_rate-0.02_batch-16" / "grid.npz"
+    new = out / "cells" / "learning_rate-0.02_batch-64" / "grid.npz"
     assert kept.stat().st_mtime_ns < new.stat().st_mtime_ns
 
 
@@ -61,11 +66,8 @@ def test_cells_run_as_tasks_on_a_dask_client(make_scene, tmp_path):
     from distributed import Client, LocalCluster
 
     with (
-        LocalCluster(
-            n_workers=1,
-            threads_per_worker=2,
-            host="127.0.0.1",
-            dashboard_address=None,
+        LocalCluster(  # in this process; workers of their own are in test_trainings
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
         ) as cluster,
         Client(cluster) as client,
     ):
