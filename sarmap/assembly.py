@@ -31,10 +31,12 @@ __all__ = [
     "assemble",
     "levelled",
     "levels_record",
+    "pin_scenes",
     "prepare",
 ]
 
 DEFAULT_CHUNK = 1024
+RGB = ("red", "green", "blue")
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ def levelled(prepared: Prepared) -> Prepared:
         return prepared
     if not reads_evidence(prepared.spec.bands):
         return _looked_at(prepared) if prepared.request.from_files else prepared
+    pin_scenes(prepared)
     looks = prepared.looks or prepared.passes
     judged, opened = [], []
     grid, chunk = _read_grid(prepared)
@@ -169,6 +172,29 @@ def _part(
     part = grid[rows, columns]
     chunk = max(int(length) for length in part.shape)
     return _cube(prepared, passes, part, chunk), _terrain(prepared, look, part, chunk)[0]
+
+
+def pin_scenes(prepared: Prepared) -> None:
+    """Hold the scenes' files to what they are now, or were when the map to be resumed was begun.
+
+    Raises:
+        RequestError: a file is another one than then.
+    """
+    from sarmap.acquire.pins import pin_files
+    from sarmap.export.identity import begun_with
+
+    request = prepared.request
+    begun = begun_with(str(request.out)) if request.resume and request.out else None
+    for passes in prepared.passes:
+        catalog = passes.catalog
+        bands = _bands(prepared, passes)
+        radar = {catalog.radar_asset(band)[0] for band in bands if band in catalog.radar_assets}
+        optical = {catalog.optical_assets[band][0] for band in bands if band in RGB}
+        sought = [(item, key) for one in passes for item in one.items for key in sorted(radar)]
+        sought += [(item, key) for item in passes.optical for key in sorted(optical)]
+        there = [(item, key) for item, key in sought if key in item.assets]
+        known = None if begun is None else begun.get("files", {})
+        pin_files(there, catalog, known, replaced=request.overwrite)
 
 
 def levels_record(prepared: Prepared) -> list[dict[str, Any]]:
@@ -294,8 +320,14 @@ def _joined(prepared: Prepared, parts: list[xr.Dataset]) -> tuple[xr.Dataset, li
 
 
 def _cube(prepared: Prepared, passes: Passes, grid: GeoBox, chunk: Chunk) -> xr.Dataset:
-    """The bands that the detector reads and all scenes of these passes have."""
+    """The bands that the detector reads and all scenes of these passes have, as pixels."""
     from sarmap.acquire.cube import open_cube
+
+    return open_cube(passes, grid, bands=_bands(prepared, passes), chunk=chunk)
+
+
+def _bands(prepared: Prepared, passes: Passes) -> tuple[str, ...]:
+    """The bands that the detector reads and all scenes of these passes have."""
     from sarmap.compose.composites import needs_optical, required_radar_bands
     from sarmap.compose.names import as_held, wanted_radar_bands
 
@@ -308,8 +340,8 @@ def _cube(prepared: Prepared, passes: Passes, grid: GeoBox, chunk: Chunk) -> xr.
         if band in needed or (band in known and _all_have(passes, band))
     )
     if needs_optical(prepared.spec.bands):
-        bands += tuple(b for b in prepared.spec.bands if b in ("red", "green", "blue"))
-    return open_cube(passes, grid, bands=bands, chunk=chunk)
+        bands += tuple(b for b in prepared.spec.bands if b in RGB)
+    return bands
 
 
 def _all_have(passes: Passes, band: str) -> bool:

@@ -25,7 +25,11 @@ def identity_of(prepared: Prepared) -> dict[str, Any]:
 
     Places are not among it, and neither is what only decides products (threshold, smallest area).
     """
+    from sarmap.acquire.pins import pins_of
+
     spec, passes = prepared.spec, prepared.passes
+    read = [item for orbit in passes for one in orbit for item in one.items]
+    files = pins_of([*read, *(item for orbit in passes for item in orbit.optical)])
     engine = str(getattr(prepared.detector, "engine", "own"))
     return {
         "sarmap": __version__,
@@ -47,6 +51,7 @@ def identity_of(prepared: Prepared) -> dict[str, Any]:
         "context": [list(map(list, prepared.margins)), int(prepared.layered)],
         "chunk": prepared.chunk,
         **({"control": True} if prepared.request.control else {}),
+        **({"files": files} if files else {}),
     }
 
 

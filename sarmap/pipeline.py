@@ -12,7 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sarmap.assembly import Assembly, Prepared, assemble, levelled, levels_record, prepare
+from sarmap.assembly import (
+    Assembly,
+    Prepared,
+    assemble,
+    levelled,
+    levels_record,
+    pin_scenes,
+    prepare,
+)
 from sarmap.continuing import identity_of
 from sarmap.errors import (
     ClusterError,
@@ -77,6 +85,7 @@ def map_landslides(
     products = _products(request, out, targets)
     prepared = levelled(prepared or prepare(request, warm=client is None))
     _check_products(prepared)
+    pin_scenes(prepared)
     assembly = _with_radar(request, assemble(prepared))
     machine = _smallest(client)
     made = make_plan(prepared, assembly, machine)

@@ -30,9 +30,9 @@ from rasterio.io import FilePath
 
 from sarmap.acquire.patience import Deadline
 from sarmap.acquire.reach import Reach
-from sarmap.acquire.remote import Opening, Range, RemoteFile
+from sarmap.acquire.remote import Opening, Pin, Range, RemoteFile
 from sarmap.acquire.signing import Signer, discreet
-from sarmap.acquire.web import ReadError
+from sarmap.acquire.web import FileChanged, ReadError
 from sarmap.gdal import gdal
 
 __all__ = ["GDAL_OPTIONS", "Box", "Handle", "lease", "renew"]
@@ -97,6 +97,8 @@ class Handle:
     """True where a mask or alpha band, not a value, marks no data."""
     remote: RemoteFile | None = None
     """The file's bytes, where it is on the web."""
+    pin: Pin | None = None
+    """What the file is known by; None: it is in a bucket."""
     scales: tuple[float, ...] = (1.0,)
     """Factor of each band's stored values, as the file says."""
     offsets: tuple[float, ...] = (0.0,)
@@ -182,11 +184,17 @@ if hasattr(os, "register_at_fork"):
 
 def _key(href: str) -> str:
     """What a handle is kept under: a local file that was written anew is another file."""
+    pin = _local_pin(href)
+    return href if pin is None else f"{href}|{pin.version}|{pin.size}"
+
+
+def _local_pin(href: str) -> Pin | None:
+    """What a local file is known by; None where it is none."""
     try:
         found = os.stat(href)  # noqa: PTH116 - an address need not be a path
     except (OSError, ValueError):
-        return href
-    return f"{href}|{found.st_mtime_ns}|{found.st_size}"
+        return None
+    return Pin(found.st_size, str(found.st_mtime_ns), "")
 
 
 def _open(href: str) -> Handle:
@@ -226,6 +234,7 @@ def _described(dataset: rasterio.DatasetReader, key: str, remote: RemoteFile | N
         nodata=dataset.nodata,
         masked=MaskFlags.nodata not in flags and MaskFlags.all_valid not in flags,
         remote=remote,
+        pin=remote.pin if remote is not None else _local_pin(dataset.name),
         scales=tuple(dataset.scales),
         offsets=tuple(dataset.offsets),
         units=tuple(unit or "" for unit in dataset.units),
@@ -254,6 +263,7 @@ def lease(
     reach: Reach | None = None,
     attempts: int | None = None,
     deadline: Deadline | None = None,
+    pin: Pin | None = None,
 ) -> Iterator[Handle]:
     """An open file for the length of one `with` block.
 
@@ -267,6 +277,8 @@ def lease(
         Where it may lead.
     attempts, deadline
         Tries of each request, and the end of the time for all of them; None: as configured.
+    pin
+        What the file must be; None: any.
 
     Raises
     ------
@@ -274,14 +286,21 @@ def lease(
         The file cannot be opened. A handle whose use raised is closed, not kept.
     ReadError
         It is on the web and could not be read, or its header claims too much.
+    FileChanged
+        It is another file than `pin` says.
     """
     pool, reach = _pool, reach or Reach()
     key = f"{href}|{reach}" if _on_web(href) else _key(href)
     with gdal(**GDAL_OPTIONS):
+        if pin is not None and not _on_web(href) and _local_pin(href) != pin:
+            raise FileChanged("the file is another one", again=False)
         handle = pool.take(key)
+        if handle is not None and handle.remote is not None and not handle.remote.fits(pin):
+            handle.dataset.close()
+            handle = None
         remote = handle.remote if handle else None
         if handle is None and _on_web(href):
-            remote = RemoteFile(href, signer or Signer(None), reach)
+            remote = RemoteFile(href, signer or Signer(None), reach, pin)
         if remote is not None:
             remote.begin(attempts, deadline)
         if handle is None:

@@ -96,9 +96,9 @@ def read_source(
     ------
     RequestError
         The file has no map projection, another band than the source names, or values that are no
-        power.
+        power; or it is another file than the source's pin says.
     """
-    limits, final = patience(), False
+    limits, final, changed = patience(), False, False
     deadline = Deadline(limits.deadline)
     attempts = 1 if _failures.recent(source.href) else limits.attempts
     reason = ""
@@ -115,12 +115,17 @@ def read_source(
         except _IO_ERRORS as error:
             reason = redact(error.__cause__ or error)
             renew(source.href, source.reach)
-            asked = isinstance(error, ReadError | SarmapError) and not isinstance(
-                error, FileChanged
-            )
+            changed = isinstance(error, FileChanged)
+            asked = isinstance(error, ReadError | SarmapError) and not changed
             final = isinstance(error, ReadError) and not error.again
             if asked or deadline.left <= 0:
                 break  # its requests had their tries
+    if changed and source.pin is not None:
+        raise RequestError(
+            f"The file of {source.label} is another one than when this map was begun, and a map of "
+            "both would be of neither: begin anew with overwrite=True (--overwrite), or at another "
+            "`out`."
+        )
     level = logging.DEBUG if _failures.recent(source.href) else logging.WARNING
     logger.log(level, "Read of %s failed: %s", source.label, reason)
     _failures.note(source.href, reason)
@@ -132,7 +137,12 @@ def _leased(
     source: Source, signer: Signer, attempts: int, deadline: Deadline
 ) -> AbstractContextManager[Handle]:
     return lease(
-        source.href, signer=signer, reach=source.reach, attempts=attempts, deadline=deadline
+        source.href,
+        signer=signer,
+        reach=source.reach,
+        attempts=attempts,
+        deadline=deadline,
+        pin=source.pin,
     )
 
 

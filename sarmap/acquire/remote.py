@@ -9,11 +9,13 @@ every read.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from sarmap.acquire.patience import Deadline, Patience, hold_off, patience, wait_for
@@ -22,7 +24,7 @@ from sarmap.acquire.signing import Signer
 from sarmap.acquire.tally import count
 from sarmap.acquire.web import Answer, FileChanged, ReadError, fetch
 
-__all__ = ["Opening", "RemoteFile", "merged"]
+__all__ = ["Opening", "Pin", "RemoteFile", "merged"]
 
 Range = tuple[int, int]
 """First and last byte."""
@@ -47,6 +49,22 @@ BLOCK_BYTES = 64 * 2**20
 
 FETCHERS = 32
 """Requests of one process beyond those of the reading threads themselves."""
+
+AGAIN = 20
+"""Times that a page is asked for again before a file with a new name counts as another file."""
+
+_CHANGED = "the file changed while it was read"
+
+
+class Pin(NamedTuple):
+    """What a file is known by while a map is made of it."""
+
+    size: int
+    """Bytes."""
+    version: str
+    """What its server calls its state (`Answer.version`); of a local file, when it was written."""
+    head: str
+    """Start of the SHA-256 of its first page; empty for a local file."""
 
 
 class _Blocks:
@@ -104,14 +122,14 @@ def _pool() -> ThreadPoolExecutor:
 class RemoteFile:
     """One file on the web, used by one read at a time."""
 
-    def __init__(self, href: str, signer: Signer, reach: Reach) -> None:
-        """Args: the unsigned href, what signs it, and where it may lead."""
+    def __init__(self, href: str, signer: Signer, reach: Reach, pin: Pin | None = None) -> None:
+        """Args: the unsigned href, what signs it, where it may lead, and what it must be."""
         self.href = href
         self.signer = signer
         self.reach = reach
         self.host = urlsplit(href).netloc
-        self.size = 0
-        self.version = ""
+        self.pin = pin or Pin(0, "", "")
+        self._names = {pin.version} if pin else set()
         self.error: Exception | None = None
         self._landed = ""
         self._pages: OrderedDict[int, bytes] = OrderedDict()
@@ -143,9 +161,23 @@ class RemoteFile:
         Raises
         ------
         ReadError
-            It could not be read.
+            It could not be read, or is another file than its pin says.
         """
-        self._pages[0] = self._fetch(0, HEAD - 1)
+        page = self._pages[0] = self._fetch(0, HEAD - 1)
+        head = hashlib.sha256(page).hexdigest()[:16]
+        if self.pin.head not in ("", head):
+            raise FileChanged(_CHANGED, again=False)
+        self.pin = self.pin._replace(head=head)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file; 0 before it is known."""
+        return self.pin.size
+
+    def fits(self, pin: Pin | None) -> bool:
+        """Whether the file that was opened is the one that a pin stands for."""
+        mine = self.pin._replace(version="")
+        return pin is None or (pin._replace(version="") == mine and pin.version in self._names)
 
     def ahead(self, ranges: Sequence[Range]) -> None:
         """Fetch stored blocks that are about to be read, close ones together, side by side.
@@ -217,7 +249,7 @@ class RemoteFile:
 
     @property
     def _identity(self) -> object:
-        return (self.href, self.size, self.version, self.reach)
+        return (self.href, self.pin, self.reach)
 
     def _fetch(self, first: int, last: int) -> bytes:
         """Bytes of the file, tried again as often and as long as this read may."""
@@ -228,10 +260,12 @@ class RemoteFile:
             if not wait_for(self.host, self._deadline, pause):
                 raise ReadError("the time for this read is over", again=False)
             try:
-                return self._checked(self._try(first, last))
+                return self._checked(self._try(first, last), first)
             except ReadError as error:
                 attempt += 1
                 if not error.again or attempt >= self._attempts:
+                    if error.status == 416 and self.size:  # it is shorter than it was
+                        raise FileChanged(_CHANGED, again=False) from None
                     raise
                 if error.wait is not None:
                     if error.wait >= self._deadline.left:
@@ -244,11 +278,19 @@ class RemoteFile:
                 pause = self._limits.pause(attempt - 1)
                 count("retries")
 
-    def _try(self, first: int, last: int) -> Answer:
+    def _try(self, first: int, last: int, *, alone: bool = False) -> Answer:
         """One try, signed now, at the place where the last one was found."""
         signed, landed = self.signer(self.href), self._landed
         try:
-            answer = fetch(landed or signed, first, last, self.reach, self._limits, self._deadline)
+            answer = fetch(
+                landed or signed,
+                first,
+                last,
+                self.reach,
+                self._limits,
+                self._deadline,
+                alone=alone,
+            )
         except ReadError as error:
             self._landed = ""
             if error.status == 403 and not landed:
@@ -259,12 +301,31 @@ class RemoteFile:
         self._landed = answer.url if answer.url != signed else ""
         return answer
 
-    def _checked(self, answer: Answer) -> bytes:
+    def _checked(self, answer: Answer, first: int) -> bytes:
         """The answer's bytes, if they are of the file that was opened."""
-        if self.size and (answer.size, answer.version) != (self.size, self.version):
-            raise FileChanged("the file changed while it was read", again=False)
-        self.size, self.version = answer.size, answer.version
+        if not self.size:
+            self.pin = self.pin._replace(size=answer.size, version=answer.version)
+            self._names = {answer.version}
+        if answer.size != self.size or not self._known(answer, first):
+            raise FileChanged(_CHANGED, again=False)
         return answer.body
+
+    def _known(self, answer: Answer, first: int) -> bool:
+        """Whether an answer is of the file that was opened, by the name that it gives the file.
+
+        The machines behind one address may each have a name of their own for the same file: a new
+        name is taken for it where the same page comes under a known name, too, and is the same.
+        """
+        page = answer.body[:PAGE]
+        for _ in range(AGAIN):
+            if answer.version in self._names:
+                return True
+            other = self._try(first, first + len(page) - 1, alone=True)
+            if other.version in self._names:
+                if (other.size, other.body) != (answer.size, page):
+                    return False
+                self._names.add(answer.version)
+        return answer.version in self._names
 
 
 def merged(ranges: Sequence[Range]) -> list[Range]:

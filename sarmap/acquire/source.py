@@ -17,6 +17,7 @@ from rasterio.warp import transform_bounds
 
 from sarmap.acquire.projection import Bounds, Place, projection_fields, stated_place
 from sarmap.acquire.reach import Reach, check_href
+from sarmap.acquire.remote import Pin
 from sarmap.acquire.scenes import MALFORMED, footprint_of, refuse_source_form
 from sarmap.acquire.signing import unsigned
 from sarmap.errors import RequestError
@@ -24,7 +25,10 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     import pystac
 
-__all__ = ["Bounds", "Source", "item_source"]
+__all__ = ["PIN", "Bounds", "Source", "item_source"]
+
+PIN = "sarmap:file"
+"""Field of an asset that keeps the pin of its file, while its item is in memory."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class Source:
     """Why that is not believed, as a clause; empty where it is."""
     reach: Reach = field(default_factory=Reach)
     """Where its href may lead."""
+    pin: Pin | None = None
+    """What its file must be (`acquire.pins`); None: any."""
 
     @property
     def label(self) -> str:
@@ -173,7 +179,13 @@ def _described(
         doubt=doubt,
         placed=place is not None,
         reach=reach,
+        pin=_pin(asset.extra_fields.get(PIN)),
     )
+
+
+def _pin(kept: Any) -> Pin | None:
+    """What `acquire.pins` has kept with an asset."""
+    return kept if isinstance(kept, Pin) else None
 
 
 def _stated(fields: Mapping[str, Any], item: pystac.Item) -> tuple[Place | None, str]:

@@ -84,15 +84,25 @@ class Answer:
     size: int
     """Bytes of the whole file."""
     version: str
-    """The file's strong entity tag; empty where the server gives none."""
+    """What the server calls this state of the file: its entity tag, a weak one too, or else when it
+    was last modified; empty where it says neither."""
     url: str
     """Where they were found, after redirects."""
 
 
 def fetch(
-    url: str, first: int, last: int, reach: Reach, limits: Patience, deadline: Deadline
+    url: str,
+    first: int,
+    last: int,
+    reach: Reach,
+    limits: Patience,
+    deadline: Deadline,
+    *,
+    alone: bool = False,
 ) -> Answer:
     """Bytes `first` to `last` (inclusive) of a file, in one try.
+
+    With `alone` the next request takes another connection, and so, maybe, another machine.
 
     Raises
     ------
@@ -101,14 +111,16 @@ def fetch(
     """
     timeout = (limits.connect, max(0.05, min(limits.stall, deadline.left)))
     headers = {"Range": f"bytes={first}-{last}", "Accept-Encoding": "identity", **_agent()}
+    if alone:
+        headers["Connection"] = "close"
     count("requests")
     with web_failures(), _opened(url, headers, reach, timeout) as (response, found_at):
         size = _check_head(response, first, last)
         wanted = min(last, size - 1) - first + 1
         body = _body(response, wanted, limits, deadline)
     count("bytes", len(body))
-    tag = response.headers.get("ETag", "")
-    return Answer(body, size, "" if tag.startswith("W/") else tag, found_at)
+    named = response.headers.get("ETag", "").removeprefix("W/")
+    return Answer(body, size, named or response.headers.get("Last-Modified", ""), found_at)
 
 
 @contextlib.contextmanager

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
 from sarmap.export.layout import Layout
+from sarmap.export.ledger import read_attributes
+from sarmap.export.location import begun_store, storage_errors
 from sarmap.export.provenance import public_attributes
 
 if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-__all__ = ["IDENTITY", "check_identity", "make_identity"]
+__all__ = ["IDENTITY", "begun_with", "check_identity", "make_identity"]
 
 IDENTITY = "sarmap:identity"
 _LONGEST = 60
@@ -34,6 +37,15 @@ def make_identity(
     public = public_attributes({"identity": {**given, **laid_out}})["identity"]
     identity: dict[str, Any] = json.loads(public)
     return identity
+
+
+def begun_with(out: str) -> dict[str, Any] | None:
+    """What a map to be resumed was begun with; None where none is, or its record is damaged."""
+    with suppress(RequestError, KeyError, TypeError, ValueError, *storage_errors()):
+        store = begun_store(out)
+        begun = None if store is None else read_attributes(store)
+        return None if begun is None else dict(json.loads(begun[IDENTITY]))
+    return None
 
 
 def _crs_text(grid: GeoBox) -> str:

@@ -32,7 +32,7 @@ import struct
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -145,6 +145,8 @@ class FaultServer:
     """From a request's query to whether the storage opens to it; 403 where it does not."""
     rewrite: Callable[[str, bytes], bytes] = lambda _path, body: body
     """From a path and the JSON that the upstream server answered to what is answered instead."""
+    named: Callable[[str, str], Mapping[str, str]] = lambda _path, tag: {"ETag": tag}
+    """From a file's path and tag to the headers that tell its state."""
     keep: int = 100_000
     """Requests remembered."""
     seen: list[Seen] = field(default_factory=list)
@@ -284,7 +286,7 @@ class _App:
         headers = {
             "Accept-Ranges": "bytes",
             "Content-Type": "image/tiff" if file.suffix in (".tif", ".tiff") else "text/plain",
-            "ETag": f'"{found.st_mtime_ns:x}-{size:x}"',
+            **self.server.named(request.path, f'"{found.st_mtime_ns:x}-{size:x}"'),
         }
         asked = _RANGE.match(request.headers.get("Range", ""))
         first = int(asked[1]) if asked else 0

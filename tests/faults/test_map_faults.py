@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ import xarray as xr
 from scipy.ndimage import binary_dilation
 
 import sarmap
+from sarmap.errors import RequestError
 from sarmap.planning import READ_THREADS
 
 LAYERS = ("probability", "observation", "slope")
@@ -115,10 +117,10 @@ def test_what_cannot_be_read_is_marked_and_a_resume_reads_just_that(
     assert_same(xr.open_zarr(resumed.path), undisturbed)
 
 
-def _post_scene(made: Any) -> str:
-    """Folder name of a scene after the event."""
+def _post_scene(made: Any, role: str = "post") -> str:
+    """Folder name of a scene after the event, or in another role."""
     scenes = json.loads(made.attrs["scenes"])
-    return str(next(one["id"] for one in scenes if one["role"].startswith("post")))
+    return str(next(one["id"] for one in scenes if one["role"].startswith(role)))
 
 
 def test_the_command_line_says_that_data_is_missing_by_its_exit_code(
@@ -204,3 +206,38 @@ def test_tokens_that_expire_in_the_middle_are_signed_again_at_the_read(
     assert all(one.query for one in server.seen)  # no request without a token
     assert {one.status for one in server.seen} <= {206, 403}
     assert len(refused) <= READ_THREADS * len(storage.given)  # no thread asks on with a dead one
+
+
+def test_a_scene_replaced_in_the_middle_ends_the_map_and_its_resuming(
+    faulty: Any, map_of: Any, undisturbed: Any, fault_proxy: ModuleType
+) -> None:
+    scene, unread = _post_scene(undisturbed), _post_scene(undisturbed, "pre")
+    requests = itertools.count()
+    with (
+        dask.config.set({"sarmap.reads.attempts": 2}),
+        faulty(fault_proxy.Fault("503", path=unread, seconds=0)) as (catalog, server),
+    ):
+        assert map_of(catalog, "map.zarr").read_failed
+        server.faults = []
+        server.named = lambda path, tag: {"ETag": '"new"' if scene in path else tag}
+        with pytest.raises(RequestError, match=f"{scene}.*begin anew"):
+            map_of(catalog, "map.zarr", resume=True)
+        made = map_of(catalog, "map.zarr", resume=True, overwrite=True)
+        assert_same(xr.open_zarr(made.path), undisturbed)
+        server.named = lambda path, tag: {
+            "ETag": tag if scene not in path or next(requests) else '"newest"'
+        }
+        with pytest.raises(RequestError, match=f"{scene}.*begin anew"):
+            map_of(catalog, "other.zarr")
+
+
+def test_a_resumed_map_takes_either_name_of_a_scene(
+    faulty: Any, map_of: Any, undisturbed: Any
+) -> None:
+    turn = itertools.cycle("ab")
+    with faulty() as (catalog, server):
+        server.named = lambda _path, _tag: {"ETag": f'"{next(turn)}"'}
+        map_of(catalog, "map.zarr")
+        made = map_of(catalog, "map.zarr", resume=True)
+    assert made.computed == 0
+    assert_same(xr.open_zarr(made.path), undisturbed)

@@ -1,0 +1,106 @@
+"""Scene files held to one state for a whole map: pinned as it begins, checked by every read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sarmap.acquire.handles import renew
+from sarmap.acquire.reach import BUCKETS, reach_of
+from sarmap.acquire.reader import read_source
+from sarmap.acquire.remote import Pin
+from sarmap.acquire.signing import Signer, make_signer
+from sarmap.acquire.source import PIN, Source, item_source
+from sarmap.errors import RequestError
+from sarmap.types import CatalogSettings
+
+if TYPE_CHECKING:
+    import pystac
+
+__all__ = ["pin_files", "pins_of"]
+
+OPENERS = 16
+"""Files opened at a time: each is one small request."""
+
+
+def pin_files(
+    assets: Iterable[tuple[pystac.Item, str]],
+    catalog: CatalogSettings,
+    known: Mapping[str, Any] | None = None,
+    *,
+    replaced: bool = False,
+) -> None:
+    """Hold files to what they are now, or to what an earlier run of the map held them to.
+
+    The pins are kept with the items' assets, and every `Source` made of them has its own. Files
+    that cannot be opened now, or lie in buckets, stay without.
+
+    Parameters
+    ----------
+    assets
+        Items and the keys of their assets; those that are pinned already are passed over.
+    catalog
+        Where they come from.
+    known
+        What an earlier run held them to, as `pins_of` gave it; None: there was none.
+    replaced
+        True: where a file is another one than that, it is held to what it is now.
+
+    Raises
+    ------
+    RequestError
+        A file is another one than `known` says.
+    """
+    reach, signer = reach_of(catalog), make_signer(catalog)
+    waiting = [
+        (item, key)
+        for item, key in assets
+        if not isinstance(item.assets[key].extra_fields.get(PIN), Pin)
+        and not item.assets[key].href.startswith(tuple(f"{one}://" for one in BUCKETS))
+    ]
+
+    def pin(asset: tuple[pystac.Item, str]) -> Pin | None:
+        item, key = asset
+        source = item_source(item, key, setting="", reach=reach, projection_from_file=True)
+        before = _told(known, _label(item, key))
+        if known is not None and before is None and not replaced:
+            return None  # the earlier run did without
+        try:
+            return _opened(replace(source, pin=before), signer)
+        except RequestError:
+            if before is None or not replaced:
+                raise
+            return _opened(source, signer)
+
+    if waiting:
+        with ThreadPoolExecutor(min(OPENERS, len(waiting))) as pool:
+            for (item, key), found in zip(waiting, pool.map(pin, waiting), strict=True):
+                item.assets[key].extra_fields[PIN] = found
+
+
+def pins_of(items: Iterable[pystac.Item]) -> dict[str, list[Any]]:
+    """Item and asset -> what its file is held to, of all that are."""
+    return {
+        _label(item, key): list(asset.extra_fields[PIN])
+        for item in items
+        for key, asset in item.assets.items()
+        if isinstance(asset.extra_fields.get(PIN), Pin)
+    }
+
+
+def _label(item: pystac.Item, key: str) -> str:
+    return f"{item.id} {key}"
+
+
+def _told(known: Mapping[str, Any] | None, label: str) -> Pin | None:
+    kept = (known or {}).get(label)
+    return Pin(int(kept[0]), str(kept[1]), str(kept[2])) if kept else None
+
+
+def _opened(source: Source, signer: Signer) -> Pin | None:
+    """What a file is known by, opened anew; the handle serves the map's first read."""
+    renew(source.href, source.reach)
+    found = read_source(source, lambda _handle: (0, 0, 0, 0), signer, positive=False)
+    return source.pin or (found[1].pin if found is not None else None)
