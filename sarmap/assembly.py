@@ -193,7 +193,7 @@ def pin_scenes(prepared: Prepared) -> None:
         sought = [(item, key) for one in passes for item in one.items for key in sorted(radar)]
         sought += [(item, key) for item in passes.optical for key in sorted(optical)]
         there = [(item, key) for item, key in sought if key in item.assets]
-        known = None if begun is None else begun.get("files", {})
+        known = None if begun is None else begun.get("files")
         pin_files(there, catalog, known, replaced=request.overwrite)
 
 

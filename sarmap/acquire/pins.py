@@ -40,7 +40,8 @@ def pin_files(
     Parameters
     ----------
     assets
-        Items and the keys of their assets; those that are pinned already are passed over.
+        Items and the keys of their assets; those that are pinned already, and to what is known,
+        are passed over.
     catalog
         Where they come from.
     known
@@ -57,22 +58,20 @@ def pin_files(
     waiting = [
         (item, key)
         for item, key in assets
-        if not isinstance(item.assets[key].extra_fields.get(PIN), Pin)
+        if item.assets[key].extra_fields.get(PIN, "") != _told(known, item, key)
         and not item.assets[key].href.startswith(tuple(f"{one}://" for one in BUCKETS))
     ]
 
     def pin(asset: tuple[pystac.Item, str]) -> Pin | None:
         item, key = asset
         source = item_source(item, key, setting="", reach=reach, projection_from_file=True)
-        before = _told(known, _label(item, key))
-        if known is not None and before is None and not replaced:
-            return None  # the earlier run did without
+        before = _told(known, item, key)
         try:
             return _opened(replace(source, pin=before), signer)
         except RequestError:
             if before is None or not replaced:
                 raise
-            return _opened(source, signer)
+            return _opened(replace(source, pin=None), signer)
 
     if waiting:
         with ThreadPoolExecutor(min(OPENERS, len(waiting))) as pool:
@@ -94,9 +93,12 @@ def _label(item: pystac.Item, key: str) -> str:
     return f"{item.id} {key}"
 
 
-def _told(known: Mapping[str, Any] | None, label: str) -> Pin | None:
-    kept = (known or {}).get(label)
-    return Pin(int(kept[0]), str(kept[1]), str(kept[2])) if kept else None
+def _told(known: Mapping[str, Any] | None, item: pystac.Item, key: str) -> Pin | None:
+    """What a file is to be held to: what an earlier run did, or else what this one does."""
+    kept, held = (known or {}).get(_label(item, key)), item.assets[key].extra_fields.get(PIN)
+    if isinstance(kept, list) and [type(one) for one in kept] == [int, str, str]:
+        return Pin(*kept)
+    return held if isinstance(held, Pin) else None
 
 
 def _opened(source: Source, signer: Signer) -> Pin | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sarmap.errors import OutputError, RequestError
 from sarmap.export.blocks import Family, layer_families
 from sarmap.export.georeference import geobox_of
-from sarmap.export.identity import IDENTITY, check_identity, make_identity
+from sarmap.export.identity import IDENTITY, check_identity, identity_in, make_identity
 from sarmap.export.layout import CHUNK, plan_layout
 from sarmap.export.ledger import (
     BLOCKS,
@@ -22,7 +22,6 @@ from sarmap.export.ledger import (
     Block,
     Counts,
     Ledger,
-    damaged,
     delete,
     is_whole,
     read_attributes,
@@ -183,19 +182,12 @@ def _continues(store: Any, wanted: Mapping[str, Any], shown: str, *, replace: bo
             raise RequestError(f"{shown} is a Zarr store, but not a map that sarmap wrote.")
         if begun[STATUS] == "writing" and BLOCKS not in begun:
             return False  # its run ended before all arrays were there
-        check_identity(_identity(begun), wanted, shown)
+        check_identity(identity_in(begun), wanted, shown)
     except RequestError:
         if replace:
             return False
         raise
     return True
-
-
-def _identity(begun: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return dict(json.loads(begun.get(IDENTITY, "{}")))
-    except (ValueError, TypeError):
-        raise damaged(f"its attribute {IDENTITY} cannot be read") from None
 
 
 def _check_layers(dataset: xr.Dataset) -> None:

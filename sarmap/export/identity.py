@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
 from sarmap.export.layout import Layout
-from sarmap.export.ledger import read_attributes
+from sarmap.export.ledger import damaged, read_attributes
 from sarmap.export.location import begun_store, storage_errors
 from sarmap.export.provenance import public_attributes
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-__all__ = ["IDENTITY", "begun_with", "check_identity", "make_identity"]
+__all__ = ["IDENTITY", "begun_with", "check_identity", "identity_in", "make_identity"]
 
 IDENTITY = "sarmap:identity"
 _LONGEST = 60
@@ -41,11 +41,26 @@ def make_identity(
 
 def begun_with(out: str) -> dict[str, Any] | None:
     """What a map to be resumed was begun with; None where none is, or its record is damaged."""
-    with suppress(RequestError, KeyError, TypeError, ValueError, *storage_errors()):
+    with suppress(RequestError, *storage_errors()):
         store = begun_store(out)
         begun = None if store is None else read_attributes(store)
-        return None if begun is None else dict(json.loads(begun[IDENTITY]))
+        return None if begun is None else identity_in(begun)
     return None
+
+
+def identity_in(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What the map of a store's attributes was begun with.
+
+    Raises
+    ------
+    RequestError
+        It cannot be read.
+    """
+    try:
+        found = dict(json.loads(attributes.get(IDENTITY, "{}")))
+        return {**found, "files": dict(found.get("files", {}))}
+    except (ValueError, TypeError):
+        raise damaged(f"its attribute {IDENTITY} cannot be read") from None
 
 
 def _crs_text(grid: GeoBox) -> str:
@@ -69,6 +84,7 @@ def check_identity(begun: Mapping[str, Any], wanted: Mapping[str, Any], shown: s
 ask for the same to continue it, choose another `out`, or start anew with overwrite=True \
 (--overwrite).
     """
+    begun, wanted = _of_shared_files(begun, wanted), _of_shared_files(wanted, begun)
     different = [name for name in {**wanted, **begun} if begun.get(name) != wanted.get(name)]
     if not different:
         return
@@ -79,6 +95,12 @@ ask for the same to continue it, choose another `out`, or start anew with overwr
         f"{shown} was made {how}{also}: ask for the same to continue it, choose another `out`, or "
         "start anew with overwrite=True (--overwrite)."
     )
+
+
+def _of_shared_files(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Without files that only one of two runs could open as it began."""
+    mine, theirs = one.get("files", {}), other.get("files", {})
+    return {**one, "files": {name: file for name, file in mine.items() if name in theirs}}
 
 
 def _tell_apart(name: str, old: Any, new: Any) -> str:
