@@ -84,7 +84,7 @@ def _read(path: Path) -> tuple[bytes, bytes] | None:
     try:
         with zipfile.ZipFile(path) as kept:
             return kept.read("model.xml"), kept.read("model.bin")
-    except (OSError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:  # zipfile raises many kinds, and each means the same: it is damaged
         log.warning("a converted model in the cache is damaged and is made again")
         return None
 

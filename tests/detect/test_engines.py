@@ -1,5 +1,6 @@
 """Whoever runs a network answers the same, however many tiles were asked at once."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -219,6 +220,17 @@ def test_a_damaged_cache_entry_is_made_again(unet, monkeypatch, caplog, tmp_path
         assert conversion.openvino_ir(manifest, DATA) == (xml, binary)
         assert "damaged" in caplog.text
         assert entry.read_bytes()[:1000] == whole[:1000] or len(entry.read_bytes()) == len(whole)
+
+
+def test_no_flipped_bit_of_a_cache_entry_ends_a_run_or_passes(tmp_path):
+    entry, held = tmp_path / "model.zip", (b"<net/>", bytes(range(40)))
+    conversion._write(entry, *held)
+    whole = entry.read_bytes()
+    for at, bit in itertools.product(range(len(whole)), (1, 8)):
+        flipped = bytearray(whole)
+        flipped[at] ^= bit
+        entry.write_bytes(flipped)
+        assert conversion._read(entry) in (None, held), (at, bit)
 
 
 def test_a_cache_that_cannot_be_written_is_reported_and_done_without(tmp_path, monkeypatch, caplog):

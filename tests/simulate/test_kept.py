@@ -1,9 +1,11 @@
 """The event that examples share is made once, and served until the process ends."""
 
+import shutil
 import subprocess
 import sys
 
 import sarmap
+from sarmap.simulate import kept
 from sarmap.simulate.kept import demo_event, event_folder
 
 
@@ -15,6 +17,17 @@ def test_an_event_is_made_once_and_then_opened(tmp_path):
     assert again.items.stat().st_mtime_ns == written
     assert made.path == event_folder(3, 96, 80, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [made.path.name]
+
+
+def test_one_with_a_flipped_bit_is_made_again(tmp_path, caplog, monkeypatch, event):
+    monkeypatch.setattr(kept, "simulate_event", lambda own, **_: shutil.copytree(event.path, own))
+    made = demo_event(rows=96, columns=80, seed=3, cache=tmp_path)
+    scene = next(made.path.rglob("*vv*.tiff"))
+    whole = scene.read_bytes()
+    scene.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    assert demo_event(rows=96, columns=80, seed=3, cache=tmp_path) == made
+    assert scene.read_bytes() == whole
+    assert caplog.text.count("is damaged and is made again") == 1
 
 
 def test_one_that_was_made_meanwhile_is_kept(tmp_path):
