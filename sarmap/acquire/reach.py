@@ -32,6 +32,9 @@ WEB = ("http", "https")
 BUCKETS = ("s3", "gs", "az")
 """Schemes of object stores; their endpoints come from the user's environment, not the record."""
 
+_NEVER = tuple(map(ipaddress.ip_network, ("fec0::/10", "192.0.0.0/24")))
+"""Site-local and protocol addresses (RFC 3879, RFC 6890), which Python counts as public."""
+
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _SWITCH = "if you trust this catalogue, set trusted in its settings (--trust-catalog)"
 
@@ -90,6 +93,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+    if any(ip in network for network in _NEVER):
+        return False
     return bool(ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified))
 
 

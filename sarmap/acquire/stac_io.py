@@ -32,6 +32,12 @@ ANSWERS = 5_000
 ANSWER_BYTES = 64 * 2**20
 """Largest answer read, uncompressed: 200 items take about 2 MB."""
 
+ALL_BYTES = 512 * 2**20
+"""Of all answers to one client: 20,000 items take about 200 MB."""
+
+ALL_SECONDS = 900.0
+"""Spent on all answers to one client."""
+
 FRUITLESS = 8
 """Pages in a row without anything (new) after which an answer has come to its end."""
 
@@ -56,6 +62,8 @@ class StacIO(StacApiIO):
         """Args: where the API's records may lead."""
         super().__init__(max_retries=None)
         self.answers = 0
+        self.bytes = 0
+        self.seconds = 0.0
         self.session.mount("http://", GuardedAdapter(reach))
         self.session.mount("https://", GuardedAdapter(reach))
 
@@ -104,13 +112,21 @@ class StacIO(StacApiIO):
             raise Refusal("names no web address in a link")
         self.answers += 1
         if self.answers > ANSWERS:
-            raise Refusal(f"gave more than {ANSWERS:,} answers and did not come to an end")
+            raise _endless(f"gave more than {ANSWERS:,} answers")
         asked = requests.Request(verb, href, headers=headers)
         if verb == "POST":
             asked.json = parameters
         else:
             asked.params = dict(parameters or {})
-        return self._patiently(asked)
+        started = time.monotonic()
+        text = self._patiently(asked)
+        self.bytes += len(text)
+        self.seconds += time.monotonic() - started
+        if self.bytes > ALL_BYTES:
+            raise _endless(f"gave answers of more than {ALL_BYTES >> 20} MiB in all")
+        if self.seconds > ALL_SECONDS:
+            raise _endless(f"took more than {ALL_SECONDS / 60:g} minutes for its answers")
+        return text
 
     def _patiently(self, asked: requests.Request) -> str:
         limits = patience()
@@ -190,6 +206,12 @@ def _text(answer: requests.Response, deadline: Deadline, stall: float, slowest: 
     if not isinstance(told, dict | list):
         raise ReadError("no JSON")
     return text
+
+
+def _endless(words: str) -> Refusal:
+    return Refusal(
+        f"{words} and did not come to an end (give a smaller area or fewer days where it should)"
+    )
 
 
 def _in_words(reason: str) -> str:

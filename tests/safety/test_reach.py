@@ -129,6 +129,7 @@ def test_what_is_public_follows_the_registries() -> None:
     private = [
         *("0.0.0.0", "10.0.0.1", "127.0.0.1", "169.254.0.1", "192.0.2.1", "198.18.0.1"),
         *("224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "ff02::1"),
+        *("fec0::1", "192.0.0.1", "192.0.0.200"),
         *("fc00::1", "2001:db8::1", "2002:7f00:1::", "::ffff:10.0.0.1", "fe80::1%eth0", "x"),
     ]
     assert [a for a in public if not is_public(a)] == []
@@ -444,13 +445,27 @@ class TestAnswers:
             assert between.counts["requests"] < 20
         assert len(found.post) == 2
 
+    @pytest.mark.parametrize(
+        ("bound", "most", "said"),
+        [
+            ("ANSWERS", 40, "more than 40 answers"),
+            ("ALL_BYTES", 2**20, "more than 1 MiB in all"),
+            ("ALL_SECONDS", 0.3, "more than 0.005 minutes"),
+        ],
+    )
     def test_new_items_without_end_come_to_one(
-        self, hostile: Any, event: Any, monkeypatch: pytest.MonkeyPatch
+        self,
+        hostile: Any,
+        event: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        bound: str,
+        most: float,
+        said: str,
     ) -> None:
         from sarmap.acquire import stac_io
         from sarmap.errors import CatalogError
 
-        monkeypatch.setattr(stac_io, "ANSWERS", 40)
+        monkeypatch.setattr(stac_io, bound, most)
         pages = iter(range(10**6))
 
         def ever_new(answer: Any, url: str) -> Any:
@@ -464,7 +479,7 @@ class TestAnswers:
                 ],
             }
 
-        with hostile(ever_new) as between, pytest.raises(CatalogError, match="come to an end"):
+        with hostile(ever_new) as between, pytest.raises(CatalogError, match=said):
             self.search(event, between.url)
 
     def test_an_answer_without_end_comes_to_one(
