@@ -36,6 +36,9 @@ __all__ = [
     "writing_to",
 ]
 
+LONGEST_NAME = 240
+"""Bytes of a result's name: 255 are a file's, and `.NAME.replaced` is longer by 10."""
+
 _OBJECT_STORES = ("s3", "gs", "az", "abfs", "abfss")
 
 
@@ -110,11 +113,12 @@ def check_writable(out: str | Path, *, overwrite: bool = False, resume: bool = F
     Raises
     ------
     RequestError
-        Something is there and may neither be replaced nor continued, it is not a Zarr store, or
-        another run is writing to it.
+        Something is there and may neither be replaced nor continued, it is not a Zarr store,
+        another run is writing to it, or its name is none that files beside it can have.
     OutputError
         The folder, or the object store, does not accept files.
     """
+    _refuse_name(str(out) if is_url(out) else str(_local(out)))
     state = _remote_state(out) if is_url(out) else _local_state(_local(out))
     if not is_url(out) and _local_state(_beside(_local(out))) == "zarr" and state != "other":
         state = "unfinished"
@@ -123,6 +127,21 @@ def check_writable(out: str | Path, *, overwrite: bool = False, resume: bool = F
     _refuse_existing(state, out, overwrite or resume)
     if not is_url(out):
         _probe(_local(out))
+
+
+def _refuse_name(place: str) -> None:
+    """Refuse a place that is not text, or whose name leaves no room for what is put after it."""
+    name = place.rstrip("/").rpartition("/")[2]
+    try:
+        room = LONGEST_NAME - len(name.encode())
+        place.encode()
+    except UnicodeEncodeError:
+        raise RequestError(f"The path of {name!r} is not UTF-8: choose another `out`.") from None
+    if room < 0:
+        raise RequestError(
+            f"The name {name[:20]}... has {LONGEST_NAME - room} bytes, and with what is put after "
+            f"it {LONGEST_NAME} are the most: choose a shorter `out`."
+        )
 
 
 def begun_store(out: str | Path) -> Any:

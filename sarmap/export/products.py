@@ -38,7 +38,7 @@ def product_files(names: Iterable[str], out: str) -> dict[str, str]:
     Raises
     ------
     RequestError
-        A name is unknown.
+        A name is unknown, or a file cannot be written in its folder.
     """
     wanted = set(names)
     unknown = sorted(wanted - set(PRODUCTS))
@@ -48,6 +48,13 @@ def product_files(names: Iterable[str], out: str) -> dict[str, str]:
         )
     stem = out.rstrip("/").removesuffix(PurePosixPath(out).suffix) if is_url(out) else ""
     stem = stem or str(Path(out).with_suffix(""))
+    folder = "" if is_url(out) else str(Path(stem).expanduser().absolute().parent)
+    odd = sorted({one for one in folder if one in "!;" or ord(one) < 32})
+    if odd and {"geopackage", "points"} & wanted:
+        raise RequestError(
+            f"A GeoPackage cannot be written in a folder with {odd[0]!r} in its path: choose "
+            "another `out`, or other products."
+        )
     return {name: f"{stem}{ending}" for name, ending in PRODUCTS.items() if name in wanted}
 
 

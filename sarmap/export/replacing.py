@@ -39,7 +39,7 @@ def check_file(file: Path, *, overwrite: bool) -> None:
 
 @contextmanager
 def replacing(file: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A path of the same name to write to; on success it takes the place of `file`.
+    """A path to write to, of a plain name; on success it takes the place of `file`.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def replacing(file: Path, *, overwrite: bool) -> Iterator[Path]:
     check_file(file, overwrite=overwrite)
     try:
         with tempfile.TemporaryDirectory(prefix=".sarmap-", dir=file.parent) as folder:
-            fresh = Path(folder) / file.name
+            fresh = Path(folder) / f"new{file.suffix}"  # GDAL takes names with ; apart
             yield fresh
             fresh.replace(file)
     except OSError as error:

@@ -1,5 +1,7 @@
 """Polygons are whole components, the same however the map is cut, with exact areas."""
 
+from pathlib import Path
+
 import geopandas
 import numpy as np
 import pytest
@@ -280,6 +282,11 @@ def test_existing_files_are_kept_unless_overwrite_says_so(tmp_path):
 def test_arguments_out_of_range_are_refused(arguments, says):
     with pytest.raises(RequestError, match=says):
         polygonise(random_map(), **arguments)
+
+
+def test_a_name_that_gdal_takes_apart_is_written(tmp_path):
+    (file,) = write_polygons(random_map(), tmp_path / "a;b\tc.gpkg")
+    assert Path(file).read_bytes().startswith(b"SQLite format 3")
 
 
 def test_other_endings_degrees_and_unwritable_places_are_refused(tmp_path):

@@ -23,6 +23,8 @@ from odc.geo.geobox import GeoBox
 from sarmap.errors import OutputError, RequestError
 from sarmap.export.blocks import Sink
 from sarmap.export.georeference import geobox_of, spatial_ref_attrs
+from sarmap.export.location import check_writable
+from sarmap.export.products import product_files
 from sarmap.export.store import count_observations, is_simulated, open_map, write_zarr
 
 
@@ -63,6 +65,21 @@ def fingerprint(folder):
 
 def explode(*_):
     raise AssertionError("something was computed")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("n" * 245 + ".zarr", "240 are the most"), ("a\udcff.zarr", "not UTF-8")]
+)
+def test_a_name_that_files_cannot_have_is_refused_before_any_work(tmp_path, name, said):
+    with pytest.raises(RequestError, match=said):
+        check_writable(tmp_path / name)
+
+
+@pytest.mark.parametrize("folder", ["f!g", "f;g", "f\ng"])
+def test_a_folder_that_no_geopackage_can_be_in_is_refused_before_any_work(tmp_path, folder):
+    with pytest.raises(RequestError, match="GeoPackage cannot be written"):
+        product_files(["geopackage"], str(tmp_path / folder / "m.zarr"))
+    assert product_files(["cog", "item"], str(tmp_path / folder / "m.zarr"))
 
 
 def test_plain_xarray_opens_it_without_a_warning(tmp_path):
