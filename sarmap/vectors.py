@@ -7,6 +7,7 @@ names, up to a bound. Polygons are read whatever their attributes hold.
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 import threading
@@ -367,11 +368,19 @@ def _members(source: Path, folder: Path, shown: str, scratch: Path) -> dict[str,
             return _extracted(archive, entries, folder)
     except RequestError:
         raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # of the scratch folder
+            raise
+        raise _no_archive(shown, error) from None
     except Exception as error:  # zipfile and its codecs raise many kinds; each means the same
-        raise RequestError(
-            f"{shown} is not a readable zip file, or is encrypted ({type(error).__name__}): unpack "
-            "it and name the file inside."
-        ) from None
+        raise _no_archive(shown, error) from None
+
+
+def _no_archive(shown: str, error: Exception) -> RequestError:
+    return RequestError(
+        f"{shown} is not a readable zip file, or is encrypted ({type(error).__name__}): unpack it "
+        "and name the file inside."
+    )
 
 
 def _extracted(

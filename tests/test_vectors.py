@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import zipfile
@@ -76,6 +77,19 @@ def test_a_file_of_another_kind_is_refused_with_the_kinds_that_are_read(tmp_path
     (tmp_path / "a.vrt").write_text(descriptions(tmp_path / "x")["vrt"])
     with pytest.raises(RequestError, match=r"'a\.vrt' is no vector file that is read: .*\.gpkg"):
         read_inventory(tmp_path / "a.vrt")
+
+
+def test_a_full_disk_is_not_blamed_on_the_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.writestr("a.geojson", "{}")
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(OSError, match="No space left"):
+        read_inventory(tmp_path / "a.zip")
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(

@@ -20,11 +20,15 @@ from sarmap.acquire.handles import Handle
 from sarmap.acquire.source import Source
 from sarmap.errors import RequestError
 
-__all__ = ["FLOOR", "band_of", "check_unit", "measured", "metres_of", "scaling_of"]
+__all__ = ["CEILING", "FLOOR", "band_of", "check_unit", "measured", "metres_of", "scaling_of"]
 
 FLOOR = np.float32(1e-5)
 """Power below which nothing is measured: 25 dB under Sentinel-1's noise (-22 to -25 dB). Where a
 slice ends, its file may hold such values instead of no data."""
+
+CEILING = np.float32(1e10)
+"""Value of radar, heights or reflectance that nothing measures: it stands for no data undeclared,
+as the largest of float32 often does."""
 
 _SCALINGS = {
     "db": re.compile(r"(?:^|[^a-z])db(?:[^a-z]|$)|decibel", re.IGNORECASE),
@@ -126,7 +130,7 @@ def measured(
     source, handle, band, window
         What they were read of.
     positive
-        True: radar, to be made power; values that are none (`FLOOR`) are no data.
+        True: radar, to be made power; values that are none (`FLOOR`, `CEILING`) are no data.
 
     Raises
     ------
@@ -159,7 +163,8 @@ def measured(
         refuse_decibel(pixels[valid], f"The file of {source.label},")
     if positive:
         pixels = _power(pixels, scaling)
-        valid &= (pixels >= FLOOR) & (pixels < np.inf)
+        valid &= pixels >= FLOOR
+    valid &= np.abs(pixels) < CEILING
     pixels[~valid] = np.nan
     return pixels
 

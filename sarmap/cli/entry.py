@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         _raise_if_debug(words)
         _end_stdout()
-        _say(_full(error) if error.errno in (errno.ENOSPC, errno.EDQUOT) else _unexpected(error))
+        _say(_full(error) or _unexpected(error))
         code = FAILED
     except Exception as error:
         _raise_if_debug(words)
@@ -133,6 +133,11 @@ def _end_stdout() -> None:
 
 
 def _full(error: OSError) -> str:
+    """The sentence for a full disk; empty where none is."""
+    if "No usable temporary directory" in str(error.strerror):
+        return "temporary files cannot be written: make room in TMPDIR, and start again."
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return ""
     return (
         f"a disk is full ({error.strerror}): the one that standard output, the result or temporary "
         "files (TMPDIR) go to; make room and start again."

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +29,10 @@ __all__ = [
     "write_arrays",
     "write_manifest",
 ]
+
+
+LARGEST = 2 * 2**30
+"""Bytes that a weights file may unpack to: the largest network here has 17 MB."""
 
 
 class Manifest(BaseModel):
@@ -151,15 +154,19 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     Raises
     ------
     WeightsError
-        Where the file is truncated, corrupt, or holds anything but finite numbers.
+        Where the file is truncated, corrupt, holds anything but finite numbers, or more than any
+        network has.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            size = sum(one.file_size for one in stored.zip.infolist())
+            arrays = {} if size > LARGEST else {name: stored[name] for name in stored.files}
+    except Exception as error:  # NumPy and zipfile raise many kinds; each means the same
         raise WeightsError(
             f"Weights {path.name} are truncated or corrupt: fetch or train them again."
         ) from error
+    if size > LARGEST:
+        raise WeightsError(f"Weights {path.name} unpack to more than {LARGEST >> 20} MiB.")
     for name, array in arrays.items():
         # A member of the archive that is no array comes as bytes.
         if (

@@ -81,6 +81,10 @@ def test_a_mistake_is_one_sentence(
     [
         (ZeroDivisionError("https://host/a.tif?sig=SECRET"), "unexpected ZeroDivisionError; run"),
         (CommClosedError("https://host/a.tif?sig=SECRET"), "the Dask cluster failed (CommClosed"),
+        (
+            FileNotFoundError(2, "No usable temporary directory found in ['SECRET']"),
+            "make room in TMPDIR",
+        ),
     ],
 )
 def test_an_error_that_nobody_expected_is_a_sentence_without_its_words(

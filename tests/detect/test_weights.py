@@ -1,9 +1,11 @@
 """Weights are found by name or path, and refused where they are not what their manifest says."""
 
+import io
 import json
 import os
 import pickle
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -157,6 +159,24 @@ def test_truncated_weights_are_refused_even_with_a_matching_digest(own, keep):
     change(own, sha256=digest(file))
     with pytest.raises(WeightsError, match="truncated or corrupt"):
         load_detector(own, engine="tensorflow")(np.zeros((1, 9, 9, 2), np.float32))
+
+
+def test_an_array_that_claims_terabytes_is_refused(own):
+    head = io.BytesIO()
+    claimed = {"descr": "<f4", "fortran_order": False, "shape": (2**39,)}
+    np.lib.format.write_array_header_1_0(head, claimed)
+    with zipfile.ZipFile(own.with_suffix(".npz"), "w") as packed:
+        packed.writestr("kernel.npy", head.getvalue())
+    with pytest.raises(WeightsError, match="truncated or corrupt"):
+        read_arrays(own.with_suffix(".npz"))
+
+
+def test_an_archive_that_unpacks_to_more_than_a_network_is_refused(own, monkeypatch):
+    monkeypatch.setattr("sarmap.detect.manifest.LARGEST", 2**20)
+    with zipfile.ZipFile(own.with_suffix(".npz"), "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("kernel.npy", bytes(2**21))
+    with pytest.raises(WeightsError, match="more than 1 MiB"):
+        read_arrays(own.with_suffix(".npz"))
 
 
 def test_pickled_objects_are_never_read(own):

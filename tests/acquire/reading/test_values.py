@@ -154,6 +154,13 @@ class TestUnits:
         with pytest.raises(RequestError, match=r"'S1_x', asset 'vv'.*decibel.*set scaling: db "):
             read(path)
 
+    def test_the_largest_number_is_no_measurement(self, write: Any, read: Any) -> None:
+        values = POWER.copy()
+        values[0, :2] = np.finfo(np.float32).max, 1e12
+        cube = read(write(values))
+        assert np.isnan(cube.vv.values[0, :2]).all()
+        assert np.isfinite(cube.vv.values[0, 2:]).all()
+
     def test_a_unit_of_power_is_none(self, write: Any, read: Any) -> None:
         path = write(POWER, tags={"units": ("m2/m2",)})
         np.testing.assert_array_equal(read(path, fields={"unit": "1"}).vv, POWER)
