@@ -24,7 +24,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.enums import MaskFlags
+from rasterio.enums import Compression, MaskFlags
 from rasterio.errors import RasterioIOError
 from rasterio.io import FilePath
 
@@ -134,6 +134,11 @@ class Handle:
                 if offset and size:  # else the block is left out: no data
                     found.append((offset, offset + size - 1))
         return found
+
+    def inflated(self, band: int) -> int:
+        """Most bytes that a stored block of a band inflates to; 0 where it is not deflated."""
+        deflated = self.dataset.compression is Compression.deflate
+        return _block_bytes(self.dataset, band) if deflated else 0
 
 
 class _Pool:

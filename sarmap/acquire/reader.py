@@ -242,7 +242,7 @@ def _read_box(source: Source, handle: Handle, box: Box, positive: bool) -> NDArr
     stored = handle.stored((top, bottom, left, right))
     window = Window(left, stored[0], right - left, bottom - top)
     if handle.remote is not None:
-        handle.remote.ahead(handle.ranges(band, stored))
+        handle.remote.ahead(handle.ranges(band, stored), handle.inflated(band))
         handle.remote.check()
     stored_pixels = handle.dataset.read(band, window=window, out_dtype="float32")
     pixels = measured(stored_pixels, source, handle, band, window, positive=positive)

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from sarmap.acquire.checksums import inflates
 from sarmap.acquire.patience import Deadline, Patience, hold_off, patience, wait_for
 from sarmap.acquire.reach import Reach
 from sarmap.acquire.signing import Signer
@@ -179,13 +180,23 @@ class RemoteFile:
         mine = self.pin._replace(version="")
         return pin is None or (pin._replace(version="") == mine and pin.version in self._names)
 
-    def ahead(self, ranges: Sequence[Range]) -> None:
+    def ahead(self, ranges: Sequence[Range], inflated: int = 0) -> None:
         """Fetch stored blocks that are about to be read, close ones together, side by side.
+
+        Parameters
+        ----------
+        ranges
+            First and last byte of each.
+        inflated
+            Most bytes that a block inflates to, where blocks are deflated; else 0. What TLS has not
+            checked on its way is held to the checksum of its block.
 
         Raises
         ------
         ReadError
             One of them could not be read.
+        OSError
+            One of them does not agree with its checksum.
         """
         wanted = []
         for first, last in sorted(set(ranges)):
@@ -209,6 +220,8 @@ class RemoteFile:
                 if run[0] <= first and last <= run[1]
             )
             block = body[first - at : last - at + 1]
+            if inflated and self.href.startswith("http://") and not inflates(block, inflated):
+                raise OSError("a stored block does not agree with its checksum")
             self._ahead[first] = block
             _blocks.put((self._identity, first), block)
 

@@ -23,6 +23,7 @@ import requests
 import urllib3
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 
+from sarmap.acquire.checksums import damaged
 from sarmap.acquire.guard import CONNECTIONS, GuardedAdapter, pool_classes
 from sarmap.acquire.patience import Deadline, Patience, retry_after
 from sarmap.acquire.reach import WEB, AddressRefused, Reach
@@ -118,6 +119,8 @@ def fetch(
         size = _check_head(response, first, last)
         wanted = min(last, size - 1) - first + 1
         body = _body(response, wanted, limits, deadline)
+        if damaged(response.headers, body, urlsplit(found_at).netloc, whole=wanted == size):
+            raise ReadError("the answer does not agree with its checksum")
     count("bytes", len(body))
     named = response.headers.get("ETag", "").removeprefix("W/")
     return Answer(body, size, named or response.headers.get("Last-Modified", ""), found_at)

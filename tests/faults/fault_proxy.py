@@ -59,6 +59,7 @@ KINDS = (
     "html",  # an error page with status 200
     "html-range",  # an error page that poses as the range
     "garbled",  # right headers, other bytes
+    "flipped",  # the same with one other bit
     "redirect",  # 302 to `location`
 )
 """What can go wrong."""
@@ -147,6 +148,8 @@ class FaultServer:
     """From a path and the JSON that the upstream server answered to what is answered instead."""
     named: Callable[[str, str], Mapping[str, str]] = lambda _path, tag: {"ETag": tag}
     """From a file's path and tag to the headers that tell its state."""
+    summed: Callable[[bytes, bytes], Mapping[str, str]] = lambda _body, _whole: {}
+    """From an answer's bytes and those of the whole file to headers with their checksum."""
     keep: int = 100_000
     """Requests remembered."""
     seen: list[Seen] = field(default_factory=list)
@@ -296,6 +299,7 @@ class _App:
         with file.open("rb") as opened:
             opened.seek(first)
             body = opened.read(last - first + 1)
+        headers |= self.server.summed(body, file.read_bytes())
         if not asked:
             return _Answer(200, headers, body, 0, size)
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
@@ -378,6 +382,11 @@ class _App:
         if fault.kind == "garbled":
             noise = hashlib.shake_128(repr(request.path).encode()).digest(len(answer.body))
             return await _plain(request, replace(answer, body=noise))
+        if fault.kind == "flipped":
+            middle = len(answer.body) // 2
+            bit = bytes([answer.body[middle] ^ 1])
+            body = answer.body[:middle] + bit + answer.body[middle + 1 :]
+            return await _plain(request, replace(answer, body=body))
         response = web.StreamResponse(status=answer.status, headers=answer.headers)
         response.content_length = len(answer.body)
         await response.prepare(request)

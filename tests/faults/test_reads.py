@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import logging
 import threading
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import dask
 import numpy as np
 import pytest
+import rasterio
 
 READ_FAILED = -np.inf
 
@@ -301,6 +306,67 @@ class Parts:
     def read1(self, _amount: int, decode_content: bool) -> bytes:
         assert not decode_content
         return self.parts.pop(0)
+
+
+def _md5(content: bytes) -> str:
+    return base64.b64encode(hashlib.md5(content).digest()).decode()
+
+
+SUMMED: dict[str, Any] = {
+    "Content-MD5": lambda body, _: {"Content-MD5": _md5(body)},
+    "Content-Digest": lambda body, _: {
+        "Content-Digest": f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"
+    },
+    "x-amz-checksum-crc32": lambda body, _: {
+        "x-amz-checksum-crc32": base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+    },
+    "Adler-32 of the block": lambda _, __: {},
+}
+
+
+@pytest.mark.parametrize("kind", SUMMED)
+def test_one_flipped_bit_costs_a_retry_and_no_pixel(
+    fault_proxy: ModuleType,
+    cogs: Path,
+    tmp_path: Path,
+    read: Any,
+    power: Any,
+    counted: Any,
+    kind: str,
+) -> None:
+    with rasterio.open(cogs / "a.tif") as made:  # and not deflated, so that its header alone tells
+        profile = made.profile | {"compress": None}
+        with rasterio.open(tmp_path / "a.tif", "w", **profile) as plain:
+            plain.write(made.read())
+    folder = cogs if kind.startswith("Adler") else tmp_path
+    flipped = fault_proxy.Fault("flipped", after=1, times=1)
+    with fault_proxy.serve_faults(folder=folder, faults=[flipped]) as server:
+        server.summed = SUMMED[kind]
+        np.testing.assert_array_equal(read(server.url), power)
+        assert server.counts["flipped"] == 1
+    assert counted()["retries"] == 1
+    assert counted()["failures"] == 0
+
+
+def test_bits_that_flip_at_every_try_are_no_pixels(
+    fault_proxy: ModuleType, cogs: Path, read: Any, power: Any
+) -> None:
+    with fault_proxy.serve_faults(
+        folder=cogs, faults=[fault_proxy.Fault("flipped", after=1)]
+    ) as server:
+        found = read(server.url)
+    unread = np.isneginf(found)
+    assert unread.any()
+    np.testing.assert_array_equal(found[~unread], power[~unread])
+
+
+def test_the_checksum_of_the_whole_file_is_not_taken_for_that_of_a_range(
+    fault_proxy: ModuleType, cogs: Path, read: Any, power: Any, counted: Any
+) -> None:
+    with fault_proxy.serve_faults(folder=cogs) as server:
+        server.summed = lambda _, whole: {"Content-MD5": _md5(whole)}
+        np.testing.assert_array_equal(read(server.url), power)
+    assert counted()["retries"] == 0
 
 
 def test_a_body_that_ends_early_is_no_body() -> None:
