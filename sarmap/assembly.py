@@ -177,8 +177,10 @@ def _part(
 def pin_scenes(prepared: Prepared) -> None:
     """Hold the scenes' files to what they are now, or were when the map to be resumed was begun.
 
-    Raises:
-        RequestError: a file is another one than then.
+    Raises
+    ------
+    RequestError
+        A file is another one than then.
     """
     from sarmap.acquire.pins import pin_files
     from sarmap.export.identity import begun_with
