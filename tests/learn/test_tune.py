@@ -67,7 +67,12 @@ def test_cells_run_as_tasks_on_a_dask_client(make_scene, tmp_path):
 
     with (
         LocalCluster(  # in this process; workers of their own are in test_trainings
-            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+            n_workers=1,
+            threads_per_worker=2,
+            processes=False,
+            protocol="tcp",
+            host="127.0.0.1",
+            dashboard_address=None,
         ) as cluster,
         Client(cluster) as client,
     ):
