@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from sarmap.assembly import (
@@ -43,6 +43,20 @@ if TYPE_CHECKING:
     from sarmap.export.keeping import Products
 
 __all__ = ["map_landslides"]
+
+_FILE_ENDINGS = (
+    ".tif",
+    ".tiff",
+    ".nc",
+    ".gpkg",
+    ".shp",
+    ".geojson",
+    ".json",
+    ".kml",
+    ".kmz",
+    ".png",
+)
+"""Endings that a folder with a map should not have."""
 
 
 def map_landslides(
@@ -156,6 +170,12 @@ def _out(request: MapRequest) -> str:
     """The result store's path, which a map needs."""
     if not request.out:
         raise RequestError("A map needs a place to be written: give out=, for example map.zarr.")
+    out = PurePosixPath(request.out)
+    if out.suffix.lower() in _FILE_ENDINGS:
+        raise RequestError(
+            f"out={out.name!r} ends as a file, and a map is stored as a folder: give out="
+            f"'{out.stem}.zarr', and name further files by products= (--products)."
+        )
     return str(request.out)
 
 

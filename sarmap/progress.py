@@ -1,4 +1,4 @@
-"""How far a map is: a bar in a terminal or in a notebook, silence anywhere else.
+"""How far a map is: a bar in a terminal or in a notebook, a line now and then anywhere else.
 
 `map_landslides(progress=...)` takes any function of the blocks done and all blocks; this is one.
 """
@@ -15,6 +15,8 @@ from typing import Any
 
 __all__ = ["Progress", "megapixels", "progress_bar"]
 
+LOG_SECONDS = 30.0
+"""Between two lines of a log."""
 Progress = Callable[[int, int], None]
 """Called with blocks done and blocks in all."""
 
@@ -33,7 +35,8 @@ def megapixels(pixels: float) -> str:
 def progress_bar() -> Iterator[Progress]:
     """A bar with rate and time left: on a terminal's standard error, or below a notebook's cell.
 
-    Silent where there is neither, or where the logger ``sarmap`` says errors alone.
+    Where there is neither, as in a job's log, a line on standard error every half minute; nothing
+    where the logger ``sarmap`` says errors alone.
 
     Yields:
         A function for `map_landslides(progress=...)`.
@@ -50,7 +53,7 @@ def progress_bar() -> Iterator[Progress]:
         with _terminal_bar() as progress:
             yield progress
     else:
-        yield lambda done, total: None
+        yield _log_lines()
 
 
 def _in_notebook() -> bool:
@@ -62,27 +65,33 @@ def _in_notebook() -> bool:
 @contextmanager
 def _terminal_bar() -> Iterator[Progress]:
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
-    from rich.progress import TimeRemainingColumn as Left
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total} blocks, {task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        Left(),
-    )
+    columns = (BarColumn(), TextColumn("{task.description}"))
+    started = time.monotonic()
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("mapping", total=None, rate="")
+        task = bar.add_task("mapping", total=None)
 
         def update(done: int, total: int) -> None:
-            speed = bar.tasks[0].speed
-            rate = f"{speed:.1f} blocks/s" if speed else ""
-            bar.update(task, completed=done, total=total, rate=rate)
+            words = progress_words(done, total, time.monotonic() - started)
+            bar.update(task, completed=done, total=total, description=words)
 
         yield update
+
+
+def _log_lines() -> Progress:
+    """A line on standard error, never sooner than `LOG_SECONDS` after the one before."""
+    started = last = time.monotonic()
+
+    def update(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= LOG_SECONDS:
+            print(f"sarmap: {progress_words(done, total, now - started)}", file=sys.stderr)
+            last = now
+
+    return update
 
 
 def _notebook_bar() -> Progress:
@@ -105,8 +114,20 @@ def notebook_line(done: int, total: int, seconds: float) -> str:
     >>> notebook_line(0, 0, 0.0)
     '<progress></progress> mapping'
     """
+    share = f' value="{done}" max="{total}"' if total else ""
+    return f"<progress{share}></progress> {progress_words(done, total, seconds)}"
+
+
+def progress_words(done: int, total: int, seconds: float) -> str:
+    """How far a map is, after so many seconds.
+
+    >>> progress_words(0, 1, 0.4)
+    'mapping 0/1 block'
+    """
     if not total:
-        return "<progress></progress> mapping"
-    rate = done / seconds if seconds > 0 else 0.0
-    left = f", {rate:.1f} blocks/s, {(total - done) / rate:.0f} s left" if rate else ""
-    return f'<progress value="{done}" max="{total}"></progress> mapping {done}/{total} blocks{left}'
+        return "mapping"
+    words = f"mapping {done}/{total} block{'s' * (total != 1)}"
+    if not done or done == total or seconds <= 0:
+        return words
+    rate = done / seconds
+    return f"{words}, {rate:.2g} blocks/s, {(total - done) / rate:.0f} s left"

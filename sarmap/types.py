@@ -142,7 +142,7 @@ class Pass:
     """Track number, 1-175 for Sentinel-1."""
     platform: str
     """Satellite, as the catalogue names it (upper case)."""
-    items: tuple[pystac.Item, ...]
+    items: tuple[pystac.Item, ...] = field(repr=False)
     """The scenes, unsigned, in the order they are mosaicked (first valid pixel wins)."""
     coverage: float
     """Share of the area (0-1) that the scenes' footprints cover."""
@@ -158,11 +158,11 @@ class Passes:
     """Passes before the event, nearest first: roles 'pre', 'pre_2', ..."""
     post: tuple[Pass, ...]
     """Passes after the event, nearest first: roles 'post_1', 'post_2', ..."""
-    catalog: CatalogSettings
+    catalog: CatalogSettings = field(repr=False)
     """Where they were found."""
     event: tuple[dt.datetime, dt.datetime]
     """Start and end of the event, UTC; equal for an instant."""
-    optical: tuple[pystac.Item, ...] = ()
+    optical: tuple[pystac.Item, ...] = field(default=(), repr=False)
     """Sentinel-2 scenes for the optical composite, clearest first; empty unless asked for."""
     simulated: bool = False
     """True where any scene says that it is simulated."""
@@ -307,13 +307,13 @@ class MapRequest(BaseModel):
 class Plan:
     """What a request will read, compute and write, known before it starts."""
 
-    request: MapRequest
+    request: MapRequest = field(repr=False)
     """The request this plan serves."""
-    passes: tuple[Passes, ...]
+    passes: tuple[Passes, ...] = field(repr=False)
     """One entry per orbit to be mapped."""
     grid: Any
     """odc-geo GeoBox of the result."""
-    detector: Mapping[str, Any]
+    detector: Mapping[str, Any] = field(repr=False)
     """Name, bands, scaling, kind, tile, stride, halo, engine and precision."""
     composite: tuple[str, ...]
     """Band names read by the detector."""
@@ -347,11 +347,11 @@ class Plan:
 class MapResult:
     """A finished map: where it is and what is in it."""
 
-    dataset: Any
+    dataset: Any = field(repr=False)
     """xarray Dataset opened from the store (lazy)."""
     path: str
     """The result store."""
-    plan: Plan
+    plan: Plan = field(repr=False)
     """What was planned."""
     seconds: float
     """Wall time from search to closed store."""
@@ -360,7 +360,7 @@ class MapResult:
     observation: Mapping[str, int]
     """Pixels per observation meaning."""
     partly_read: int = 0
-    """Pixels seen whose answer hangs on readings that failed: of another orbit, or around them."""
+    """Pixels seen whose answer depends on failed readings: of another orbit, or around them."""
     computed: int | None = None
     """Blocks computed and stored by this call; 0 where a resumed map was finished before."""
     reads: Mapping[str, int] = field(default_factory=dict)

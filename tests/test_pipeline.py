@@ -16,12 +16,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 import sarmap
+from sarmap.errors import RequestError
 
 
 def test_the_map_covers_the_grid_and_opens_with_plain_xarray(
     event: Any, request_of: Callable[..., sarmap.MapRequest]
 ) -> None:
     result = sarmap.map_landslides(request_of())
+    assert len(repr(result)) < 1000
     stored = xr.open_zarr(result.path)
     assert stored.probability.shape == event.shape
     assert result.pixels == event.shape[0] * event.shape[1]
@@ -30,6 +32,11 @@ def test_the_map_covers_the_grid_and_opens_with_plain_xarray(
     assert np.isnan(stored.probability.values[~seen]).all()
     first = float(stored.x[0]), float(stored.y[0])
     assert first == (event.transform[2] + 5, event.transform[5] - 5)
+
+
+def test_a_map_is_a_folder_not_a_file(request_of: Callable[..., sarmap.MapRequest]) -> None:
+    with pytest.raises(RequestError, match=r"give out='map.zarr'"):
+        sarmap.map_landslides(request_of(out="map.tif"))
 
 
 def test_every_chunk_size_gives_the_same_map(

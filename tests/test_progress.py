@@ -1,4 +1,4 @@
-"""How far a map is: a bar in a terminal and in a notebook, nothing anywhere else."""
+"""How far a map is: a bar in a terminal and in a notebook, a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -21,11 +21,20 @@ with progress_bar() as progress:
 """
 
 
-def test_a_file_or_a_pipe_gets_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_gets_a_line_every_half_minute(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 1.0, 40.0, 50.0, 80.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
     with progress_bar() as progress:
-        progress(1, 2)
+        for done in range(4):
+            progress(done, 4)
     said = capsys.readouterr()
-    assert said.out == said.err == ""
+    assert said.out == ""
+    assert said.err.splitlines() == [
+        "sarmap: mapping 1/4 blocks, 0.025 blocks/s, 120 s left",
+        "sarmap: mapping 3/4 blocks, 0.037 blocks/s, 27 s left",
+    ]
 
 
 def test_a_terminal_shows_a_bar_on_standard_error() -> None:
@@ -40,6 +49,7 @@ def test_a_terminal_shows_a_bar_on_standard_error() -> None:
     assert done.stdout == b""
     assert "mapping" in shown
     assert "/4 blocks" in shown
+    assert "None" not in shown
 
 
 def test_a_notebook_shows_one_bar_below_the_cell_and_renews_it() -> None:

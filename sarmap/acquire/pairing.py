@@ -25,6 +25,7 @@ from sarmap.acquire.scenes import Scene, newest_of_each, versions
 from sarmap.types import Pass
 
 __all__ = [
+    "LONG_PAST",
     "SAME_PASS",
     "TOLERANCE",
     "USABLE",
@@ -32,6 +33,7 @@ __all__ = [
     "Track",
     "choose",
     "group_passes",
+    "next_due",
     "tracks_of",
 ]
 
@@ -43,6 +45,8 @@ USABLE = 0.5
 """Part of the best pass's coverage below which a partial pass is of no use."""
 REPEAT = dt.timedelta(days=12)
 """Repeat cycle of one Sentinel-1 satellite."""
+LONG_PAST = dt.timedelta(days=90)
+"""An event whose next pass was due longer ago is not being waited for."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,18 @@ class Choice:
     def coverage(self) -> float:
         """The least coverage of the chosen passes, 0-1."""
         return min((one.coverage for one in (*self.pre, *self.post)), default=0.0)
+
+
+def next_due(passes: Iterable[Pass], now: dt.datetime) -> dt.datetime | None:
+    """When the track of some passes is next due after `now`.
+
+    None where the track is not known, or its last pass is long past: nobody waits for the next.
+    """
+    known = tuple(sorted(passes, key=lambda one: one.datetime))
+    if not known or not known[0].relative_orbit or now - known[-1].datetime > LONG_PAST:
+        return None
+    track = Track(known[0].relative_orbit, known[0].orbit_state, known)
+    return track.next_after(max(now, known[-1].datetime))
 
 
 def group_passes(scenes: Iterable[Scene], area: BaseGeometry) -> list[Pass]:

@@ -41,6 +41,7 @@ __all__ = [
     "search_orbits",
     "search_passes",
     "search_scenes",
+    "search_tracks",
     "window_of",
 ]
 
@@ -134,6 +135,45 @@ def search_orbits(
     choices, sought = _choices(client, sought, pre, post, least or (pre, post))
     images = _optical(client, sought) if optical else ()
     return tuple(_passes(choice, sought, images) for choice in choices)
+
+
+def search_tracks(
+    area: Any,
+    event: Any,
+    *,
+    catalog: Catalog = "planetary-computer",
+    orbit: Orbit | None = None,
+    pre: int = 1,
+    post: int = 2,
+    before_days: float | None = None,
+    after_days: float | None = None,
+) -> tuple[Passes, ...]:
+    """The passes of every orbit that has one before and one after the event, best orbit first.
+
+    Arguments and errors are those of `search_passes`; each orbit has up to `pre` and `post` passes.
+    """
+    scenes, sought = search_scenes(
+        area,
+        event,
+        catalog=catalog,
+        orbit=orbit,
+        pre=pre,
+        post=post,
+        before_days=before_days,
+        after_days=after_days,
+    )
+    if not scenes and not sought.lacking:
+        raise _nothing(open_catalog(sought.settings), sought)
+    tracks = tracks_of(group_passes(scenes, sought.area.geometry))
+    wanted = _of(tracks, orbit if orbit in _STATES else None)
+    best = choose(wanted, sought.event, pre=pre, post=post, least=(1, 1))
+    error = shortfall(best, tracks, sought, pre=1, post=1, now=utc_now())
+    if error is not None:
+        raise error
+    each = [choose([track], sought.event, pre=pre, post=post) for track in wanted]
+    found = [one for one in each if one is not None and one.pre and one.post]
+    found.sort(key=lambda one: (one != best, -one.coverage))
+    return tuple(_passes(one, sought, ()) for one in found)
 
 
 def search_scenes(

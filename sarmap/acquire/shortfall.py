@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sarmap.acquire.area import Area
-from sarmap.acquire.pairing import Choice, Track
+from sarmap.acquire.pairing import LONG_PAST, Choice, Track
 from sarmap.acquire.scenes import left_out
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings, Pass
@@ -22,10 +22,6 @@ __all__ = [
     "TooFewPassesError",
     "shortfall",
 ]
-
-
-LONG_PAST = dt.timedelta(days=90)
-"""An event whose next pass was due longer ago is not being waited for."""
 
 
 class NoSceneError(RequestError):
@@ -143,7 +139,8 @@ def shortfall(
         return TooFewPassesError(
             f"{post} passes after the event were asked for, but {track} has {len(choice.post)} "
             f"({_days(choice.post)}){sought.left_out}; {_due(choice.track, sought, now)}; ask for "
-            f"post={len(choice.post)} with a composite of that many, or wait.",
+            f"that many (post={len(choice.post)}, --post {len(choice.post)}) with a composite that "
+            "reads no more, or wait.",
             passes,
             due,
             (len(choice.pre), len(choice.post)),
@@ -152,7 +149,8 @@ def shortfall(
         return TooFewPassesError(
             f"{pre} passes before the event were asked for, but {track} has {len(choice.pre)} "
             f"({_days(choice.pre)}) since {_day(sought.window[0])}{sought.left_out}; ask for "
-            f"pre={len(choice.pre)}, or search further back with before_days.",
+            f"that many (pre={len(choice.pre)}, --pre {len(choice.pre)}), or search further back "
+            "with before_days (--before-days).",
             passes,
             due,
             (len(choice.pre), len(choice.post)),

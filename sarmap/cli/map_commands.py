@@ -40,13 +40,13 @@ UNREAD = 3
 @request_options(full=False)
 @json_option
 def search(as_json: bool, **flags: Any) -> None:
-    """Find the radar passes before and after an event.
+    """Find the radar passes before and after an event, of every orbit; the best comes first.
 
     FILE is an optional request in YAML or TOML; flags override it.
     """
     from sarmap.acquire.area import parse_area
     from sarmap.acquire.catalogs import resolve_catalog
-    from sarmap.acquire.search import search_orbits
+    from sarmap.acquire.search import search_tracks
 
     request = request_from(flags)
     if request.from_files:
@@ -54,7 +54,7 @@ def search(as_json: bool, **flags: Any) -> None:
             "sarmap search looks into a catalogue, and files were given (--pre, --post): sarmap "
             "plan says what they hold."
         )
-    found = search_orbits(
+    found = search_tracks(
         parse_area(request.area),
         request.event,
         catalog=resolve_catalog(request.catalog, trusted=request.trust_catalog),
@@ -102,12 +102,12 @@ def map_(as_json: bool, **flags: Any) -> None:
 
     FILE is an optional request in YAML or TOML; flags override it.
     """
+    opening = opened_client(flags)
+    request = request_from(flags)
     import_libraries()
     from sarmap.pipeline import map_landslides
     from sarmap.progress import progress_bar
 
-    opening = opened_client(flags)
-    request = request_from(flags)
     with opening as client, progress_bar() as progress:
         result = map_landslides(request, client, progress=progress)
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +13,7 @@ from sarmap.types import MapResult, Passes, Plan
 
 if TYPE_CHECKING:
     from sarmap.assess.comparison import Comparison
+    from sarmap.export.provenance import Provenance
 
 __all__ = ["PAPER_SECONDS", "plan_record", "print_comparison", "print_plan", "print_result"]
 
@@ -43,6 +44,7 @@ def passes_record(passes: Passes) -> dict[str, Any]:
 def print_passes(passes: Passes) -> None:
     """The passes of one orbit, a line each."""
     mark = "  SIMULATED" if passes.simulated else ""
+    mark += _due_text([passes], ", next due")
     track = f"relative orbit {passes.relative_orbit or 'not known'}"
     click.echo(f"{passes.orbit_state or 'orbit not known'}, {track}{mark}")
     for one in passes:
@@ -125,20 +127,23 @@ def result_record(result: MapResult) -> dict[str, Any]:
 
 
 def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> None:
-    """A finished map, for a person: files, warnings, and the comparison with the paper."""
+    """A finished map, for a person: files, warnings, and last what was found."""
+    from sarmap.export.provenance import read_provenance
+
+    made = read_provenance(result.dataset.attrs)
+    if made.simulated:
+        click.echo("SIMULATED event: nothing here happened.")
     already = "  (was finished already: no block was left to be done)"
     click.echo(f"map       {result.path}{already if result.computed == 0 else ''}")
     for name, file in result.files.items():
         click.echo(f"{name:9} {file}{_cog_note(result) if name == 'cog' else ''}")
     for name, text in (extra or {}).items():
         click.echo(f"{name:9} {text}")
-    from sarmap.export.provenance import read_provenance
-
-    made = result.dataset.attrs
-    if "engine" in made:
-        why = f": {made['engine_reason']}" if "engine_reason" in made else ""
-        click.echo(f"engine    {made['engine']} at {made['precision']}{why}")
-    for limit in read_provenance(made).limits:
+    told = result.dataset.attrs
+    if "engine" in told:
+        why = f": {told['engine_reason']}" if "engine_reason" in told else ""
+        click.echo(f"engine    {told['engine']} at {told['precision']}{why}")
+    for limit in made.limits:
         click.echo(f"limits    {limit}")
     for warning in result.warnings:
         click.echo(f"note      {warning}")
@@ -146,9 +151,37 @@ def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> N
         from sarmap.export.control_words import described
 
         click.echo(f"control   {described(result.control)}")
+    click.echo(f"time      {megapixels(result.pixels)} in {result.seconds:.1f} s")
     click.echo(
-        f"{megapixels(result.pixels)} in {result.seconds:.1f} s; the paper: about "
-        f"{PAPER_SECONDS} s on six cores for 9.0 Mpx."
+        f"event     {made.event_text}\n"
+        f"passes    {made.days('pre')} before, {made.days('post')} after"
+        f"{_due_text(result.plan.passes, '; the next is due')}\n"
+        f"found     {_found_text(result, made)}"
+    )
+
+
+def _due_text(passes: Sequence[Passes], words: str) -> str:
+    """When an orbit comes next; empty where nobody waits for it."""
+    from sarmap.acquire.instants import utc_now
+    from sarmap.acquire.pairing import next_due
+
+    dues = [due for one in passes if (due := next_due(one, utc_now()))]
+    return f"{words} {min(dues):%Y-%m-%d %H:%M} UTC" if dues else ""
+
+
+def _found_text(result: MapResult, made: Provenance) -> str:
+    """What a map calls landslide, in numbers."""
+    from sarmap.export.polygons import count_landslides, pixel_area
+
+    request = result.plan.request
+    count, area = count_landslides(
+        result.path, threshold=request.threshold, min_area=request.min_area
+    )
+    seen = result.observation.get("observed", 0) * pixel_area(result.plan.grid) / 1e6
+    mark = "SIMULATED " if made.simulated else ""
+    return (
+        f"{count:,} {mark}candidate landslides, {area:,.2f} km² of {seen:,.1f} km² seen, from "
+        f"probability {request.threshold:g} on"
     )
 
 

@@ -369,6 +369,8 @@ def _ask(tiles: Pixels, job: _Job) -> Pixels:
     else:
         expected = tiles.shape[:1] if spec.kind == "window" else tiles.shape[:3]
         answer = np.asarray(job.detector(tiles), np.float32)
+    if answer.shape == (*expected, 1):  # as networks end, with one class
+        answer = answer[..., 0]
     if answer.shape != expected:
         raise RequestError(
             f"detector {spec.name} answered shape {answer.shape} to tiles of shape {tiles.shape} "

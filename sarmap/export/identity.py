@@ -91,6 +91,8 @@ ask for the same to continue it, choose another `out`, or start anew with overwr
     name = different[0]
     how = _tell_apart(name, begun.get(name), wanted.get(name))
     also = f" ({', '.join(different[1:])} differ, too)" if different[1:] else ""
+    if name == "layers" and any(one.endswith("_db") for one in begun.get(name) or {}):
+        also += "; it keeps the radar, which --keep-radar (or --products all) asks for"
     raise RequestError(
         f"{shown} was made {how}{also}: ask for the same to continue it, choose another `out`, or "
         "start anew with overwrite=True (--overwrite)."

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from odc.geo.geobox import GeoBox
 
-__all__ = ["polygonise", "write_frame", "write_polygons"]
+__all__ = ["count_landslides", "pixel_area", "polygonise", "write_frame", "write_polygons"]
 
 
 def polygonise(
@@ -86,19 +86,39 @@ def polygonise(
     """
     if connectivity not in (4, 8):
         raise RequestError(f"connectivity={connectivity} must be 4 or 8.")
+    reader = open_reader(source, "slope")
+    components = _components(reader, threshold, min_area, connectivity, strip_rows)
+    outlines = _outlines(reader, components)
+    return _frame(reader, components, outlines, threshold, pixel_area(reader.grid))
+
+
+def count_landslides(
+    source: xr.Dataset | str | Path, *, threshold: float = 0.5, min_area: float = 0.0
+) -> tuple[int, float]:
+    """How many polygons `polygonise` gives of a map, and their area in km²; the same arguments."""
+    reader = open_reader(source)
+    components = _components(reader, threshold, min_area)
+    pixels = int(components.pixels.sum())
+    return len(components.pixels), pixels * pixel_area(reader.grid) / 1e6
+
+
+def _components(
+    reader: MapReader,
+    threshold: float,
+    min_area: float,
+    connectivity: int = 4,
+    rows: int | None = None,
+) -> Components:
+    """Connected pixels that reach a threshold, of `min_area` square metres or more."""
     if min_area < 0:
         raise RequestError(f"min_area={min_area:g} must not be negative.")
-    reader = open_reader(source, "slope")
-    pixel = pixel_area(reader.grid)
-    components = find_components(
+    return find_components(
         reader,
         threshold_level(threshold),
-        smallest=max(math.ceil(min_area / pixel - 1e-9), 1),
+        smallest=max(math.ceil(min_area / pixel_area(reader.grid) - 1e-9), 1),
         connectivity=connectivity,
-        rows=strip_rows,
+        rows=rows,
     )
-    outlines = _outlines(reader, components)
-    return _frame(reader, components, outlines, threshold, pixel)
 
 
 def write_polygons(

@@ -20,6 +20,8 @@ import numpy as np
 __all__ = ["Provenance", "public_attributes", "read_provenance", "settings_of"]
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>\\]+", re.IGNORECASE)
+WHOLE_DAY = dt.timedelta(days=1) - dt.timedelta(microseconds=1)
+"""Length of an event that was given as a date alone."""
 _PATH = re.compile(r"^(~|/[^/\s]|[A-Za-z]:[\\/]|\\\\|\.\.?[\\/])")
 
 
@@ -130,6 +132,21 @@ class Provenance:
         """Instants of the scenes whose role starts with `role` ('pre' or 'post'), in order."""
         chosen = (s for s in self.scenes if str(s.get("role", "")).startswith(role))
         return tuple(sorted({_instant(str(s["datetime"])) for s in chosen if s.get("datetime")}))
+
+    def days(self, role: str) -> str:
+        """Days of those scenes, UTC, as text: '2018-09-13, 2018-09-25'."""
+        return ", ".join(dict.fromkeys(f"{moment:%Y-%m-%d}" for moment in self.times(role)))
+
+    @property
+    def event_text(self) -> str:
+        """The event in words; of a day alone, that its hour is not known."""
+        if self.event is None:
+            return ""
+        start, end = self.event
+        if end - start == WHOLE_DAY:
+            return f"{start:%Y-%m-%d} (no hour was given: the whole day, UTC)"
+        ends = [f"{moment:%Y-%m-%d %H:%M}" for moment in dict.fromkeys(self.event)]
+        return f"{' to '.join(ends)} UTC"
 
 
 def read_provenance(attrs: Mapping[Any, Any]) -> Provenance:

@@ -194,8 +194,7 @@ class _Ticker:
     def start(self, missing: int) -> None:
         with self.lock:
             self.done = self.total - missing
-            if self.done:
-                self._tell()
+            self._tell()
 
     def __call__(self) -> None:
         with self.lock:

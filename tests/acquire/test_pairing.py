@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sarmap.acquire.area import share_covered
-from sarmap.acquire.pairing import choose, group_passes, tracks_of
+from sarmap.acquire.pairing import choose, group_passes, next_due, tracks_of
 from sarmap.acquire.scenes import read_scene
 from sarmap.types import CatalogSettings
 
@@ -235,6 +236,13 @@ class TestRepeats:
         records = [stac.radar(f"2018-{day}T08:34:00") for day in ("08-08", "08-20", "09-01")]
         assert self.due(records, "2018-09-05") == "09-13 08:34"
         assert self.due(records, "2018-09-14") == "09-25 08:34"
+
+    def test_nobody_waits_for_a_pass_of_years_ago_or_of_no_known_track(self, stac: Any) -> None:
+        (track,) = tracks([stac.radar(f"2018-{day}T08:34:00") for day in ("09-01", "09-13")])
+        soon = dt.datetime(2018, 10, 1, tzinfo=dt.UTC)
+        assert f"{next_due(track.passes, soon):%m-%d}" == "10-07"
+        assert next_due(track.passes, soon.replace(year=2026)) is None
+        assert next_due([replace(one, relative_orbit=0) for one in track.passes], soon) is None
 
     def test_six_days_of_two(self, stac: Any) -> None:
         records = [

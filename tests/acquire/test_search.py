@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sarmap.acquire.search import describe, pass_rows, search_orbits, search_passes
+from sarmap.acquire.search import describe, pass_rows, search_orbits, search_passes, search_tracks
 from sarmap.acquire.shortfall import (
     NoPostPassError,
     NoPrePassError,
@@ -167,11 +167,18 @@ class TestWhatIsMissing:
 
     def test_fewer_posts_than_asked(self, api: Any, stac: Any) -> None:
         records = [r for r in stac.iburi() if r["properties"]["datetime"] < "2018-09-15"]
-        with api(records) as server, pytest.raises(TooFewPassesError) as caught:
-            search_passes(stac.area, stac.event, catalog=server.url)
+        with api(records) as server:
+            with pytest.raises(TooFewPassesError) as caught:
+                search_passes(stac.area, stac.event, catalog=server.url)
+            listed = search_tracks(stac.area, stac.event, catalog=server.url, orbit="ascending")
+        assert (listed[0].relative_orbit, len(listed[0].post)) == (68, 1)
         text = str(caught.value)
         assert "2 passes after the event were asked for, but ascending orbit 68 has 1" in text
-        assert "ask for post=1" in text
+        assert "ask for that many (post=1, --post 1)" in text
+
+    def test_every_orbit_is_listed_the_best_first(self, rustac: str, stac: Any) -> None:
+        found = search_tracks(stac.area, stac.event, catalog=rustac)
+        assert [one.relative_orbit for one in found] == [68, 46, 141]
 
     def test_fewer_pres_than_asked(self, rustac: str, stac: Any) -> None:
         with pytest.raises(TooFewPassesError, match=r"9 passes before.*has 3.*pre=3"):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import pytest
 import xarray as xr
 
@@ -38,8 +39,12 @@ def test_it_ends_with_a_map_a_picture_and_a_score(
     monkeypatch.setattr(simulator, "simulate_event", fail)
     second = demo()
     assert second.code == 0, second.err
-    assert "SIMULATED" in second.out
-    assert "the paper: about 420 s on six cores" in second.out
+    *_, event, passes, found, paper = second.out.splitlines()
+    assert event == "event     2018-09-05 18:08 UTC"
+    assert passes == "passes    2018-09-01 before, 2018-09-13 after"
+    count = len(geopandas.read_file(tmp_path / "out" / "map.gpkg"))
+    assert found.startswith(f"found     {count} SIMULATED candidate landslides, ")
+    assert paper.startswith("The paper: about 420 s on six cores")
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(

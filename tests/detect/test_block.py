@@ -235,6 +235,14 @@ def test_an_answer_of_another_shape_is_refused(kind: str) -> None:
         answer(Logits(kind=kind), scene())
 
 
+def test_an_answer_with_a_last_axis_of_one_class_is_taken() -> None:
+    class Classes(Recorder):
+        def __call__(self, tiles: Pixels) -> Pixels:
+            return super().__call__(tiles)[..., np.newaxis]
+
+    np.testing.assert_array_equal(answer(Classes(), scene()), answer(Recorder(), scene()))
+
+
 @pytest.mark.parametrize("value", [-0.5, 1.5, np.nan, np.inf])
 def test_an_answer_outside_0_to_1_is_refused_with_its_place(value: float) -> None:
     class Wild(Recorder):

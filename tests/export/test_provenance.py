@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from sarmap.acquire.instants import parse_event
 from sarmap.export.provenance import public_attributes, read_provenance
 
 
@@ -76,6 +77,13 @@ def test_a_fused_maps_provenance_names_every_orbit_once():
         "2018-09-16T20:42:00+00:00",
     ]
     assert made.times("pre") == ()
+    assert made.days("post") == "2018-09-13, 2018-09-16"
+
+
+def test_an_event_given_as_a_date_says_that_its_hour_is_not_known():
+    ends = [moment.isoformat() for moment in parse_event("2018-09-05")]
+    made = read_provenance({"sarmap:event": json.dumps(ends)})
+    assert made.event_text == "2018-09-05 (no hour was given: the whole day, UTC)"
 
 
 def test_nothing_known_is_empty_not_an_error():

@@ -23,6 +23,7 @@ from sarmap.acquire.scene_reader import SceneReader
 from sarmap.continuing import identity_of
 from sarmap.errors import Interrupted, RequestError
 from sarmap.export.block_progress import read_progress
+from sarmap.export.identity import check_identity
 from sarmap.export.ledger import Ledger
 from sarmap.export.location import store_at
 
@@ -150,6 +151,12 @@ def test_a_request_that_differs_is_refused_by_name(
     with pytest.raises(RequestError, match=f"made with(out)? {named} .*, (and|which) this request"):
         sarmap.map_landslides(request_of(resume=True, **changes))
     assert (tmp_path / "map.zarr" / "zarr.json").read_bytes() == record
+
+
+def test_a_map_that_keeps_its_radar_says_which_flag_asks_for_it() -> None:
+    begun = {"layers": {"probability": "float32", "vv_pre_db": "float32"}}
+    with pytest.raises(RequestError, match="keeps the radar, which --keep-radar "):
+        check_identity(begun, {"layers": {"probability": "float32"}}, "map.zarr")
 
 
 def test_networks_are_told_apart_by_weights_engine_precision_and_overlap(
