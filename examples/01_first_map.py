@@ -215,7 +215,7 @@ pd.DataFrame(
 
 # %%
 polygons = found[0.5]
-polygons.nlargest(5, "area_m2")[["id", "area_m2", "mean_probability", "mean_slope"]].round(2)
+polygons.nlargest(5, "area_m2")[["id", "area_m2", "mean_probability", "mean_slope_deg"]].round(2)
 
 # %%
 sarmap.write_cog(out / "map.zarr", out / "map.tif", overwrite=True)

@@ -171,7 +171,7 @@ ax.figure.savefig(out / "zone.png")
 # read. A landslide that crosses units is one polygon.
 
 # %%
-polygons = geopandas.read_file(result.files["geopackage"])
+polygons = geopandas.read_file(result.files["geopackage"], layer="landslides")
 largest = polygons.loc[polygons.area_m2.idxmax()].geometry.centroid
 reach = 800  # metres
 window = zone.sel(
@@ -186,7 +186,7 @@ fig.savefig(out / "slope.png")
 # The largest landslides of the region, with what a GIS will show of them:
 
 # %%
-polygons.nlargest(5, "area_m2")[["id", "area_m2", "max_probability", "mean_slope"]].round(2)
+polygons.nlargest(5, "area_m2")[["id", "area_m2", "max_probability", "mean_slope_deg"]].round(2)
 
 # %%
 client.close()

@@ -272,7 +272,8 @@ class MapRequest(BaseModel):
     memory: str | float | None = Field(default=None, description="memory limit, e.g. '2.5GB'")
     products: tuple[str, ...] = Field(
         default=(),
-        description="beside the store: cog, geopackage, geoparquet, points, quicklook, item",
+        description="beside the store: cog, geopackage, geoparquet, geojson, flatgeobuf, kmz, "
+        "points, quicklook, item",
     )
     overwrite: bool = Field(default=False, description="replace an existing result")
     resume: bool = Field(
@@ -370,7 +371,7 @@ class MapResult:
     """What the same detector calls landslide before the event, and what that leaves of the mapped
     area (see `sarmap.assess.control`); None: it was not asked for."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Further products: 'cog', 'geoparquet', 'geopackage', 'points', 'item', 'quicklook'."""
+    """Further products: name -> file; `sarmap.MapRequest` lists the names."""
     warnings: tuple[str, ...] = ()
     """What a reader of the map should know, one sentence each."""
 

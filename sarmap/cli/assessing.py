@@ -9,7 +9,6 @@ import click
 
 from sarmap.cli.options import json_option
 from sarmap.cli.printing import echo_json, print_comparison
-from sarmap.errors import RequestError
 
 __all__ = ["assess", "compare"]
 
@@ -63,7 +62,9 @@ def assess(
 @click.option("--clouds", type=_FILE, help="Polygons clouded when it was looked at: unknown too.")
 @click.option("--threshold", type=float, default=0.5, show_default=True)
 @click.option("--min-area", type=float, default=0.0, help="Smallest polygon of --out, square m.")
-@click.option("--out", type=_FILE, help="File (.gpkg, .parquet) of kept, withdrawn, new polygons.")
+@click.option(
+    "--out", type=_FILE, help="File (.gpkg, .geojson ...) of kept, withdrawn, new polygons."
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @json_option
 def compare(
@@ -77,12 +78,12 @@ def compare(
 ) -> None:
     """Say how a map changed between two passes: what was kept, withdrawn, and what is new."""
     from sarmap.assess.comparison import changed_polygons, compare_maps
-    from sarmap.export.polygons import write_frame
     from sarmap.export.replacing import check_file
+    from sarmap.export.vector_files import check_ending, write_frame
 
     file = None if out is None else Path(out).expanduser()
     if file is not None:
-        _check_vector(file)
+        check_ending(file)
         check_file(file, overwrite=overwrite)
     found = compare_maps(first, second, **options)
     if file is not None:
@@ -94,8 +95,3 @@ def compare(
     print_comparison(found)
     if file is not None:
         click.echo(f"written to {out}")
-
-
-def _check_vector(file: Path) -> None:
-    if file.suffix.lower() not in (".gpkg", ".parquet"):
-        raise RequestError(f"{file.name} must end in .gpkg or .parquet.")

@@ -120,8 +120,8 @@ _MAP = [
     ),
     click.option(
         "--products",
-        help="Beside the store: cog,geopackage,geoparquet,points,quicklook,item; or all, which "
-        "keeps the radar, too.",
+        help="Beside the store: cog,geopackage,geoparquet,geojson,flatgeobuf,kmz,points,quicklook,"
+        "item; or all, which keeps the radar, too.",
     ),
 ]
 

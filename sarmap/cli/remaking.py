@@ -30,15 +30,15 @@ __all__ = ["polygons"]
 @click.option(
     "--out",
     type=click.Path(),
-    help="One .gpkg or .parquet. Default: the map's own, beside it, replaced unless edited.",
+    help="One file (.gpkg, .kmz ...). Default: the map's own, beside it, replaced unless edited.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing --out.")
 @json_option
 def polygons(map_: str, out: str | None, as_json: bool, overwrite: bool, **asked: Any) -> None:
     """Outline the landslides of a finished MAP again, without mapping anew.
 
-    Without --out the GeoPackage and GeoParquet of the map are made again (a GeoPackage where it
-    has neither). A file that was edited since sarmap wrote it is never replaced.
+    Without --out the map's own files of polygons are made again (a GeoPackage where it has none). A
+    file that was edited since sarmap wrote it is never replaced.
     """
     from sarmap.assess.calibration import apply_calibration
     from sarmap.export.keeping import remake_vectors

@@ -44,6 +44,9 @@ _MEDIA = {
     ),
     ".gpkg": ("application/geopackage+sqlite3", ["data"], "Landslides (GeoPackage)"),
     ".parquet": ("application/vnd.apache.parquet", ["data"], "Landslides (GeoParquet)"),
+    ".geojson": ("application/geo+json", ["data"], "Landslides (GeoJSON)"),
+    ".fgb": ("application/vnd.flatgeobuf", ["data"], "Landslides (FlatGeobuf)"),
+    ".kmz": ("application/vnd.google-earth.kmz", ["data"], "Landslides (KMZ)"),
     ".png": ("image/png", ["overview"], "Quicklook"),
 }
 """Suffix -> media type, roles and title of an asset."""

@@ -21,6 +21,7 @@ from sarmap.export.ledger import is_whole, read_attributes
 from sarmap.export.location import is_url, store_at
 from sarmap.export.products import product_files, write_products
 from sarmap.export.store import annotate
+from sarmap.export.vector_files import VECTORS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,10 +31,8 @@ __all__ = ["Products", "fingerprint", "read_record", "remake_vectors"]
 _RECORD = "sarmap:products"
 _DEPENDS = {
     "cog": ("cog_dtype", "calibration"),
-    "geopackage": ("threshold", "min_area", "calibration"),
-    "geoparquet": ("threshold", "min_area", "calibration"),
+    **dict.fromkeys((*VECTORS, "quicklook"), ("threshold", "min_area", "calibration")),
     "points": ("threshold",),
-    "quicklook": ("threshold", "min_area", "calibration"),
 }
 """Which settings decide a product, beside the map itself."""
 _BEGUN = "begun"
@@ -181,7 +180,7 @@ def remake_vectors(
         A file cannot be written.
     """
     record = read_record(str(out))
-    names = {"geopackage", "geoparquet"} & set(record) or {"geopackage"}
+    names = VECTORS.keys() & record.keys() or {"geopackage"}
     products = Products.of(
         str(out),
         product_files(names, str(out)),

@@ -10,10 +10,10 @@ import numpy as np
 from sarmap.errors import RequestError
 from sarmap.export.encoding import PROBABILITY_STEP, pack_probability, threshold_level
 from sarmap.export.georeference import geobox_of
-from sarmap.export.polygons import write_frame
 from sarmap.export.provenance import read_provenance
 from sarmap.export.replacing import check_file
 from sarmap.export.store import open_map
+from sarmap.export.vector_files import described, file_attributes, lonlat, write_frame
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,8 +37,8 @@ def window_points(source: xr.Dataset | str | Path, *, threshold: float = 0.5) ->
 
     Returns
     -------
-    GeoDataFrame of Points in the map's CRS, with ``id``, ``probability``, ``orbit``,
-    ``relative_orbit``, ``scenes``, ``detector``, ``threshold`` and ``simulated``.
+    GeoDataFrame of Points in the map's CRS, with ``id``, ``probability``, ``lon``, ``lat`` and what
+    `polygonise` says of a map's making.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def write_points(
     source, threshold
         As in `window_points`.
     out
-        File ending in ``.gpkg`` (GeoPackage) or ``.parquet`` (GeoParquet).
+        File ending as `write_polygons` says.
     overwrite
         Replace an existing file.
 
@@ -99,30 +99,22 @@ def write_points(
 
 def _frame(dataset: xr.Dataset, centres: Any, probability: Any, threshold: float) -> GeoDataFrame:
     import geopandas
-    import pandas as pd
 
     made, count = read_provenance(dataset.attrs), len(probability)
-    same = {
-        "orbit": ", ".join(made.orbits),
-        "relative_orbit": ", ".join(map(str, made.relative_orbits)),
-        "scenes": ", ".join(made.scene_ids),
-        "detector": made.detector,
-    }
     crs = geobox_of(dataset).crs
+    points = geopandas.GeoSeries(
+        geopandas.points_from_xy(*centres), crs=None if crs is None else crs.to_wkt()
+    )
     frame = geopandas.GeoDataFrame(
         {
             "id": np.arange(1, count + 1, dtype=np.int64),
             "probability": probability,
-            **{name: pd.Series([text] * count, dtype="str") for name, text in same.items()},
+            **lonlat(points),
+            **described(made, count),
             "threshold": np.full(count, float(threshold)),
             "simulated": np.full(count, made.simulated),
         },
-        geometry=geopandas.points_from_xy(*centres),
-        crs=None if crs is None else crs.to_wkt(),
+        geometry=points,
     )
-    frame.attrs.update(
-        title=f"{'SIMULATED ' if made.simulated else ''}landslide windows",
-        attribution=made.attribution,
-        simulated="YES" if made.simulated else "NO",
-    )
+    frame.attrs.update(file_attributes(made, "landslide windows"))
     return frame

@@ -1,4 +1,4 @@
-"""Landslide polygons of a map, as GeoPackage, GeoParquet or GeoDataFrame.
+"""Landslide polygons of a map, as a GeoDataFrame or as files.
 
 A polygon is one whole connected component of pixels, whatever blocks the map was computed or stored
 in: no block border cuts it, and its corners, their order and its number are the same for every
@@ -20,14 +20,21 @@ from sarmap.errors import RequestError
 from sarmap.export.components import Components, find_components, labelled_strips
 from sarmap.export.encoding import threshold_level
 from sarmap.export.reading import MapReader, open_reader
-from sarmap.export.replacing import check_file, replacing
+from sarmap.export.replacing import check_file
+from sarmap.export.vector_files import (
+    check_ending,
+    described,
+    file_attributes,
+    lonlat,
+    write_frame,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
     from odc.geo.geobox import GeoBox
 
-__all__ = ["count_landslides", "pixel_area", "polygonise", "write_frame", "write_polygons"]
+__all__ = ["count_landslides", "pixel_area", "polygonise", "write_polygons"]
 
 
 def polygonise(
@@ -57,12 +64,14 @@ def polygonise(
     Returns
     -------
     GeoDataFrame in the map's CRS, in order of each polygon's first pixel (row by row), with
-    ``id``, ``area_m2``, ``mean_probability``, ``max_probability``, ``mean_slope`` (degrees, NaN
-    where the map has none), ``at_edge``, ``orbit``, ``relative_orbit``, ``scenes`` (ids),
-    ``detector``, ``threshold`` and ``simulated``. The id is the place of the landslide's most
-    probable pixel, counted from 1 row by row, so that it stays the same at every threshold that
-    keeps them apart. ``at_edge`` marks polygons of which half the pixels or more lie within two
-    pixels of ground that was not seen, where most of what a detector calls is false.
+    ``id``, ``area_m2``, ``mean_probability``, ``max_probability``, ``mean_slope_deg`` (NaN where
+    the map has none), ``lon`` and ``lat`` of its middle (degrees), ``at_edge``, ``event``,
+    ``passes_before`` and ``passes_after`` (UTC), ``orbit``, ``relative_orbit``, ``detector``,
+    ``threshold`` and ``simulated``; the ids of the scenes stand in ``attrs``. The id is the place
+    of the landslide's most probable pixel, counted from 1 row by row, so that it stays the same at
+    every threshold that keeps them apart. ``at_edge`` marks polygons of which half the pixels or
+    more lie within two pixels of ground that was not seen, where most of what a detector calls is
+    false.
 
     Raises
     ------
@@ -137,7 +146,8 @@ def write_polygons(
     source, threshold, min_area, connectivity
         As in `polygonise`.
     out
-        File ending in ``.gpkg`` (GeoPackage) or ``.parquet`` (GeoParquet), or several.
+        File ending in ``.gpkg``, ``.parquet`` (GeoParquet), ``.geojson``, ``.fgb`` (FlatGeobuf) or
+        ``.kmz``, or several.
     overwrite
         Replace existing files.
 
@@ -173,7 +183,7 @@ def write_polygons(
     """
     files = [Path(one).expanduser() for one in ([out] if isinstance(out, str | Path) else out)]
     for file in files:
-        _writer_of(file)
+        check_ending(file)
         check_file(file, overwrite=overwrite)
     frame = polygonise(source, threshold=threshold, min_area=min_area, connectivity=connectivity)
     kind = "Polygon" if connectivity == 4 else "MultiPolygon"
@@ -262,65 +272,21 @@ def _frame(
     pixel: float,
 ) -> GeoDataFrame:
     import geopandas
-    import pandas as pd
 
     made, count = reader.provenance, len(components.pixels)
-    same = {
-        "orbit": ", ".join(made.orbits),
-        "relative_orbit": ", ".join(map(str, made.relative_orbits)),
-        "scenes": ", ".join(made.scene_ids),
-        "detector": made.detector,
-    }
+    crs = None if reader.grid.crs is None else reader.grid.crs.to_wkt()
     columns = {
         "id": components.peak,
         "area_m2": components.pixels * pixel,
         "mean_probability": components.mean.round(4),
         "max_probability": components.largest.round(4),
-        "mean_slope": components.slope.round(2),
+        "mean_slope_deg": components.slope.round(2),
+        **lonlat(geopandas.GeoSeries(outlines, crs=crs)),
         "at_edge": 2 * components.near >= components.pixels,
-        **{name: pd.Series([text] * count, dtype="str") for name, text in same.items()},
+        **described(made, count),
         "threshold": np.full(count, float(threshold)),
         "simulated": np.full(count, made.simulated),
     }
-    crs = None if reader.grid.crs is None else reader.grid.crs.to_wkt()
     frame = geopandas.GeoDataFrame(columns, geometry=outlines, crs=crs)
-    frame.attrs.update(
-        title=f"{'SIMULATED ' if made.simulated else ''}landslide polygons",
-        attribution=made.attribution,
-        simulated="YES" if made.simulated else "NO",
-        software=f"sarmap {made.version}".strip(),
-    )
+    frame.attrs.update(file_attributes(made, "landslide polygons"))
     return frame
-
-
-def write_frame(frame: GeoDataFrame, file: Path, *, layer: str, kind: str, overwrite: bool) -> str:
-    """Write a GeoDataFrame whole or not at all; its ``attrs`` become the file's metadata."""
-    write = _writer_of(file)
-    with replacing(file, overwrite=overwrite) as fresh:
-        write(frame, fresh, layer, kind)
-    return str(file)
-
-
-def _writer_of(file: Path) -> Callable[[GeoDataFrame, Path, str, str], None]:
-    writers = {".gpkg": _write_geopackage, ".parquet": _write_geoparquet}
-    if file.suffix.lower() not in writers:
-        raise RequestError(f"{file.name} must end in .gpkg (GeoPackage) or .parquet (GeoParquet).")
-    return writers[file.suffix.lower()]
-
-
-def _write_geopackage(frame: GeoDataFrame, file: Path, layer: str, kind: str) -> None:
-    import pyogrio
-
-    pyogrio.write_dataframe(
-        frame,
-        file,
-        driver="GPKG",
-        layer=layer,
-        geometry_type=kind,
-        promote_to_multi=kind == "MultiPolygon",
-        layer_metadata={key.upper(): str(value) for key, value in frame.attrs.items()},
-    )
-
-
-def _write_geoparquet(frame: GeoDataFrame, file: Path, layer: str, kind: str) -> None:
-    frame.to_parquet(file, index=False, write_covering_bbox=True, schema_version="1.1.0")

@@ -8,8 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
-from sarmap.export.delivery import deliver
+from sarmap.export.delivery import deliver, stands
 from sarmap.export.location import is_url
+from sarmap.export.styles import IMAGE_STYLE
+from sarmap.export.vector_files import VECTORS, write_frame
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,8 +20,7 @@ __all__ = ["PRODUCTS", "product_files", "write_products"]
 
 PRODUCTS = {
     "cog": ".tif",
-    "geopackage": ".gpkg",
-    "geoparquet": ".parquet",
+    **VECTORS,
     "points": "_points.gpkg",
     "quicklook": ".png",
     "item": ".json",
@@ -114,7 +115,18 @@ def write_products(
         _write(source, here, how, True, overview, addresses)
         for name, url in files.items():
             deliver(Path(here[name]), url)
+        if "cog" in files and not stands(style_of(files["cog"])):
+            deliver(Path(style_of(here["cog"])), style_of(files["cog"]))
     return dict(files)
+
+
+def style_of(image: str) -> str:
+    """Where QGIS looks for an image's style.
+
+    >>> style_of("s3://maps/iburi.tif")
+    's3://maps/iburi.qml'
+    """
+    return f"{image.removesuffix('.tif')}.qml"
 
 
 def _write(
@@ -129,18 +141,21 @@ def _write(
     from sarmap.export.cog import write_cog
     from sarmap.export.item import write_item
     from sarmap.export.points import write_points
-    from sarmap.export.polygons import polygonise, write_frame
+    from sarmap.export.polygons import polygonise
     from sarmap.export.quicklook import write_quicklook
 
     outlines: Any = None
     threshold = how["threshold"]
-    if {"geopackage", "geoparquet", "quicklook"} & set(files):
+    if {*VECTORS, "quicklook"} & set(files):
         outlines = polygonise(source, threshold=threshold, min_area=how["min_area"])
-    for name in files.keys() & {"geopackage", "geoparquet"}:
+    for name in files.keys() & VECTORS.keys():
         file = Path(files[name])
         write_frame(outlines, file, layer="landslides", kind="Polygon", overwrite=overwrite)
     if "cog" in files:
         write_cog(source, files["cog"], dtype=how["cog_dtype"], overwrite=overwrite)
+        style = style_of(files["cog"])
+        if not stands(style):  # one that is there is the user's own by now
+            Path(style).write_text(IMAGE_STYLE, encoding="utf-8")
     if "points" in files:
         write_points(source, files["points"], threshold=threshold, overwrite=overwrite)
     if "quicklook" in files:

@@ -17,8 +17,8 @@ import numpy as np
 from sarmap.assess.control import ControlFigures, beyond_control
 from sarmap.choosing import instead
 from sarmap.export.item import make_item
-from sarmap.export.polygons import write_frame
 from sarmap.export.store import open_map
+from sarmap.export.vector_files import write_frame
 from sarmap.regions.merging import landslides
 from sarmap.regions.mosaic import read_mosaic
 from sarmap.regions.picture import draw_overview

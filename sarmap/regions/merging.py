@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from sarmap.export.polygons import polygonise
+from sarmap.export.vector_files import lonlat
 from sarmap.regions.mosaic import Mosaic, ZoneMap
 
 if TYPE_CHECKING:
@@ -42,9 +43,8 @@ def landslides(scan: Mosaic, *, threshold: float, min_area: float) -> GeoDataFra
     Returns
     -------
     GeoDataFrame, in the zone's CRS where there is one zone, else in degrees (EPSG:4326), with the
-    columns of `sarmap.export.polygons.polygonise` (without `scenes`, which stand in the units' STAC
-    items), and `zone` and `unit`. Areas are those of the zones' own pixels; of several zones, ids
-    count from 1.
+    columns of `sarmap.export.polygons.polygonise`, and `zone` and `unit`. Areas are those of the
+    zones' own pixels; of several zones, ids count from 1.
     """
     import geopandas
     import pandas as pd
@@ -65,7 +65,10 @@ def landslides(scan: Mosaic, *, threshold: float, min_area: float) -> GeoDataFra
     whole = whole[whole["area_m2"] >= min_area - 1e-6].reset_index(drop=True)
     if not one_zone:
         whole["id"] = np.arange(1, len(whole) + 1, dtype=np.int64)
+        for name, middle in lonlat(whole.geometry).items():
+            whole[name] = middle
     whole.attrs = dict(parts[0].attrs)
+    whole.attrs.pop("scenes", None)  # those of all units stand in their STAC items
     return whole
 
 
@@ -76,7 +79,6 @@ def _with_sources(frame: GeoDataFrame, zone: ZoneMap, scan: Mosaic) -> GeoDataFr
     columns = (shapely.get_x(inside) - corner.c) / corner.a
     rows = (shapely.get_y(inside) - corner.f) / corner.e
     at = np.column_stack((np.floor(rows), np.floor(columns))).astype(np.intp).reshape(-1, 2)
-    frame = frame.drop(columns="scenes")
     names = np.full(len(frame), "", object)
     orbits = np.full(len(frame), "", object)
     directions = np.full(len(frame), "", object)
@@ -210,7 +212,7 @@ def _one(rows: GeoDataFrame) -> dict[str, Any]:
     whole["area_m2"] = float(area.sum())
     whole["at_edge"] = bool(rows["at_edge"].all())
     whole["max_probability"] = float(rows["max_probability"].max())
-    for name in ("mean_probability", "mean_slope"):
+    for name in ("mean_probability", "mean_slope_deg"):
         values = rows[name].to_numpy(dtype=float)
         finite = np.isfinite(values)
         whole[name] = (

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
-from sarmap.export.polygons import pixel_area, write_frame
+from sarmap.export.polygons import pixel_area
 from sarmap.export.provenance import Provenance
+from sarmap.export.vector_files import write_frame
 from sarmap.regions.merging import landslides
 from sarmap.regions.mosaic import Mosaic, ZoneMap, read_mosaic
 from sarmap.regions.picture import draw_overview, overview_of, plot_scan

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sarmap.errors import OutputError
 from sarmap.export.cog import write_cog
-from sarmap.export.polygons import write_frame
+from sarmap.export.vector_files import write_frame
 from sarmap.report.strips import Source
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
-__all__ = ["Download", "write_downloads", "write_geojson"]
+__all__ = ["Download", "write_downloads"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def write_downloads(
             "GeoJSON",
             f"the same polygons ({since}) in degrees, for web maps",
             "application/geo+json",
-            lambda file: write_geojson(frame, file),
+            lambda file: _frame(frame, file),
         ),
         f"{stem}.tif": (
             "COG",
@@ -86,26 +85,3 @@ def write_downloads(
 
 def _frame(frame: GeoDataFrame, file: Path) -> str:
     return write_frame(frame, file, layer="landslides", kind="Polygon", overwrite=True)
-
-
-def write_geojson(frame: GeoDataFrame, file: Path) -> None:
-    """Polygons as GeoJSON (RFC 7946: degrees, six decimals, rings wound as it asks).
-
-    Raises
-    ------
-    OutputError
-        The file cannot be written.
-    """
-    import pyogrio
-    from pyogrio.errors import DataSourceError
-
-    try:
-        pyogrio.write_dataframe(
-            frame.to_crs("EPSG:4326"),
-            file,
-            driver="GeoJSON",
-            geometry_type="Polygon" if len(frame) else "Unknown",
-            layer_options={"RFC7946": "YES", "COORDINATE_PRECISION": "6"},
-        )
-    except (DataSourceError, OSError) as error:
-        raise OutputError(f"{file.name} cannot be written: choose another place.") from error

@@ -11,6 +11,8 @@ import geopandas
 import pytest
 import xarray as xr
 
+from sarmap.export.products import PRODUCTS
+
 
 @pytest.fixture
 def demo(sarmap_cli: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
@@ -27,7 +29,7 @@ def test_it_ends_with_a_map_a_picture_and_a_score(
     first = demo("--json")
     assert first.code == 0, first.err
     record = json.loads(first.out)
-    assert set(record["files"]) == {"cog", "geopackage", "geoparquet", "quicklook", "item"}
+    assert set(record["files"]) == set(PRODUCTS) - {"points"}
     assert 0 <= record["scores"]["f1"] <= 1
     assert xr.open_zarr(tmp_path / "out" / "map.zarr").attrs["simulated"] == 1
 

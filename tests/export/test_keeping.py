@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import geopandas
 import numpy as np
@@ -108,7 +109,7 @@ def test_a_geopackage_that_a_program_only_opened_is_not_edited(stored: str) -> N
     before, content = fingerprint(file), Path(file).read_bytes()
     with sqlite3.connect(file) as base:  # as QGIS does on opening
         base.execute("PRAGMA journal_mode=WAL")
-        base.execute("CREATE TABLE layer_styles (id INTEGER)")
+        base.execute("CREATE TABLE qgis_projects (id INTEGER)")
     base.close()
     assert Path(file).read_bytes() != content
     assert fingerprint(file) == before
@@ -156,3 +157,13 @@ def test_the_command_calibrates_first_where_it_is_asked(stored: str, tmp_path: P
     done = CliRunner().invoke(group, words)
     assert done.exit_code == 0, done.output
     assert len(geopandas.read_file(tmp_path / "map.gpkg")) == 0
+
+
+def test_a_cog_has_its_colours_beside_it_and_one_s_own_stay(stored: str) -> None:
+    image = made(stored, "cog").files["cog"]
+    style = Path(image).with_suffix(".qml")
+    colours = ElementTree.parse(style).iter("item")
+    assert [float(one.get("value", "")) for one in colours] == [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1]
+    style.write_text("my own")
+    made(stored, "cog", cog_dtype="float32")
+    assert style.read_text() == "my own"

@@ -1,9 +1,14 @@
 """Polygons are whole components, the same however the map is cut, with exact areas."""
 
+import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import geopandas
 import numpy as np
+import pandas as pd
+import pyarrow.parquet
+import pyogrio
 import pytest
 import rasterio.features
 import shapely
@@ -18,6 +23,7 @@ from sarmap.errors import OutputError, RequestError
 from sarmap.export.georeference import spatial_ref_attrs
 from sarmap.export.polygons import polygonise, write_polygons
 from sarmap.export.store import write_zarr
+from sarmap.vectors import open_vectors
 
 SCENES = [
     {"id": "S1B_PRE", "datetime": "2018-09-01T08:34:00Z", "role": "pre",
@@ -138,20 +144,23 @@ def test_statistics_are_those_of_each_polygons_pixels():
     assert len(found) > 10
     for one in found.itertuples():
         mine = pixels_of(one.geometry)
-        probability = dataset["probability"].values[mine]
+        probability = dataset["probability"].to_numpy()[mine]
         assert one.mean_probability == pytest.approx(probability.mean(), abs=0.004)
         assert one.max_probability == pytest.approx(probability.max(), abs=0.004)
-        assert one.mean_slope == pytest.approx(dataset["slope"].values[mine].mean(), abs=0.21)
+        slope = dataset["slope"].to_numpy()[mine]
+        assert one.mean_slope_deg == pytest.approx(slope.mean(), abs=0.21)
         assert one.area_m2 == 100 * mine.sum()
 
 
 def test_each_polygon_says_what_it_was_made_from():
     found = polygonise(make_map([[0.9]]), threshold=0.4)
     only = found.iloc[0]
-    assert only["scenes"] == "S1B_PRE, S1B_POST"
+    assert found.attrs["scenes"] == "S1B_PRE, S1B_POST"
+    assert (only["passes_before"], only["passes_after"]) == ("2018-09-01", "2018-09-13")
+    assert (only["lon"], only["lat"]) == pytest.approx((141.000062, 43.35281), abs=2e-6)
     assert (only["orbit"], only["relative_orbit"]) == ("ascending", "68")
     assert (only["detector"], only["threshold"], only["simulated"]) == ("log-ratio", 0.4, True)
-    assert np.isnan(only["mean_slope"])
+    assert np.isnan(only["mean_slope_deg"])
     assert "SIMULATED" in found.attrs["title"]
     assert found.crs.to_epsg() == 32654
 
@@ -236,13 +245,53 @@ def test_geopackage_and_geoparquet_open_in_geopandas(tmp_path):
         assert frame["simulated"].all()
 
 
-def test_files_say_that_they_are_simulated_and_whose_data_they_hold(tmp_path):
-    import pyogrio
+@pytest.mark.parametrize("ending", ["geojson", "fgb", "kmz"])
+def test_files_for_the_field_hold_the_same_landslides(tmp_path, ending):
+    dataset = random_map()
+    (file,) = write_polygons(dataset, tmp_path / f"a.{ending}")
+    expected = polygonise(dataset)
+    with open_vectors(Path(file), "Polygons") as opened:
+        layers = [opened[0].read(number) for number in range(len(opened[0].layers))]
+    if ending == "kmz":  # a folder for each class of certainty
+        mean = expected["mean_probability"]
+        assert [len(one) for one in layers] == [
+            int((mean >= 0.9).sum()), int(((mean >= 0.7) & (mean < 0.9)).sum()),
+            int((mean < 0.7).sum()),
+        ]  # fmt: skip
+    found = pd.concat(layers).to_crs(32654).sort_values("id", key=lambda ids: ids.astype(int))
+    expected = expected.sort_values("id")
+    assert found["id"].astype(int).tolist() == expected["id"].tolist()
+    np.testing.assert_allclose(found.area, expected["area_m2"], rtol=1e-3)
+    assert found.geometry.iloc[0].distance(expected.geometry.iloc[0].centroid) < 100
 
+
+def test_geojson_is_in_degrees_with_seven_decimals_and_rings_that_turn_left(tmp_path):
+    (file,) = write_polygons(make_map([[0.9]]), tmp_path / "a.geojson")
+    record = json.loads(Path(file).read_text())
+    assert "crs" not in record
+    ring = record["features"][0]["geometry"]["coordinates"][0]
+    assert shapely.LinearRing(ring).is_ccw
+    assert max(len(str(value).partition(".")[2]) for corner in ring for value in corner) == 7
+
+
+def test_a_geopackage_opens_drawn_and_a_geoparquet_is_packed(tmp_path):
+    files = write_polygons(random_map(), [tmp_path / "a.gpkg", tmp_path / "a.parquet"])
+    style = pyogrio.read_dataframe(files[0], layer="layer_styles").iloc[0]
+    assert (style["f_table_name"], style["f_geometry_column"]) == ("landslides", "geom")
+    renderer = ElementTree.fromstring(style["styleQML"]).find("renderer-v2")
+    assert renderer.get("attr") in geopandas.read_file(files[0], layer="landslides").columns
+    used = {one.get("symbol") for one in renderer.find("ranges")}
+    assert used == {one.get("name") for one in renderer.find("symbols")}
+    packed = pyarrow.parquet.read_metadata(files[1]).row_group(0).column(0)
+    assert packed.compression == "ZSTD"
+
+
+def test_files_say_that_they_are_simulated_and_whose_data_they_hold(tmp_path):
     write_polygons(random_map(), [tmp_path / "a.gpkg", tmp_path / "a.parquet"])
     metadata = pyogrio.read_info(tmp_path / "a.gpkg")["layer_metadata"]
     assert metadata["SIMULATED"] == "YES"
     assert metadata["ATTRIBUTION"] == "ESA"
+    assert metadata["SCENES"] == "S1B_PRE, S1B_POST"
     assert geopandas.read_parquet(tmp_path / "a.parquet").attrs["simulated"] == "YES"
 
 

@@ -109,7 +109,7 @@ def test_the_slider_finds_the_very_polygons_of_the_export(
     assert column(tab, 1) == largest["id"].tolist()
     assert column(tab, 2) == largest["area_m2"].tolist()
     assert column(tab, 3) == pytest.approx(largest["mean_probability"].tolist(), abs=0.00501)
-    assert column(tab, 5) == pytest.approx(largest["mean_slope"].tolist(), abs=0.0501)
+    assert column(tab, 5) == pytest.approx(largest["mean_slope_deg"].tolist(), abs=0.0501)
 
 
 @pytest.mark.parametrize("level", [75, 150])
@@ -201,7 +201,7 @@ def test_the_table_filters(tab: Any, map_store: Path) -> None:
     truth = polygonise(map_store)
     tab.fill("#f-area", "20000")
     tab.fill("#f-slope-low", "15")
-    kept = truth[(truth["area_m2"] >= 20_000) & (truth["mean_slope"] >= 15)]
+    kept = truth[(truth["area_m2"] >= 20_000) & (truth["mean_slope_deg"] >= 15)]
     assert 0 < len(kept) < len(truth)
     assert tab.inner_text("#filtered").startswith(f"{len(kept)} of {len(truth)} landslides")
     assert len(column(tab, 1)) == min(len(kept), 25)

@@ -17,7 +17,7 @@ export function saveShown(page: Page, state: State): void {
       area_m2: Number((found.pixels[one]! * page.pixelArea).toFixed(2)),
       mean_probability: Number(found.mean[one]!.toFixed(4)),
       max_probability: Number((found.highest[one]! * 0.004).toFixed(4)),
-      mean_slope: Number.isNaN(found.slope[one]!) ? null : Number(found.slope[one]!.toFixed(2)),
+      mean_slope_deg: Number.isNaN(found.slope[one]!) ? null : Number(found.slope[one]!.toFixed(2)),
       at_edge: found.edge[one] === 1,
       threshold,
       simulated: page.simulated,

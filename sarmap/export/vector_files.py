@@ -1,0 +1,240 @@
+"""Landslides as files: GeoPackage, GeoParquet, GeoJSON, FlatGeobuf and KMZ, by one writer.
+
+What holds of a whole file (scenes, notice, title) stands in it once, what holds of a landslide in
+its row. A GeoPackage opens drawn in QGIS; a KMZ has a folder for each class of certainty.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from sarmap.errors import OutputError, RequestError
+from sarmap.export.replacing import replacing
+from sarmap.export.styles import CERTAINTY, certainty_of, layer_styles
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame, GeoSeries
+
+    from sarmap.export.provenance import Provenance
+
+__all__ = ["VECTORS", "check_ending", "described", "file_attributes", "lonlat", "write_frame"]
+
+VECTORS = {
+    "geopackage": ".gpkg",
+    "geoparquet": ".parquet",
+    "geojson": ".geojson",
+    "flatgeobuf": ".fgb",
+    "kmz": ".kmz",
+}
+"""Product -> ending of its file."""
+
+
+def described(made: Provenance, count: int) -> dict[str, Any]:
+    """What each landslide of a map says of its making: columns of `count` rows."""
+    import pandas as pd
+
+    ends = dict.fromkeys(f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in made.event or ())
+    same = {
+        "event": "/".join(ends),
+        "passes_before": made.days("pre"),
+        "passes_after": made.days("post"),
+        "orbit": ", ".join(made.orbits),
+        "relative_orbit": ", ".join(map(str, made.relative_orbits)),
+        "detector": made.detector,
+    }
+    return {name: pd.Series([text] * count, dtype="str") for name, text in same.items()}
+
+
+def file_attributes(made: Provenance, what: str) -> dict[str, str]:
+    """What a file of a map's landslides says of itself."""
+    return {
+        "title": f"{'SIMULATED ' if made.simulated else ''}{what}",
+        "attribution": made.attribution,
+        "simulated": "YES" if made.simulated else "NO",
+        "software": f"sarmap {made.version}".strip(),
+        "scenes": ", ".join(made.scene_ids),
+    }
+
+
+def lonlat(shapes: GeoSeries) -> dict[str, Any]:
+    """Columns ``lon`` and ``lat``: the middle of each geometry in degrees, six decimals."""
+    import geopandas
+
+    plain = geopandas.GeoSeries(shapes.to_numpy(), crs=None).centroid
+    middle = geopandas.GeoSeries(plain.to_numpy(), crs=shapes.crs).to_crs("EPSG:4326")
+    east = (middle.x.to_numpy() + 180) % 360 - 180
+    return {"lon": east.round(6), "lat": middle.y.to_numpy().round(6)}
+
+
+def check_ending(file: Path) -> None:
+    """Refuse a file whose ending is of no kind that is written.
+
+    Raises
+    ------
+    RequestError
+        It is not; the sentence names those that are.
+    """
+    if file.suffix.lower() not in VECTORS.values():
+        raise RequestError(f"{file.name} must end in {', '.join(VECTORS.values())}.")
+
+
+def write_frame(frame: GeoDataFrame, file: Path, *, layer: str, kind: str, overwrite: bool) -> str:
+    """Write a GeoDataFrame whole or not at all; its ``attrs`` become the file's metadata.
+
+    Parameters
+    ----------
+    frame
+        Polygons or points.
+    file
+        Its ending says of which format.
+    layer
+        Name of the layer, which chooses the style in a GeoPackage.
+    kind
+        Geometry of the layer: 'Polygon', 'MultiPolygon' or 'Point'.
+    overwrite
+        Replace an existing file.
+
+    Raises
+    ------
+    RequestError
+        The file exists, or has another ending.
+    OutputError
+        It cannot be written.
+    """
+    from pyogrio.errors import DataSourceError
+
+    check_ending(file)
+    write = _WRITERS[file.suffix.lower()]
+    with replacing(file, overwrite=overwrite) as fresh:
+        try:
+            write(frame, fresh, layer, kind)
+        except DataSourceError as error:
+            raise OutputError(f"{file.name} cannot be written: choose another place.") from error
+    return str(file)
+
+
+def _geopackage(frame: GeoDataFrame, file: Path, layer: str, kind: str) -> None:
+    import pyogrio
+
+    metadata = {key.upper(): str(value) for key, value in frame.attrs.items()}
+    _with_gdal(frame, file, "GPKG", layer, kind, layer_metadata=metadata)
+    styles = layer_styles(layer)
+    if styles is not None:
+        pyogrio.write_dataframe(styles, file, driver="GPKG", layer="layer_styles")
+
+
+def _geoparquet(frame: GeoDataFrame, file: Path, layer: str, kind: str) -> None:
+    frame.to_parquet(
+        file, index=False, compression="zstd", write_covering_bbox=True, schema_version="1.1.0"
+    )
+
+
+def _geojson(frame: GeoDataFrame, file: Path, layer: str, kind: str) -> None:
+    """RFC 7946: degrees, seven decimals (a centimetre), rings wound as it asks."""
+    told = ". ".join(frame.attrs[key] for key in ("title", "attribution") if frame.attrs.get(key))
+    options = {"RFC7946": "YES", "COORDINATE_PRECISION": "7", "DESCRIPTION": told}
+    kind = kind if len(frame) else "Unknown"
+    _with_gdal(frame.to_crs("EPSG:4326"), file, "GeoJSON", layer, kind, layer_options=options)
+
+
+def _flatgeobuf(frame: GeoDataFrame, file: Path, layer: str, kind: str) -> None:
+    told = {key.upper(): frame.attrs.get(name, "") for key, name in _TOLD.items()}
+    _with_gdal(frame, file, "FlatGeobuf", layer, kind, layer_options=told)
+
+
+_TOLD = {"title": "title", "description": "attribution"}
+
+
+def _with_gdal(
+    frame: GeoDataFrame, file: Path, driver: str, layer: str, kind: str, **words: Any
+) -> None:
+    import pyogrio
+
+    multiple = kind == "MultiPolygon"
+    pyogrio.write_dataframe(
+        frame, file, driver=driver, layer=layer, geometry_type=kind, promote_to_multi=multiple,
+        **words,
+    )  # fmt: skip
+
+
+# --- KMZ -----------------------------------------------------------------------------------------
+
+_KML = "http://www.opengis.net/kml/2.2"
+
+
+def _kmz(frame: GeoDataFrame, file: Path, layer: str, kind: str) -> None:
+    """KML 2.2 in a zip file: a folder for each class of certainty, the most certain first."""
+    document = ElementTree.Element("Document")
+    _text(document, "name", frame.attrs.get("title", layer))
+    _text(document, "description", frame.attrs.get("attribution", ""))
+    for one in CERTAINTY:
+        style = ElementTree.SubElement(document, "Style", id=one.key)
+        _text(ElementTree.SubElement(style, "IconStyle"), "color", one.kml)
+        _text(ElementTree.SubElement(style, "LineStyle"), "color", one.kml)
+        _text(ElementTree.SubElement(style, "PolyStyle"), "color", f"99{one.kml[2:]}")
+    placed = frame.to_crs("EPSG:4326")
+    name = "mean_probability" if "mean_probability" in frame else "probability"
+    classes = certainty_of(frame[name].to_numpy())
+    for number, one in enumerate(CERTAINTY):
+        folder = ElementTree.SubElement(document, "Folder")
+        _text(folder, "name", one.label)
+        for row in placed[classes == number].to_dict("records"):
+            folder.append(_placemark(row, placed.geometry.name, one.key))
+    root = ElementTree.Element("kml", xmlns=_KML)
+    root.append(document)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("doc.kml", ElementTree.tostring(root, "utf-8", xml_declaration=True))
+
+
+def _placemark(row: Mapping[str, Any], geometry: Any, style: str) -> ElementTree.Element:
+    mark = ElementTree.Element("Placemark")
+    _text(mark, "name", f"{'SIMULATED ' if row.get('simulated') else ''}candidate {row['id']}")
+    _text(mark, "styleUrl", f"#{style}")
+    data = ElementTree.SubElement(mark, "ExtendedData")
+    for name, value in row.items():
+        if name != geometry and value == value:  # a NaN is no value
+            _text(ElementTree.SubElement(data, "Data", name=name), "value", str(value))
+    mark.extend(_shapes(row[geometry]))
+    return mark
+
+
+def _shapes(shape: Any) -> Iterator[ElementTree.Element]:
+    """A geometry in KML; several parts as one MultiGeometry."""
+    if hasattr(shape, "geoms"):
+        several = ElementTree.Element("MultiGeometry")
+        several.extend(part for one in shape.geoms for part in _shapes(one))
+        yield several
+    elif shape.geom_type == "Point":
+        point = ElementTree.Element("Point")
+        _text(point, "coordinates", _corners(shape))
+        yield point
+    else:
+        polygon = ElementTree.Element("Polygon")
+        for number, ring in enumerate((shape.exterior, *shape.interiors)):
+            side = "inner" if number else "outer"
+            border = ElementTree.SubElement(polygon, f"{side}BoundaryIs")
+            _text(ElementTree.SubElement(border, "LinearRing"), "coordinates", _corners(ring))
+        yield polygon
+
+
+def _corners(shape: Any) -> str:
+    return " ".join(f"{x:.7f},{y:.7f}" for x, y in np.asarray(shape.coords)[:, :2])
+
+
+def _text(parent: ElementTree.Element, tag: str, text: str) -> None:
+    ElementTree.SubElement(parent, tag).text = text
+
+
+_WRITERS: Mapping[str, Callable[[Any, Path, str, str], None]] = {
+    ".gpkg": _geopackage,
+    ".parquet": _geoparquet,
+    ".geojson": _geojson,
+    ".fgb": _flatgeobuf,
+    ".kmz": _kmz,
+}
