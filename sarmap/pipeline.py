@@ -348,6 +348,7 @@ def provenance(prepared: Prepared, made: Plan, assembly: Assembly) -> dict[str, 
             "orbit_state": one.orbit_state,
             "relative_orbit": one.relative_orbit,
             "platform": one.platform,
+            **({} if passes.simulated else {"item": item.get_self_href()}),
         }
         for passes in prepared.passes
         for one in passes

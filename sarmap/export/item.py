@@ -1,7 +1,7 @@
 """A STAC item that describes a finished map, so that it is found like any other data.
 
 STAC 1.1 with the projection, satellite, raster and processing extensions. Scenes are named by their
-ids alone: an address would carry signatures that expire.
+ids, and by their items' own addresses, which carry no signature; never by those of their files.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
+from sarmap.export.catalogue import join_catalogue
 from sarmap.export.encoding import FILL, PROBABILITY_STEP
 from sarmap.export.georeference import geobox_of
 from sarmap.export.location import is_url
 from sarmap.export.provenance import Provenance, read_provenance
-from sarmap.export.replacing import replacing
+from sarmap.export.replacing import check_file, replacing
 from sarmap.export.store import count_observations, open_map
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def write_item(
     assets: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> str:
-    """Write a STAC item of a map, with its files as assets.
+    """Write a STAC item of a map, with its files as assets, and name it in the folder's collection.
 
     Parameters
     ----------
@@ -98,7 +99,10 @@ def write_item(
         item.add_asset(key, _asset(path, file))
     if any("bands" in asset.extra_fields for asset in item.assets.values()):
         item.stac_extensions.append(_RASTER)
-    text = json.dumps(item.to_dict(include_self_link=False), indent=2, ensure_ascii=False)
+    record = item.to_dict(include_self_link=False)
+    check_file(file, overwrite=overwrite)
+    join_catalogue(record, file)
+    text = json.dumps(record, indent=2, ensure_ascii=False)
     with replacing(file, overwrite=overwrite) as fresh:
         fresh.write_text(text + "\n", encoding="utf-8")
     return str(file)
@@ -127,8 +131,11 @@ def make_item(name: str, dataset: xr.Dataset) -> pystac.Item:
         properties=_properties(dataset, made, grid),
         stac_extensions=[*_EXTENSIONS, *([_SAT] if made.orbits else [])],
     )
-    for scene in made.scene_ids:
-        item.add_link(pystac.Link("derived_from", scene, title=scene))
+    addresses = {str(one["id"]): str(one["item"]) for one in made.scenes if one.get("item")}
+    for scene, address in addresses.items():
+        if is_url(address):
+            link = pystac.Link("derived_from", address, "application/geo+json", title=scene)
+            item.add_link(link)
     return item
 
 

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
-from sarmap.export.delivery import deliver, stands
+from sarmap.export.catalogue import COLLECTION
+from sarmap.export.delivery import deliver, fetched, stands
 from sarmap.export.location import is_url
 from sarmap.export.styles import IMAGE_STYLE
 from sarmap.export.vector_files import VECTORS, write_frame
@@ -111,10 +112,15 @@ def write_products(
         _write(source, files, how, overwrite, overview, addresses)
         return dict(files)
     with tempfile.TemporaryDirectory(prefix="sarmap-products-") as scratch:
+        collection = f"{files['item'].rpartition('/')[0]}/{COLLECTION}" if "item" in files else ""
+        if collection and stands(collection):
+            (Path(scratch) / COLLECTION).write_bytes(fetched(collection))
         here = {name: str(Path(scratch) / PurePosixPath(url).name) for name, url in files.items()}
         _write(source, here, how, True, overview, addresses)
         for name, url in files.items():
             deliver(Path(here[name]), url)
+        if collection:
+            deliver(Path(scratch) / COLLECTION, collection)
         if "cog" in files and not stands(style_of(files["cog"])):
             deliver(Path(style_of(here["cog"])), style_of(files["cog"]))
     return dict(files)

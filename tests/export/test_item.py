@@ -9,6 +9,7 @@ import pystac
 import pytest
 import shapely
 import xarray as xr
+from pystac.validation import validate_dict
 
 from sarmap.errors import RequestError
 from sarmap.export.item import write_item
@@ -16,7 +17,8 @@ from sarmap.export.store import write_zarr
 
 SCENES = [
     {"id": "S1B_PRE", "datetime": "2018-09-01T08:34:00+00:00", "role": "pre",
-     "orbit_state": "ascending", "relative_orbit": 68, "platform": "SENTINEL-1B"},
+     "orbit_state": "ascending", "relative_orbit": 68, "platform": "SENTINEL-1B",
+     "item": "https://stac.example.org/items/S1B_PRE"},
     {"id": "S1B_POST_2", "datetime": "2018-09-25T08:34:00+00:00", "role": "post_2",
      "orbit_state": "ascending", "relative_orbit": 68, "platform": "SENTINEL-1B"},
     {"id": "S1B_POST_1", "datetime": "2018-09-13T08:34:00+00:00", "role": "post_1",
@@ -88,17 +90,34 @@ def test_it_has_what_the_stac_specification_requires(item_file):
         assert f"/{name}/" in declared
 
 
-def test_scenes_are_named_without_addresses_and_files_are_relative(item_file):
+def test_scenes_are_named_by_their_items_and_files_are_relative(item_file):
     item = pystac.Item.from_file(item_file)
-    scenes = [link.title for link in item.get_links("derived_from")]
-    assert scenes == ["S1B_PRE", "S1B_POST_2", "S1B_POST_1"]
-    text = Path(item_file).read_text()
-    assert "://" not in text.replace("https://stac-extensions.github.io", "")
-    raw = json.loads(text)["assets"]
+    assert item.properties["sarmap:scenes"] == ["S1B_PRE", "S1B_POST_2", "S1B_POST_1"]
+    scenes = [link.href for link in item.get_links("derived_from")]
+    assert scenes == ["https://stac.example.org/items/S1B_PRE"]
+    raw = json.loads(Path(item_file).read_text())["assets"]
     assert raw["zarr"]["href"] == "../map.zarr"
     assert raw["cog"]["href"] == "../map.tif"
     assert raw["cog"]["bands"][0]["raster:scale"] == 0.004
     assert raw["quicklook"]["roles"] == ["overview"]
+
+
+def test_a_folder_of_maps_is_a_catalogue(tmp_path):
+    for name in ("a", "b", "b"):
+        write_item(make_map(), tmp_path / f"{name}.json", overwrite=True)
+    found = pystac.Collection.from_file(str(tmp_path / "collection.json"))
+    assert [item.id for item in found.get_items()] == ["a", "b"]
+    assert {item.get_collection().id for item in found.get_items()} == {found.id}
+    for one in (found, *found.get_items()):
+        assert validate_dict(one.to_dict(), extensions=[]) is not None
+    assert found.extent.spatial.bboxes[0] == next(found.get_items()).bbox
+
+
+def test_a_collection_of_somebody_else_is_left_alone(tmp_path):
+    (tmp_path / "collection.json").write_text('{"id": "theirs"}')
+    item = pystac.Item.from_file(write_item(make_map(), tmp_path / "a.json"))
+    assert item.collection_id is None
+    assert (tmp_path / "collection.json").read_text() == '{"id": "theirs"}'
 
 
 def test_real_data_keeps_its_owners_notice_and_is_not_called_simulated(tmp_path):
