@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +18,7 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     from sarmap.learn.outputs import TrainingResult
 
-__all__ = ["epoch_lines", "sample_lines", "say_epoch", "train", "tune"]
+__all__ = ["epoch_lines", "sample_lines", "say_epoch", "say_parts", "train", "tune"]
 
 
 @click.command(
@@ -36,9 +37,10 @@ __all__ = ["epoch_lines", "sample_lines", "say_epoch", "train", "tune"]
 @click.option("--reviewed", help="Polygons of the area looked at. Default: tiles with polygons.")
 @click.option("--block", type=click.IntRange(1), help="Edge of held-out blocks, px. Default: 256.")
 @click.option("--overwrite", is_flag=True, help="Replace another training in the folder.")
+@click.option("--dry-run", is_flag=True, help="Cut the samples, count them, and stop there.")
 @cluster_options
 @json_option
-def train(config: str | None, as_json: bool, overwrite: bool, **flags: Any) -> None:
+def train(config: str | None, as_json: bool, overwrite: bool, dry_run: bool, **flags: Any) -> None:
     """Train a detector on events with landslide inventories, or fine-tune one on corrections.
 
     CONFIG is a YAML or TOML file; flags override it. A run that was killed goes on where it
@@ -47,6 +49,7 @@ def train(config: str | None, as_json: bool, overwrite: bool, **flags: Any) -> N
     given = {name: value for name, value in flags.items() if value is not None}
     if "corrections" in given:
         _refuse(config is not None, "CONFIG", "--corrections")
+        _refuse(dry_run, "--dry-run", "--corrections")
         _fine_tune(given, as_json, overwrite)
         return
     for name in ("map_", "detector", "catalog", "reviewed", "block"):
@@ -56,18 +59,18 @@ def train(config: str | None, as_json: bool, overwrite: bool, **flags: Any) -> N
     if config is None:
         raise RequestError("sarmap train needs a configuration file; see examples/train.yaml.")
     from sarmap.learn.config import read_config
+    from sarmap.learn.train import parts_text, prepare_samples
     from sarmap.learn.train import train as run
     from sarmap.request_file import read_request_file
 
     with opened_client(given) as client:
         settled = read_config(read_request_file(config) | given)
-        result = run(
-            settled,
-            client=client,
-            overwrite=overwrite,
-            progress=sample_lines(),
-            report=epoch_lines(settled.epochs),
-        )
+        how = {"client": client, "overwrite": overwrite, "progress": sample_lines()}
+        if dry_run:
+            store = prepare_samples(settled, Path(settled.out).expanduser() / "samples.zarr", **how)
+            click.echo(f"samples   {parts_text(settled, store)}")
+            return
+        result = run(settled, **how, dealt=say_parts, report=epoch_lines(settled.epochs))
     if as_json:
         echo_json(training_record(result))
     else:
@@ -160,6 +163,11 @@ def sample_lines() -> Callable[[int, int], None]:
         _overwrite(f"samples: {done} of {total} windows read", last=done == total)
 
     return say
+
+
+def say_parts(text: str) -> None:
+    """Says, on standard error, how many samples each part got."""
+    print(f"samples: {text}", file=sys.stderr)
 
 
 def epoch_lines(epochs: int) -> Callable[[Mapping[str, float]], None]:

@@ -24,7 +24,15 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 
-__all__ = ["PARTS", "Split", "assign_parts", "blocks_of", "split_blocks", "split_randomly"]
+__all__ = [
+    "PARTS",
+    "Split",
+    "assign_parts",
+    "blocks_of",
+    "describe_parts",
+    "split_blocks",
+    "split_randomly",
+]
 
 Split = Literal["random", "blocks", "events"]
 Codes = NDArray[np.uint8]
@@ -33,6 +41,43 @@ Places = NDArray[np.int64]
 PARTS = ("training", "validation", "test", "held_out", "left_out")
 """Parts by their code; `held_out` are samples of events that train nothing."""
 TRAINING, VALIDATION, TEST, HELD_OUT, LEFT_OUT = range(5)
+
+
+def describe_parts(codes: Codes, *, test: float, validation: float) -> str:
+    """How many samples each part got, in words, and whether that is far from what was asked.
+
+    Parameters
+    ----------
+    codes
+        Part of each sample, as `assign_parts` gives it.
+    test
+        Share that was to test; 0 for a split by events.
+    validation
+        Share of the rest that was to validate.
+
+    Examples
+    --------
+    >>> describe_parts(np.repeat([0, 1, 2], [6, 2, 2]).astype(np.uint8), test=0.2, validation=0.2)
+    '6 for training, 2 for validation, 2 for test'
+    >>> describe_parts(np.repeat([0, 1, 2], [1, 7, 2]).astype(np.uint8), test=0.2, validation=0.2)
+    '1 for training, 7 for validation, 2 for test; 10 % train where 64 % were asked for: smaller \
+blocks (block=) deal more evenly'
+    """
+    counts = np.bincount(codes, minlength=len(PARTS))
+    words = {HELD_OUT: "held out", LEFT_OUT: "left out"}
+    text = ", ".join(
+        f"{count:,} {words.get(code, f'for {PARTS[code]}')}"
+        for code, count in enumerate(counts)
+        if count
+    )
+    dealt = counts[: TEST + 1]
+    share, asked = counts[TRAINING] / max(dealt.sum(), 1), (1 - test) * (1 - validation)
+    if share >= asked / 2:
+        return text
+    return (
+        f"{text}; {share:.0%} train where {asked:.0%} were asked for: smaller blocks (block=) deal "
+        "more evenly".replace("%", " %")
+    )
 
 
 def assign_parts(

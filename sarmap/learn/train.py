@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from sarmap.learn.sample_store import SampleStore, samples_for
 from sarmap.learn.sample_writing import Progress, write_samples
 from sarmap.learn.scene import Scene
 from sarmap.learn.settle import check_installed, settle
+from sarmap.learn.splits import describe_parts
 from sarmap.learn.training_scenes import open_scenes
 from sarmap.learn.worlds import open_worlds
 
-__all__ = ["TrainingResult", "prepare_samples", "train"]
+__all__ = ["TrainingResult", "parts_text", "prepare_samples", "train"]
 
 
 def train(
@@ -30,6 +31,7 @@ def train(
     overwrite: bool = False,
     progress: Progress | None = None,
     report: Report | None = None,
+    dealt: Callable[[str], None] | None = None,
 ) -> TrainingResult:
     """Train a network and store its weights, manifest, card and curves.
 
@@ -52,6 +54,8 @@ def train(
         Called with windows of samples done and in all.
     report
         Called after each epoch with its losses.
+    dealt
+        Called before the first epoch with how many samples each part got, in words.
 
     Returns
     -------
@@ -77,7 +81,16 @@ def train(
         overwrite=overwrite,
         progress=progress,
     )
+    if dealt is not None:
+        dealt(parts_text(config, store))
     return settle(config, store, store.stored_parts(), report=report)
+
+
+def parts_text(config: TrainingConfig, store: SampleStore) -> str:
+    """How many samples of a configuration each part got, in words; see `describe_parts`."""
+    how = config.samples
+    test = 0.0 if how.split == "events" else how.test
+    return describe_parts(store.stored_parts(), test=test, validation=how.validation)
 
 
 def prepare_samples(

@@ -62,6 +62,15 @@ def mapped(trained, server, event):
     return trained / "map.zarr"
 
 
+def test_a_dry_run_counts_the_samples_and_trains_nothing(trained, tmp_path, capsys):
+    config = yaml.safe_load((trained / "train.yaml").read_text()) | {"out": str(tmp_path / "dry")}
+    shutil.copytree(trained / "tiny" / "samples.zarr", tmp_path / "dry" / "samples.zarr")
+    (tmp_path / "dry.yaml").write_text(yaml.safe_dump(config))
+    assert run("train", tmp_path / "dry.yaml", "--dry-run") == 0
+    assert " for training, " in capsys.readouterr().out
+    assert [one.name for one in (tmp_path / "dry").iterdir()] == ["samples.zarr"]
+
+
 def test_train_again_repeats_nothing_and_says_so(trained, capsys):
     assert run("train", trained / "train.yaml") == 0
     assert "finished before" in capsys.readouterr().out
