@@ -287,7 +287,7 @@ class MapRequest(BaseModel):
     )
     control: bool = Field(
         default=False,
-        description="ask the detector of earlier passes, too: how noisy is this place today",
+        description="also map dates before the event, to measure false alarms",
     )
 
     @model_validator(mode="before")

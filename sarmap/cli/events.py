@@ -117,7 +117,9 @@ def serve(folder: str, port: int | None, as_json: bool) -> None:
 @click.option(
     "--orbit", type=click.Choice(["ascending", "descending", "both"]), default="ascending"
 )
-@click.option("--control", is_flag=True, help="Ask the detector of passes before the event, too.")
+@click.option(
+    "--control", is_flag=True, help="Also map dates before the event, to measure false alarms."
+)
 @json_option
 def demo(
     out: str,

@@ -82,7 +82,7 @@ _MAP = [
     click.option(
         "--dense/--windowed",
         default=None,
-        help="Window classifiers: all windows in one pass, or one by one. Default: as it can.",
+        help="Window classifiers: all windows at once, or one by one. Default: automatic.",
     ),
     click.option("--memory", help="Memory limit, such as 2.5GB. Default: what the machine has."),
     click.option("--out", help="Result store. Default: map.zarr."),
@@ -104,7 +104,7 @@ _MAP = [
         "--control",
         is_flag=True,
         default=None,
-        help="Ask the detector of passes before the event, too: what it calls landslide anyway.",
+        help="Also map dates before the event, to measure false alarms.",
     ),
     click.option(
         "--level/--no-level",

@@ -26,7 +26,7 @@ from sarmap.export.vector_files import VECTORS
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Products", "fingerprint", "read_record", "remake_vectors"]
+__all__ = ["BEGUN", "Products", "fingerprint", "read_record", "remake_vectors"]
 
 _RECORD = "sarmap:products"
 _DEPENDS = {
@@ -35,7 +35,7 @@ _DEPENDS = {
     "points": ("threshold",),
 }
 """Which settings decide a product, beside the map itself."""
-_BEGUN = "begun"
+BEGUN = "begun"
 """Fingerprint of a product that is just being written: whatever stands there is ours."""
 
 
@@ -104,7 +104,7 @@ class Products:
         known = self.record.get(name)
         if known is None:
             return overwrite
-        return known["digest"] in (_BEGUN, fingerprint(self.files[name]))
+        return known["digest"] in (BEGUN, fingerprint(self.files[name]))
 
     def _why_not(self, name: str) -> str:
         if name in self.record:
@@ -131,7 +131,7 @@ class Products:
         if not lacking:
             return dict(self.files)
         standing = {name: file for name, file in self.files.items() if name not in lacking}
-        self._note(dict.fromkeys(lacking, _BEGUN))
+        self._note(dict.fromkeys(lacking, BEGUN))
         write_products(
             self.out if source is None else source,
             lacking,

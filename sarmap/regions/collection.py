@@ -16,7 +16,10 @@ import numpy as np
 
 from sarmap.assess.control import ControlFigures, beyond_control
 from sarmap.choosing import instead
+from sarmap.errors import RequestError
+from sarmap.export.delivery import stands
 from sarmap.export.item import make_item
+from sarmap.export.keeping import BEGUN, fingerprint
 from sarmap.export.store import open_map
 from sarmap.export.vector_files import write_frame
 from sarmap.regions.merging import landslides
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     import pystac
     import xarray as xr
 
-__all__ = ["Collection", "control_of_units", "write_products"]
+__all__ = ["Collection", "control_of_units", "refuse_edited", "write_products"]
 
 _ASSETS = {
     "landslides.gpkg": ("application/geopackage+sqlite3", "data", "Landslides (GeoPackage)"),
@@ -52,6 +55,8 @@ FILES = {
     "quicklook": "overview.png",
 }
 """Product -> its file in the folder."""
+_MADE = "products.json"
+"""Product -> fingerprint of what was written, or that it is just being written."""
 
 
 class Collection:
@@ -162,6 +167,22 @@ class Collection:
         return [ordered[0], ordered[-1]]
 
 
+def refuse_edited(folder: Folder, request: ScanRequest) -> None:
+    """Refuse, before any work, to replace a product that is not as it was written.
+
+    Raises:
+        RequestError: one was edited; the sentence names it.
+    """
+    made = folder.read(_MADE) or {}
+    for name in made.keys() & set(request.products):
+        file = folder.path(FILES[name])
+        if made[name] != BEGUN and stands(file) and made[name] != fingerprint(file):
+            raise RequestError(
+                f"{FILES[name]} was edited after sarmap wrote it, so it is not replaced: rename "
+                f"it, or leave {name!r} out of products=."
+            )
+
+
 def write_products(folder: Folder, request: ScanRequest) -> dict[str, str]:
     """Write the products asked for over all units mapped so far; earlier ones are replaced.
 
@@ -176,6 +197,8 @@ def write_products(folder: Folder, request: ScanRequest) -> dict[str, str]:
     """
     scan = read_mosaic(folder)
     asked = [name for name in FILES if name in request.products]
+    made = folder.read(_MADE) or {}
+    folder.write(_MADE, {**made, **dict.fromkeys(asked, BEGUN)})
     if {"geopackage", "geoparquet"} & set(asked):
         frame = landslides(scan, threshold=request.threshold, min_area=request.min_area)
         kind = "Polygon" if len(scan.record["zones"]) == 1 else "MultiPolygon"
@@ -187,6 +210,7 @@ def write_products(folder: Folder, request: ScanRequest) -> dict[str, str]:
         with folder.file(FILES["quicklook"]) as file:
             draw_overview(scan, file)
     files = {name: folder.path(FILES[name]) for name in asked}
+    folder.write(_MADE, {**made, **{name: fingerprint(file) for name, file in files.items()}})
     Collection(folder, scan.record).finish(files, scan.states)
     return files
 

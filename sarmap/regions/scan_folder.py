@@ -8,6 +8,7 @@ units/<unit>/map.zarr      the map of one unit
 units/<unit>/<unit>.json   its STAC item
 units/<unit>/overview.npz  it at a 64th of its resolution, for a picture
 landslides.gpkg, landslides.parquet, overview.png
+products.json              what was written of these, so that an edited one is not replaced
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from sarmap.errors import ClusterError, Interrupted, OutputError, SarmapError
 from sarmap.export.identity import check_identity
 from sarmap.export.layout import count_blocks
 from sarmap.export.store import open_map
-from sarmap.regions.collection import Collection, control_of_units, write_products
+from sarmap.regions.collection import Collection, control_of_units, refuse_edited, write_products
 from sarmap.regions.decisions import make_design
 from sarmap.regions.request import ScanRequest
 from sarmap.regions.scan_folder import Folder, State, Status, Units, now, read_units
@@ -123,6 +123,7 @@ def scan(
     identity = identity_of_scan(survey)
     if record is not None:
         check_identity(record["identity"], identity, folder.shown)
+        refuse_edited(folder, request)
     states = read_units(folder) if record is not None else {}
     units = Units(folder, {name: states.get(name, State()) for name in survey.works})
     left = [name for name in survey.works if not units[name].answered]

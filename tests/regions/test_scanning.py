@@ -458,5 +458,11 @@ def test_a_catalogue_that_is_silent_later_costs_what_is_left_and_no_more(
     }
     frame = gpd.read_file(result.files["geopackage"])
     assert set(frame["relative_orbit"]) == {"68"}
+    file = Path(result.files["geopackage"])
+    written = file.read_bytes()
+    file.write_bytes(b"mine")
+    with pytest.raises(RequestError, match=r"landslides\.gpkg was edited after sarmap wrote it"):
+        sarmap.scan(request.model_copy(update={"resume": True}))
+    file.write_bytes(written)
     again = sarmap.scan(request.model_copy(update={"resume": True}))
     assert again.count("done") == len(again.states)

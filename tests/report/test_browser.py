@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas
+import numpy as np
 import pytest
 
 from sarmap.export.polygons import polygonise
@@ -126,6 +127,7 @@ def test_what_is_shown_is_saved_with_the_ids_of_the_export(
     assert shown.is_valid.all()
     for name in ("id", "area_m2", "at_edge", "threshold", "simulated"):
         assert shown[name].tolist() == truth[name].tolist()
+    np.testing.assert_allclose(shown[["lon", "lat"]], truth[["lon", "lat"]], atol=2e-5)
     moved = shown.to_crs(truth.crs)
     assert (moved.symmetric_difference(truth).area < 0.01 * truth.area).all()
     tab.check("#f-inside")
@@ -181,7 +183,7 @@ def test_a_click_on_the_map_finds_the_row(tab: Any) -> None:
     box = tab.locator("#map").bounding_box()
     tab.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     tab.wait_for_timeout(500)
-    assert f"Landslide {other}:" in tab.inner_text("#readout")
+    assert f"Candidate {other}:" in tab.inner_text("#readout")
 
 
 def test_the_table_sorts_and_says_so(tab: Any) -> None:
@@ -284,7 +286,7 @@ def test_what_the_radar_could_not_see_is_drawn_and_explained(tab: Any) -> None:
 def test_density_has_a_layer_a_legend_and_a_figure(tab: Any) -> None:
     tab.check("[data-layer=density]")
     assert "per km²" in tab.inner_text("#legend")
-    assert re.search(r"[\d.]+ landslides per km² on average", tab.inner_text("#slides-lead"))
+    assert re.search(r"[\d.]+ candidates per km² on average", tab.inner_text("#slides-lead"))
     tab.uncheck("[data-layer=density]")
 
 

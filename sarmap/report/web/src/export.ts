@@ -18,6 +18,8 @@ export function saveShown(page: Page, state: State): void {
       mean_probability: Number(found.mean[one]!.toFixed(4)),
       max_probability: Number((found.highest[one]! * 0.004).toFixed(4)),
       mean_slope_deg: Number.isNaN(found.slope[one]!) ? null : Number(found.slope[one]!.toFixed(2)),
+      lon: Number(lonlat(page, found.x[one]!, found.y[one]!)[0].toFixed(6)),
+      lat: Number(lonlat(page, found.x[one]!, found.y[one]!)[1].toFixed(6)),
       at_edge: found.edge[one] === 1,
       threshold,
       simulated: page.simulated,

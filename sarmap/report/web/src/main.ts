@@ -51,12 +51,13 @@ async function start(): Promise<void> {
       part("readout").textContent =
         found < 0
           ? ""
-          : `Landslide ${slides!.id[found]}: ${Math.round(slides!.pixels[found]! * page.pixelArea)} m², ` +
+          : `Candidate ${slides!.id[found]}: ${Math.round(slides!.pixels[found]! * page.pixelArea)} m², ` +
             `mean probability ${slides!.mean[found]!.toFixed(2)}` +
             (Number.isNaN(slides!.slope[found]!)
               ? ""
               : `, slope ${slides!.slope[found]!.toFixed(0)}°`) +
-            (slides!.edge[found] ? ", at the edge of what was seen" : "");
+            (slides!.edge[found] ? ", at the edge of what was seen" : "") +
+            ` · ${place(...lonlat(page, slides!.x[found]!, slides!.y[found]!))}`;
     });
   }
 

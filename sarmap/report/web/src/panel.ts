@@ -170,16 +170,16 @@ export class Panel {
       `${percent(seen ? area / seen : 0)} of ${number(seen / 1e6, 0)} km² seen`,
       ...(density && Number.isFinite(density.mean)
         ? [
-            `${number(density.mean, 2)} landslides per km² on average, ` +
+            `${number(density.mean, 2)} candidates per km² on average, ` +
               `${number(density.highest, density.highest < 10 ? 1 : 0)} in the densest square ` +
               `(${number(this.page.grid.km, 2)} km wide)`,
           ]
         : []),
     ];
     part("slides-lead").textContent =
-      `${number(slides.count)} landslides at probability ${probability(level)} and above` +
+      `${number(slides.count)} candidate landslides at probability ${probability(level)} and above` +
       (this.page.minArea ? `, ${number(this.page.minArea)} m² or larger` : "") +
-      `: ${km2(area)} km² mapped, ${parts.join("; ")}.`;
+      `: ${km2(area)} km² mapped, ${parts.join("; ")}. They are candidates until assessed.`;
   }
 }
 

@@ -1,6 +1,6 @@
 // The table of landslides: sorted, filtered, a page at a time.
-import type { Page, Places } from "./data";
-import { make, number, part } from "./format";
+import { lonlat, type Page, type Places } from "./data";
+import { make, number, part, place } from "./format";
 import type { MapView } from "./map";
 import type { Slides } from "./slides";
 import { NO_FILTER, type Store } from "./state";
@@ -92,6 +92,13 @@ export class SlideTable {
       title: "At the edge",
       value: (found, one) => found.edge[one]!,
       text: (found, one) => (found.edge[one] ? "yes" : "–"),
+    });
+    const middle = (found: Slides, one: number) => lonlat(this.page, found.x[one]!, found.y[one]!);
+    this.columns.push({
+      key: "place",
+      title: "Latitude, longitude",
+      value: (found, one) => middle(found, one)[1],
+      text: (found, one) => place(...middle(found, one)),
     });
     if (this.places?.districts) {
       this.columns.push({
