@@ -188,7 +188,7 @@ def keras_on(backend: str | None = None) -> Any:
     if "keras" not in sys.modules:
         chosen = backend or os.environ.get("KERAS_BACKEND") or gpu_backend() or _installed()
         os.environ["KERAS_BACKEND"] = chosen
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
 
     if backend not in (None, keras.backend.backend()):

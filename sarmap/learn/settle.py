@@ -110,7 +110,7 @@ def check_backend() -> None:
     """Choose TensorFlow, quietly, before Keras is first imported; refuse what cannot train."""
     check_installed()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
 
     # one network after another is no mistake, which TensorFlow would warn of
