@@ -65,7 +65,7 @@ def train(config: str | None, as_json: bool, overwrite: bool, dry_run: bool, **f
 
     with opened_client(given) as client:
         settled = read_config(read_request_file(config) | given)
-        how = {"client": client, "overwrite": overwrite, "progress": sample_lines()}
+        how: dict[str, Any] = {"client": client, "overwrite": overwrite, "progress": sample_lines()}
         if dry_run:
             store = prepare_samples(settled, Path(settled.out).expanduser() / "samples.zarr", **how)
             click.echo(f"samples   {parts_text(settled, store)}")

@@ -51,7 +51,9 @@ def certainty_of(probability: NDArray[Any]) -> NDArray[np.intp]:
     >>> certainty_of(np.array([0.95, 0.9, 0.5])).tolist()
     [0, 0, 2]
     """
-    return np.argmax(np.asarray(probability)[:, None] >= [c.least for c in CERTAINTY], axis=1)
+    reached = np.asarray(probability)[:, None] >= np.array([one.least for one in CERTAINTY])
+    first: NDArray[np.intp] = reached.argmax(axis=1)
+    return first
 
 
 _LAYERS = {
