@@ -194,7 +194,8 @@ class _Ticker:
     def start(self, missing: int) -> None:
         with self.lock:
             self.done = self.total - missing
-            self._tell()
+            if self.done:
+                self._tell()
 
     def __call__(self) -> None:
         with self.lock:
