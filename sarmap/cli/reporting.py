@@ -77,7 +77,7 @@ def report(map_: str, out: str | None, as_json: bool, **options: Any) -> None:
         )
         return
     click.echo(f"page      {made.index}")
-    click.echo(f"shows     {made.landslides:,} landslides, {made.mapped_km2:,.2f} km²")
+    click.echo(f"shows     {made.landslides:,} candidate landslides, {made.mapped_km2:,.2f} km²")
     click.echo(f"size      {made.bytes / 1e6:.1f} MB, {made.tiles:,} tiles, {made.seconds:.1f} s")
     for sentence in made.missing:
         click.echo(f"note      {sentence}")

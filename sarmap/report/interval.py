@@ -89,9 +89,7 @@ def from_threshold(histogram: NDArray[np.int64]) -> AreaInterval:
         "area at thresholds 0.1 higher and lower",
         "This map was not compared with an inventory, so nothing is known of its errors. The range "
         "only shows how far the mapped area moves when the threshold is 0.1 higher or lower: it is "
-        "no confidence interval. Where the radar could not see, nothing was mapped. Give "
-        "--assessment with the folder of `sarmap assess --out` for an interval of the true area, "
-        "or make the map with --control.",
+        "no confidence interval. Where the radar could not see, nothing was mapped.",
     )
 
 

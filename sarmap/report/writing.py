@@ -187,8 +187,7 @@ def _opened(source: xr.Dataset | Source | str | Path, catalog: Any) -> tuple[Sou
     if catalog is None:
         return made, [
             *notes,
-            f"The radar {names} the event is not shown: the map keeps no images (sarmap map "
-            "--keep-radar keeps them), and no --catalog was given to read the scenes again.",
+            f"The radar {names} the event is not shown: this map keeps no images of it.",
         ]
     try:
         return open_source(source, reopen_radar(made.reader, catalog)), notes

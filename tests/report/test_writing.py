@@ -101,7 +101,10 @@ def test_a_map_without_radar_says_so_and_shows_the_rest(
     made = write_report(bare, tmp_path / "page")
     assert len(made.missing) == 1
     assert "The radar before and after the event is not shown" in made.missing[0]
-    assert "--keep-radar" in text_of(tmp_path / "page")
+    text = text_of(tmp_path / "page")
+    assert "this map keeps no images of it" in text
+    assert "--keep-radar" not in text  # what a maker of pages needs is no reader's concern
+    assert "--assessment" not in text
 
 
 def test_a_catalogue_that_is_gone_costs_the_radar_only(

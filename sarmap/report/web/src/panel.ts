@@ -65,6 +65,7 @@ export class Panel {
     left.value = choices[0]!;
     right.value = choices.length > 2 ? choices[1]! : "probability";
     const swipe = part<HTMLInputElement>("swipe");
+    swipe.closest("fieldset")!.hidden = choices.length < 2;
     const divider = part("divider");
     const apply = () => {
       const same = left.value === right.value;
