@@ -170,8 +170,10 @@ class Collection:
 def refuse_edited(folder: Folder, request: ScanRequest) -> None:
     """Refuse, before any work, to replace a product that is not as it was written.
 
-    Raises:
-        RequestError: one was edited; the sentence names it.
+    Raises
+    ------
+    RequestError
+        One was edited; the sentence names it.
     """
     made = folder.read(_MADE) or {}
     for name in made.keys() & set(request.products):
