@@ -200,10 +200,12 @@ def pin_scenes(prepared: Prepared) -> None:
 
 
 def levels_record(prepared: Prepared) -> list[dict[str, Any]]:
-    """What each pass lay above those before the event, dB; empty where nothing was levelled."""
+    """What each pass lay above those before the event, dB, and off them; empty: not levelled."""
+    from sarmap.mapping import pass_record
+
     return [
         {"role": one.role, "datetime": one.datetime.isoformat(), "orbit_state": passes.orbit_state}
-        | {b: round(float(at[number]), 2) for b, at in known.levelling.offsets.items()}
+        | pass_record(known.levelling, number)
         for passes, known in zip(prepared.passes, prepared.judged, strict=False)
         for number, one in enumerate(passes)
     ]

@@ -32,6 +32,7 @@ __all__ = [
     "levels_of",
     "look_at",
     "map_cube",
+    "pass_record",
     "suited",
 ]
 
@@ -86,14 +87,17 @@ def judge(
     from sarmap.detect.trust import doubted, measure, trust_in
     from sarmap.detect.weights import made_for
 
-    lattice = read_lattice(cube, terrain, coarse=coarse)
+    lattice = read_lattice(cube, terrain, coarse=coarse, align=level)
     levels = find_levels if level else not_levelled
     levelling = levels(lattice)
     before, pair, quiet = quiet_lattice(lattice), None, np.empty(0, np.float32)
     if before is not None:
         found = levels(before)
         quiet = change_sizes(before, found)
-        pair = QuietPair(before.pre, before.post, found) if len(lattice.pre) >= FEWEST else None
+        # without a gap, so that a pass has one number among these and among all
+        whole = before.post[-1] == len(before.pre) + len(before.post) - 1
+        enough = len(lattice.pre) >= FEWEST and whole
+        pair = QuietPair(before.pre, before.post, found) if enough else None
     measures = measure(cube, lattice, levelling, quiet)
     trust = trust_in(measures, made_for(DEFAULT))
     if not cube.attrs.get("scaling_told"):
@@ -147,7 +151,7 @@ def map_cube(
         'auto' (the default network where it was made for such input, else `change`), another name,
         a path to weights, or a `Detector`. A named one is never replaced.
     level
-        False: the passes are compared as they are.
+        False: the passes are compared as they are, and where they are.
     overlap
         Pixels by which tiles overlap.
     engine, precision
@@ -157,8 +161,8 @@ def map_cube(
     -------
     `probability` float32, NaN where not seen, and `observation` uint8, lazily, in the cube's dims,
     order and coordinates. `attrs["sarmap:trust"]`: fits (bool) and notes, each with code, measured,
-    low, high and text; `attrs["sarmap:levels"]` (JSON): what each pass lay above the others, dB;
-    `attrs["detector"]`.
+    low, high and text; `attrs["sarmap:levels"]` (JSON): what each pass lay above the others, dB,
+    and off them, pixels; `attrs["detector"]`.
 
     Raises
     ------
@@ -214,14 +218,25 @@ def map_cube(
 
 
 def levels_of(cube: xr.Dataset, levelling: Levelling) -> list[dict[str, Any]]:
-    """What each pass lay above the mean of those before the event, dB, as records."""
+    """What each pass lay above the mean of those before the event, dB, and off them, as records."""
     return [
-        {"role": str(role), "time": str(time)[:19]}
-        | {band: round(float(levels[index]), 2) for band, levels in levelling.offsets.items()}
+        {"role": str(role), "time": str(time)[:19], **pass_record(levelling, index)}
         for index, (role, time) in enumerate(
             zip(cube["role"].values, cube["time"].values, strict=True)
         )
     ]
+
+
+def pass_record(levelling: Levelling, number: int) -> dict[str, Any]:
+    """Of one pass its level by polarisation, dB, and where it lay off the others, pixels.
+
+    `moved` (down, right): it is read that far on; `left_out`: too far for that.
+    """
+    levels = {band: round(float(one[number]), 2) for band, one in levelling.offsets.items()}
+    found = levelling.displaced
+    moved = {"moved": [*found.moved[number]]} if number in found.moved else {}
+    left = {"left_out": found.left_out[number]} if number in found.left_out else {}
+    return levels | moved | left
 
 
 def suited(

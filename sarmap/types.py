@@ -68,6 +68,8 @@ class CatalogSettings:
     """Root of the STAC API."""
     radar_collection: str = "sentinel-1-rtc"
     """Collection with gamma-nought power scenes."""
+    grd_collection: str | None = None
+    """Collection of the GRD that these are made from, asked alone for what is awaited; or None."""
     radar_assets: Mapping[str, str | tuple[str, int]] = field(
         default_factory=lambda: {"vv": "vv", "vh": "vh"}
     )

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import ndimage
 
 import sarmap
 from sarmap.errors import RequestError
@@ -89,3 +90,30 @@ def test_the_map_does_not_depend_on_the_blocks():
         for chunk in (96, 31)
     ]
     assert np.array_equal(*results)
+
+
+def fields(seed, right=0.0):
+    """Fields with sharp borders, seen by a pass that lies pixels to the right."""
+    rng = np.random.default_rng(9)
+    field = ndimage.zoom(rng.normal(0, 2.5, (34, 34)), 12, order=0)[:400, :400]
+    there = ndimage.shift(field - 8, (0, right), order=1, mode="nearest")
+    speckle = np.random.default_rng(seed)
+    bands = {
+        band: (
+            ("y", "x"),
+            np.float32(10 ** ((there - low) / 10) * speckle.gamma(4.4, 1 / 4.4, (400, 400))),
+        )
+        for band, low in (("vv", 0.0), ("vh", 6.0))
+    }
+    return xr.Dataset(bands, {"y": np.arange(4000.0, 0, -10), "x": np.arange(0.0, 4000, 10)})
+
+
+def test_a_jump_of_the_passes_after_the_event_is_no_landslide():
+    cube = sarmap.make_cube([fields(1), fields(2)], [fields(3, 1.5), fields(4, 1.5)], chunk=200)
+    result = sarmap.map_cube(cube)
+    assert result.attrs["detector"] == "attention-unet"
+    levels = json.loads(result.attrs["sarmap:levels"])
+    assert [one.get("moved") for one in levels[:2]] == [None, None]
+    for one in levels[2:]:
+        assert one["moved"] == pytest.approx([0, 1.5], abs=0.1)
+    assert (result.probability.values > 0.5).mean() < 0.002

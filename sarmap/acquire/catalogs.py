@@ -38,6 +38,7 @@ PRESETS: Mapping[str, CatalogSettings] = {
     "planetary-computer": CatalogSettings(
         name="planetary-computer",
         url=_PC_URL,
+        grd_collection="sentinel-1-grd",
         signing="planetary-computer",
         attribution=(
             f"{_SENTINEL}; Sentinel-1 RTC by Catalyst for the Microsoft Planetary Computer "

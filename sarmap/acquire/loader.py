@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Slice", "block_lengths", "check_grid", "load", "on_grid"]
 
+FAINT = 1e-3
+"""Power that is hardly a measurement: 5 dB under Sentinel-1's noise (-22 to -25 dB)."""
 Slice = Mapping[str, Source]
 """Band name -> what to read, for one scene."""
 
@@ -120,6 +122,7 @@ def load(
     mosaics: da.Array = da.map_blocks(
         mosaic,
         slices,
+        faint=FAINT if positive else 0.0,
         chunks=((1,) * len(passes), *slices.chunks[1:]),
         dtype=np.float32,
         meta=np.empty((0, 0, 0, 0), np.float32),
@@ -192,19 +195,21 @@ def _without_table(slices: da.Array) -> da.Array:
     return da.Array(graph, slices.name, slices.chunks, meta=slices._meta)
 
 
-def mosaic(slices: NDArray[np.float32]) -> NDArray[np.float32]:
+def mosaic(slices: NDArray[np.float32], *, faint: float = 0.0) -> NDArray[np.float32]:
     """One mosaic of the slices of a pass: the first that holds data gives the pixel.
 
     One that could not be read might have held data, so none after it stands in for it: a map must
-    not depend on what could be read today.
+    not depend on what could be read today. What is fainter than the sensor's noise may be the
+    border of a slice, so that one that saw more there goes before it.
 
-    >>> a, b = [1.0, np.nan, -np.inf, np.nan], [5.0, 6.0, 7.0, -np.inf]
-    >>> mosaic(np.array([a, b], np.float32).reshape(2, 1, 1, 4)).ravel().tolist()
-    [1.0, 6.0, -inf, -inf]
+    >>> a, b = [1.0, np.nan, -np.inf, np.nan, 1e-4], [5.0, 6.0, 7.0, -np.inf, 8.0]
+    >>> mosaic(np.array([a, b], np.float32).reshape(2, 1, 1, 5), faint=1e-3).ravel().tolist()
+    [1.0, 6.0, -inf, -inf, 8.0]
     """
     out: NDArray[np.float32] = slices[0]
     for other in slices[1:]:
-        out = np.where(np.isnan(out), other, out)
+        weak = (out > -np.inf) & (out < faint) & ((other >= faint) | np.isneginf(other))
+        out = np.where(np.isnan(out) | weak, other, out)
     return out[np.newaxis]
 
 

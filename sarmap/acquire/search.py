@@ -16,6 +16,7 @@ import pystac
 import pystac_client
 
 from sarmap.acquire.area import parse_area
+from sarmap.acquire.awaited import awaited
 from sarmap.acquire.catalogs import open_catalog, resolve_catalog
 from sarmap.acquire.instants import parse_event, utc_now
 from sarmap.acquire.items import first_item, require_collection, search_items, understands
@@ -30,7 +31,13 @@ from sarmap.acquire.scenes import (
     refuse_source_form,
 )
 from sarmap.acquire.sentinel_2 import clearest
-from sarmap.acquire.shortfall import NoSceneError, OutsideCoverageError, Sought, shortfall
+from sarmap.acquire.shortfall import (
+    NoPostPassError,
+    NoSceneError,
+    OutsideCoverageError,
+    Sought,
+    shortfall,
+)
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings, Passes
 
@@ -120,11 +127,13 @@ def search_orbits(
     bands: tuple[str, ...] = ("vv",),
     before_days: float | None = None,
     after_days: float | None = None,
+    tell_awaited: bool = False,
 ) -> tuple[Passes, ...]:
     """The passes of each orbit to be mapped: one entry, or with orbit='both' one per direction.
 
     Arguments and errors are those of `search_passes`; with orbit='both' each direction must have
-    its passes. With `least` so many before and after suffice where there are no more.
+    its passes. With `least` so many before and after suffice where there are no more. With
+    `tell_awaited` notes say which passes after the event exist as GRD alone (one query more).
     """
     _check(orbit, pre, post)
     settings = resolve_catalog(catalog)
@@ -132,9 +141,10 @@ def search_orbits(
     window = window_of(instants, pre, post, before_days, after_days)
     sought = Sought(parse_area(area), settings, instants, window, orbit, tuple(bands))
     client = open_catalog(settings)
-    choices, sought = _choices(client, sought, pre, post, least or (pre, post))
+    choices, sought, tracks = _choices(client, sought, pre, post, least or (pre, post))
+    notes = (awaited(client, sought, tracks),) if tell_awaited else ()
     images = _optical(client, sought) if optical else ()
-    return tuple(_passes(choice, sought, images) for choice in choices)
+    return tuple(_passes(choice, sought, images, notes) for choice in choices)
 
 
 def search_tracks(
@@ -280,8 +290,8 @@ def window_of(
 
 def _choices(
     client: pystac_client.Client, sought: Sought, pre: int, post: int, least: tuple[int, int]
-) -> tuple[tuple[Choice, ...], Sought]:
-    """One complete choice per orbit asked for, and what was sought with what was left out."""
+) -> tuple[tuple[Choice, ...], Sought, list[Track]]:
+    """One complete choice per orbit asked for, what was sought with what was left out, tracks."""
     wanted = sought.orbit if sought.orbit in _STATES else None
     equals = {sought.settings.orbit_state_property: wanted} if wanted else {}
     if equals and understands(client):
@@ -289,7 +299,7 @@ def _choices(
         tracks, narrowed = _tracks(client, sought, equals)
         narrow = choose(_of(tracks, wanted), sought.event, pre=pre, post=post, least=least)
         if narrow and len(narrow.pre) >= least[0] and len(narrow.post) >= least[1]:
-            return (narrow,), narrowed
+            return (narrow,), narrowed, tracks
     tracks, sought = _tracks(client, sought, {})
     states = _STATES if sought.orbit == "both" else (wanted,)
     choices = []
@@ -297,11 +307,13 @@ def _choices(
         choice = choose(_of(tracks, state), sought.event, pre=pre, post=post, least=least)
         asked = replace(sought, orbit=state)
         error = shortfall(choice, tracks, asked, pre=least[0], post=least[1], now=utc_now())
+        if isinstance(error, NoPostPassError) and (seen := awaited(client, asked, tracks)):
+            error.args = (f"{error} {seen}",)
         if error is not None:
             raise error
         if choice is not None:
             choices.append(choice)
-    return tuple(choices), sought
+    return tuple(choices), sought, tracks
 
 
 def _of(tracks: list[Track], state: str | None) -> list[Track]:
@@ -343,7 +355,9 @@ def _asset_key(settings: CatalogSettings, band: str) -> str:
     return settings.radar_asset(band)[0]
 
 
-def _passes(choice: Choice, sought: Sought, images: tuple[pystac.Item, ...]) -> Passes:
+def _passes(
+    choice: Choice, sought: Sought, images: tuple[pystac.Item, ...], notes: tuple[str, ...]
+) -> Passes:
     items = [item for one in (*choice.pre, *choice.post) for item in one.items]
     return Passes(
         pre=choice.pre,
@@ -352,7 +366,7 @@ def _passes(choice: Choice, sought: Sought, images: tuple[pystac.Item, ...]) -> 
         event=sought.event,
         optical=images,
         simulated=any(is_simulated(item) for item in (*items, *images)),
-        notes=(left_out(sought.odd),) if sought.odd else (),
+        notes=tuple(filter(None, (left_out(sought.odd) if sought.odd else "", *notes))),
     )
 
 

@@ -63,12 +63,15 @@ def search(as_json: bool, **flags: Any) -> None:
         post=request.post or 2,
         before_days=request.before_days,
         after_days=request.after_days,
+        tell_awaited=True,
     )
     if as_json:
         echo_json({"orbits": [passes_record(passes) for passes in found]})
         return
     for passes in found:
         print_passes(passes)
+    for note in dict.fromkeys(note for passes in found for note in passes.notes):
+        click.echo(f"note      {note}")
 
 
 @click.command(cls=SectionedCommand, epilog="Example: sarmap plan request.yaml --memory 2.5GB")

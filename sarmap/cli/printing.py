@@ -28,6 +28,7 @@ def passes_record(passes: Passes) -> dict[str, Any]:
         "relative_orbit": passes.relative_orbit,
         "catalog": passes.catalog.name,
         "simulated": passes.simulated,
+        "notes": list(passes.notes),
         "passes": [
             {
                 "role": one.role,

@@ -28,6 +28,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from sarmap.compose.displacement import aligned
 from sarmap.compose.levelling import Levelling, at_pixels
 from sarmap.compose.names import STANDS_IN, BandName, parse_band
 from sarmap.compose.observing import observation_codes
@@ -121,6 +122,7 @@ def evidence_layers(
         The cube holds no co-polarised band (VV or HH).
     """
     roles = [str(role) for role in cube["role"].values]
+    used = [i for i in range(len(roles)) if i not in levelling.displaced.left_out]
     parsed = tuple(parse_band(band) for band in bands)
     present = [band for band in levelling.offsets if band in cube]
     wanted = dict.fromkeys(b.variable for b in parsed if b.kind == "evidence")
@@ -143,12 +145,14 @@ def evidence_layers(
         parsed,
         tuple(held),
         tuple(planes),
-        tuple(i for i, role in enumerate(roles) if role.startswith("pre")),
-        tuple(i for i, role in enumerate(roles) if role.startswith("post")),
+        tuple(i for i in used if roles[i].startswith("pre")),
+        tuple(i for i in used if roles[i].startswith("post")),
     )
-    series = [da.asarray(cube[name].transpose("time", "y", "x").data) for name in held]
+    moved = levelling.displaced.moved
+    cube = cube.transpose("time", "y", "x", ...)
+    series = [aligned(cube[name].data, moved) for name in held]
     layers = _stacked(series, [da.asarray(one) for one in planes.values()], recipe, levelling)
-    return layers, _observation(layers, cube, terrain)
+    return layers, _observation(layers, cube, terrain, moved)
 
 
 def _stacked(
@@ -233,7 +237,9 @@ def _polarisation(
     return layers, known
 
 
-def _observation(layers: da.Array, cube: xr.Dataset, terrain: xr.Dataset | None) -> da.Array:
+def _observation(
+    layers: da.Array, cube: xr.Dataset, terrain: xr.Dataset | None, moved: Mapping[int, Any]
+) -> da.Array:
     """Observation codes (y, x): one task per block.
 
     A pass that could not be read costs the pixel, though others were: with it the answer would be
@@ -241,7 +247,7 @@ def _observation(layers: da.Array, cube: xr.Dataset, terrain: xr.Dataset | None)
     """
     told: dict[str, da.Array] = {}
     if "observation" in cube:
-        told["radar"] = da.asarray(cube["observation"].transpose("time", "y", "x").data)
+        told["radar"] = aligned(cube["observation"].data, moved)
     for name, own in (("terrain", "observation"), ("layover_shadow", "layover_shadow")):
         if terrain is not None and own in terrain:
             told[name] = da.asarray(terrain[own].data)

@@ -8,14 +8,16 @@ speckle where one carries two: offsets and noise show that no single pixel shows
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 
 import dask.array as da
+import dask.base
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from sarmap.compose.displacement import Displaced, aligned_cube, find_displaced, squares_of
 from sarmap.errors import RequestError
 
 __all__ = ["CELL", "Lattice", "read_lattice"]
@@ -35,9 +37,9 @@ class Lattice:
     levels: Mapping[str, Field]
     """Polarisation -> dB (time, y, x), NaN where a cell holds no measured pixel."""
     pre: tuple[int, ...]
-    """Indices along time of the passes before the event."""
+    """Indices along time of the passes before the event, without those left out."""
     post: tuple[int, ...]
-    """Indices along time of the passes after it."""
+    """Indices along time of the passes after it, without those left out."""
     slope: Field | None
     """Degrees (y, x); None where no slope is known."""
     incidence: Field | None
@@ -46,12 +48,23 @@ class Lattice:
     """Pixels of the scene along y and x."""
     spacing: float
     """Metres from pixel to pixel."""
+    squares: tuple[Field, ...] = ()
+    """Decibels (time, y, x) of single pixels, of VV or HH, in squares spread over the scene."""
+    displaced: Displaced = field(default_factory=Displaced)
+    """Passes that do not lie on the others, which are read here where they lie."""
 
 
 def read_lattice(
-    cube: xr.Dataset, terrain: xr.Dataset | None = None, *, coarse: bool = False
+    cube: xr.Dataset,
+    terrain: xr.Dataset | None = None,
+    *,
+    coarse: bool = False,
+    align: bool = True,
 ) -> Lattice:
     """Read the coarse lattice of a cube: all passes, each cell the mean of its pixels.
+
+    Squares of single pixels are read with it; passes that these show to lie off the others are
+    then read once more, where they lie to the whole pixel.
 
     Parameters
     ----------
@@ -61,6 +74,8 @@ def read_lattice(
         With `slope` and `incidence` (y, x) in degrees, or without; None: no terrain.
     coarse
         True: the terrain lies on the lattice already, cell by cell.
+    align
+        False: passes that lie off the others are found, and stay where they are.
 
     Raises
     ------
@@ -75,6 +90,19 @@ def read_lattice(
     >>> read_lattice(cube).levels["vv"].round(3).squeeze().tolist()
     [[-10.0, -10.0], [-10.0, -10.0]]
     """
+    lattice = _read(cube, terrain, coarse)
+    found = find_displaced(lattice.squares, lattice.pre, lattice.post, mend=align)
+    if any(max(map(abs, move)) > 0.5 for move in found.moved.values()):
+        lattice = _read(aligned_cube(cube, found.moved), terrain, coarse)
+    pre, post = (
+        tuple(number for number in side if number not in found.left_out)
+        for side in (lattice.pre, lattice.post)
+    )
+    return replace(lattice, pre=pre, post=post, displaced=found)
+
+
+def _read(cube: xr.Dataset, terrain: xr.Dataset | None, coarse: bool) -> Lattice:
+    """Cells and squares of a cube as it is."""
     bands = [band for band in RADAR if band in cube]
     roles = [str(role) for role in cube["role"].values]
     pre = tuple(i for i, role in enumerate(roles) if role.startswith("pre"))
@@ -84,22 +112,30 @@ def read_lattice(
             f"The cube holds {', '.join(bands) or 'no radar band'} of {len(pre)} passes before and "
             f"{len(post)} after the event: a change needs one band and a pass on either side."
         )
-    means = {band: _cells(cube[band].transpose("time", "y", "x")) for band in bands}
+    series = {band: cube[band].transpose("time", "y", "x") for band in bands}
+    means = {band: _cells(one) for band, one in series.items()}
     planes = {
         name: terrain[name].variable if coarse else _cells(terrain[name].transpose("y", "x"))
         for name in ("slope", "incidence")
         if terrain is not None and name in terrain
     }
-    known = xr.Dataset(means | planes).compute()
+    co = next((squares_of(series[band]) for band in ("vv", "hh") if band in series), [])
+    known, squares = dask.base.compute(xr.Dataset(means | planes), co)
     return Lattice(
-        {band: np.asarray(10 * np.log10(known[band].values), np.float32) for band in bands},
+        {band: _decibel(known[band].values) for band in bands},
         pre,
         post,
         np.asarray(known["slope"].values, np.float32) if "slope" in planes else None,
         np.asarray(known["incidence"].values, np.float32) if "incidence" in planes else None,
         (cube.sizes["y"], cube.sizes["x"]),
         spacing_of(cube),
+        tuple(_decibel(square) for square in squares),
     )
+
+
+def _decibel(power: Field) -> Field:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(10 * np.log10(power), np.float32)
 
 
 def spacing_of(cube: xr.Dataset) -> float:

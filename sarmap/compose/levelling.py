@@ -21,13 +21,14 @@ cell and pooled with the ground around it; never less than what the stratum's ow
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
+from sarmap.compose.displacement import Displaced
 from sarmap.compose.lattice import CELL, Lattice
 
 __all__ = ["Levelling", "change_sizes", "find_levels", "not_levelled", "quiet_lattice"]
@@ -67,6 +68,8 @@ class Levelling:
     """Polarisation -> standard deviation, dB, of a quiet change of 80 m (y, x) on the lattice."""
     shape: tuple[int, int]
     """Pixels of the scene."""
+    displaced: Displaced = field(default_factory=Displaced)
+    """Passes to be read elsewhere, and those that no mean takes in."""
 
     def within(self, rows: slice, columns: slice) -> Levelling:
         """That of a part of the scene; the slices of pixels begin at the border of a cell."""
@@ -84,6 +87,7 @@ class Levelling:
             cut(self.expected),
             cut(self.noise),
             (rows.stop - rows.start, columns.stop - columns.start),
+            self.displaced,
         )
 
     def drift_at(self, band: str, rows: NDArray[Any], columns: NDArray[Any]) -> Field:
@@ -120,7 +124,7 @@ def find_levels(lattice: Lattice) -> Levelling:
         change = _change(flat, lattice)
         expected[band] = _expected(change, ground)
         noise[band] = _noise(change - expected[band], flat, lattice, ground)
-    return Levelling(offsets, drifts, expected, noise, lattice.shape)
+    return Levelling(offsets, drifts, expected, noise, lattice.shape, lattice.displaced)
 
 
 def not_levelled(lattice: Lattice) -> Levelling:
@@ -132,6 +136,7 @@ def not_levelled(lattice: Lattice) -> Levelling:
         {band: np.zeros_like(one) for band, one in found.expected.items()},
         found.noise,
         found.shape,
+        found.displaced,
     )
 
 

@@ -19,7 +19,7 @@ Measures (`measure`), all of the event's own passes:
 ``offset``       largest offset of a pass after the event, dB
 ``uneven``       spread of the change that kinds of ground show as a whole, dB
 ``noise``        standard deviation of a quiet change of 80 m, dB; judged by nobody
-``jump``         pixels by which a pass after the event is displaced against those before
+``jump``         pixels by which a pass, or a part of it, lies off the others and is not mended
 ``restless``     share of quiet ground (passes before the event) beyond 5 times its noise, percent
 ===============  ==================================================================================
 """
@@ -56,7 +56,7 @@ MEASURES: Mapping[str, tuple[str, str]] = {
     "season": ("days", "before and after are of {side} seasons than the network learnt from"),
     "offset": ("dB", "a whole pass moved {side} than the network learnt: snow, flood or rain"),
     "uneven": ("dB", "kinds of ground changed as a whole, {side} than the network learnt"),
-    "jump": ("px", "a pass after the event lies {side} than a pixel off those before"),
+    "jump": ("px", "a pass, or a part of it, lies {side} than a pixel off the others"),
     "restless": ("%", "ground where nothing happened changes {side} than the network learnt"),
 }
 """Measure -> its unit, and what being outside its range means."""
@@ -75,8 +75,6 @@ _SIDES: Mapping[str, tuple[str, str]] = {
     "jump": ("less", "more"),
     "restless": ("less", "more"),
 }
-WINDOW, WINDOWS = 128, 3
-"""Edge of the squares that pixels are measured in, and how many along each side of the scene."""
 USUAL = (-25.0, -6.5)
 """VV of land in power, dB: what lies above may be amplitude."""
 BEYOND = 5.0
@@ -182,7 +180,7 @@ def measure(
     Parameters
     ----------
     cube
-        A few squares of its pixels are read.
+        Its times are read.
     lattice, levelling
         Of that cube.
     quiet
@@ -202,8 +200,10 @@ def measure(
         **_levels(lattice, co),
         **_offsets(lattice, levelling),
         "noise": _median(levelling.noise[co]),
-        **_pixels(cube[co], lattice),
+        **_pixels(lattice),
     }
+    if lattice.displaced.remaining is not None:
+        found["jump"] = lattice.displaced.remaining
     if quiet.size >= 1000:
         found["restless"] = 100 * float((quiet > BEYOND).mean())
     season = _season(cube, lattice)
@@ -246,13 +246,14 @@ def _season(cube: xr.Dataset, lattice: Lattice) -> float | None:
 # --- pixels --------------------------------------------------------------------------------------
 
 
-def _pixels(power: xr.DataArray, lattice: Lattice) -> dict[str, float]:
-    """Looks, correlation and jump, from squares of pixels of the last pass before and those after.
+def _pixels(lattice: Lattice) -> dict[str, float]:
+    """Looks and correlation, from squares of pixels of the last pass before and those after.
 
     The ratio of two passes of one ground is speckle and what the ground changed between them; what
     lasts cancels. Its bulk counts, so that landslides do not.
     """
-    squares = _squares(power.isel(time=[lattice.pre[-1], *lattice.post]), lattice.shape)
+    squares = [square[[lattice.pre[-1], *lattice.post]] for square in lattice.squares]
+    squares = [one for one in squares if np.isfinite(one).all(axis=0).mean() > 0.5]
     ratios = [square[1] - square[0] for square in squares]
     values = np.concatenate([one[np.isfinite(one)] for one in ratios]) if ratios else np.empty(0)
     if values.size < 500:
@@ -260,41 +261,7 @@ def _pixels(power: xr.DataArray, lattice: Lattice) -> dict[str, float]:
     spread = _spread(values)
     beside = np.concatenate([np.diff(one, axis=1).ravel() for one in ratios])
     beside = beside[np.isfinite(beside)]
-    jumps = [_jump(squares, number) for number in range(1, 1 + len(lattice.post))]
-    known = [one for one in jumps if one is not None]
-    return {
-        "looks": _looks(spread),
-        "correlation": 1 - _spread(beside) ** 2 / (2 * spread**2),
-        **({"jump": max(known)} if known else {}),
-    }
-
-
-def _squares(power: xr.DataArray, shape: tuple[int, int]) -> list[Field]:
-    """Decibels (pass, y, x) of squares spread over the scene, of those that hold pixels."""
-    import dask.base
-
-    parts = [
-        power.isel(y=rows, x=columns).data
-        for rows in _spread_over(shape[0])
-        for columns in _spread_over(shape[1])
-    ]
-    (read,) = dask.base.compute(parts)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        levels = [np.asarray(10 * np.log10(np.asarray(one)), np.float32) for one in read]
-    return [one for one in levels if np.isfinite(one).all(axis=0).mean() > 0.5]
-
-
-def _spread_over(size: int) -> list[slice]:
-    """Up to three runs of pixels along an axis, at its quarters.
-
-    >>> _spread_over(1000)[1], _spread_over(100)
-    (slice(436, 564, None), [slice(0, 100, None)])
-    """
-    if size <= 2 * WINDOW:
-        return [slice(0, min(size, 2 * WINDOW))]
-    middles = [size * (2 * n + 1) // (2 * WINDOWS) for n in range(WINDOWS)]
-    starts = [min(max(m - WINDOW // 2, 0), size - WINDOW) for m in middles]
-    return [slice(start, start + WINDOW) for start in starts]
+    return {"looks": _looks(spread), "correlation": 1 - _spread(beside) ** 2 / (2 * spread**2)}
 
 
 def _spread(values: NDArray[Any]) -> float:
@@ -319,37 +286,3 @@ def _looks(spread: float) -> float:
     if variance <= polygamma(1, 500.0):
         return 500.0
     return float(brentq(lambda looks: polygamma(1, looks) - variance, 0.5, 500.0))
-
-
-def _jump(squares: list[Field], number: int) -> float | None:
-    """Pixels by which pass `number` lies off the first, from what both show; None: too plain.
-
-    Phase correlation (Kuglin & Hines 1975) summed over the squares, half whitened, since speckle
-    of two passes is independent and only what lasts speaks.
-    """
-    total = None
-    for square in squares:
-        if square.shape[1:] != squares[0].shape[1:]:
-            continue
-        first, other = (_windowed(one) for one in (square[0], square[number]))
-        product = np.fft.rfft2(first) * np.conj(np.fft.rfft2(other))
-        spectrum = product / np.sqrt(np.abs(product) + 1e-9)
-        total = spectrum if total is None else total + spectrum
-    if total is None:
-        return None
-    peak = np.fft.irfft2(total, s=squares[0].shape[1:])
-    at = np.unravel_index(int(peak.argmax()), peak.shape)
-    if peak[at] < 8 * peak.std():
-        return None
-    shift = [_folded(index, peak.shape[axis]) for axis, index in enumerate(at)]
-    return float(np.hypot(shift[0], shift[1])) if max(map(abs, shift)) <= 20 else None
-
-
-def _windowed(level: Field) -> Field:
-    filled = np.where(np.isfinite(level), level, np.nanmedian(level))
-    taper = np.outer(np.hanning(level.shape[0]), np.hanning(level.shape[1]))
-    return np.asarray((filled - filled.mean()) * taper, np.float32)
-
-
-def _folded(index: Any, size: int) -> int:
-    return int(index) if index <= size // 2 else int(index) - size

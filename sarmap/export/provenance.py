@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
 import urllib.parse
 from collections.abc import Mapping
@@ -191,14 +192,19 @@ CELL_PIXELS = 64
 
 
 def _levelled(attrs: Mapping[Any, Any]) -> list[str]:
-    """Passes that lay clearly off those before the event, and were levelled."""
+    """Passes that lay clearly above or off those before the event, and what was done to them."""
     told = []
     for one in _value(attrs.get("sarmap:levels")) or []:
+        when = str(one.get("datetime") or one.get("time"))[:10]
+        which = f"The {one.get('orbit_state', '')} pass of {when}"
+        if "moved" in one:
+            told.append(f"{which} lay {math.hypot(*one['moved']):.1f} px off, and was shifted.")
+        if "left_out" in one:
+            told.append(f"{which}, or part of it, lay {one['left_out']:.1f} px off: left out.")
         bands = [b for b in ("vv", "vh", "hh", "hv") if abs(one.get(b, 0)) >= CLEAR_LEVEL]
         if bands:
             levels = ", ".join(f"{band.upper()} {one[band]:+.1f} dB" for band in bands)
-            when = str(one.get("datetime") or one.get("time"))[:10]
-            told.append(f"The {one.get('orbit_state', '')} pass of {when} was levelled: {levels}.")
+            told.append(f"{which} was levelled: {levels}.")
     return [text.replace("  ", " ") for text in told]
 
 

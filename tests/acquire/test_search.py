@@ -165,6 +165,27 @@ class TestWhatIsMissing:
             search_passes(stac.area, stac.event, catalog=server.url, orbit="ascending")
         assert "was due 2018-09-13 08:34 UTC and is not in the catalogue (seen" in str(caught.value)
 
+    def test_a_pass_that_exists_as_grd_alone_is_said_to_be_seen(self, api: Any, stac: Any) -> None:
+        whole = [r for r in stac.iburi() if r["properties"]["sat:relative_orbit"] != 141]
+        late = [r for r in whole if r["properties"]["datetime"] > "2018-09-05"]
+        rtc = [r for r in whole if r not in late]
+        grd = [{**r, "collection": "sentinel-1-grd"} for r in whole]
+        sentence = r"GRD of 2018-09-13 \(ascending orbit 68\), 2018-09-25 .* exists, its RTC"
+        with api([*rtc, *grd]) as server:
+            catalog = {"url": server.url, "grd_collection": "sentinel-1-grd"}
+            with pytest.raises(NoPostPassError, match=sentence):
+                search_passes(stac.area, stac.event, catalog=catalog, orbit="ascending")
+            server.records += late[:2]  # RTC of 13 September alone
+            (found,) = search_orbits(
+                stac.area, stac.event, catalog=catalog, orbit="ascending", post=1, tell_awaited=True
+            )
+            asked = len(server.searches)
+            assert search_passes(stac.area, stac.event, catalog=catalog, post=1).notes == ()
+        assert found.notes == (
+            "GRD of 2018-09-25 (ascending orbit 68) exists, its RTC does not yet.",
+        )
+        assert [one["collections"] for one in server.searches[asked:]] == [["sentinel-1-rtc"]]
+
     def test_fewer_posts_than_asked(self, api: Any, stac: Any) -> None:
         records = [r for r in stac.iburi() if r["properties"]["datetime"] < "2018-09-15"]
         with api(records) as server:

@@ -117,6 +117,22 @@ def test_the_first_valid_pixel_of_the_slices_wins(kit: Any, tmp_path: Path, powe
     np.testing.assert_array_equal(cube.vv.values[1, 100:], second)
 
 
+def test_a_slice_that_saw_more_goes_before_the_faint_border_of_another(
+    kit: Any, tmp_path: Path, power: Any
+) -> None:
+    first, second = power[:200].copy(), power[100:].copy()
+    first[190:] = 3e-4  # -35 dB: far under the sensor's noise, and no declared no data
+    second[95:] = 3e-4  # the ground itself is as dark beyond
+    kit.cog(tmp_path / "1.tif", first)
+    kit.cog(tmp_path / "2.tif", second, top=4_739_000.0)
+    slices = [kit.item(n, {"vv": tmp_path / f"{n}.tif"}) for n in ("1", "2")]
+    cube = open_cube(
+        kit.passes({"pre": slices, "post_1": slices}), kit.box(300, 260), bands=("vv",)
+    )
+    np.testing.assert_array_equal(cube.vv.values[0, :195], power[:195])
+    assert (cube.vv.values[0, 195:200] == np.float32(3e-4)).all()
+
+
 def test_what_no_scene_covers_is_no_data(one_pass: Any, kit: Any, power: Any) -> None:
     cube = open_cube(one_pass, kit.box(320, 300, row=-10, column=-20), bands=("vv",))
     seen = np.zeros((320, 300), bool)
