@@ -127,13 +127,11 @@ def search_orbits(
     bands: tuple[str, ...] = ("vv",),
     before_days: float | None = None,
     after_days: float | None = None,
-    tell_awaited: bool = False,
 ) -> tuple[Passes, ...]:
     """The passes of each orbit to be mapped: one entry, or with orbit='both' one per direction.
 
     Arguments and errors are those of `search_passes`; with orbit='both' each direction must have
-    its passes. With `least` so many before and after suffice where there are no more. With
-    `tell_awaited` notes say which passes after the event exist as GRD alone (one query more).
+    its passes. With `least` so many before and after suffice where there are no more.
     """
     _check(orbit, pre, post)
     settings = resolve_catalog(catalog)
@@ -141,10 +139,9 @@ def search_orbits(
     window = window_of(instants, pre, post, before_days, after_days)
     sought = Sought(parse_area(area), settings, instants, window, orbit, tuple(bands))
     client = open_catalog(settings)
-    choices, sought, tracks = _choices(client, sought, pre, post, least or (pre, post))
-    notes = (awaited(client, sought, tracks),) if tell_awaited else ()
+    choices, sought = _choices(client, sought, pre, post, least or (pre, post))
     images = _optical(client, sought) if optical else ()
-    return tuple(_passes(choice, sought, images, notes) for choice in choices)
+    return tuple(_passes(choice, sought, images) for choice in choices)
 
 
 def search_tracks(
@@ -161,6 +158,7 @@ def search_tracks(
     """The passes of every orbit that has one before and one after the event, best orbit first.
 
     Arguments and errors are those of `search_passes`; each orbit has up to `pre` and `post` passes.
+    Notes say which passes after the event exist as GRD alone.
     """
     scenes, sought = search_scenes(
         area,
@@ -178,12 +176,16 @@ def search_tracks(
     wanted = _of(tracks, orbit if orbit in _STATES else None)
     best = choose(wanted, sought.event, pre=pre, post=post, least=(1, 1))
     error = shortfall(best, tracks, sought, pre=1, post=1, now=utc_now())
+    seen = ""
+    if sought.settings.grd_collection is not None:
+        seen = awaited(open_catalog(sought.settings), sought, tracks)
     if error is not None:
+        error.args = (f"{error} {seen}".strip(),)
         raise error
     each = [choose([track], sought.event, pre=pre, post=post) for track in wanted]
     found = [one for one in each if one is not None and one.pre and one.post]
     found.sort(key=lambda one: (one != best, -one.coverage))
-    return tuple(_passes(one, sought, ()) for one in found)
+    return tuple(_passes(one, sought, (), (seen,)) for one in found)
 
 
 def search_scenes(
@@ -290,8 +292,8 @@ def window_of(
 
 def _choices(
     client: pystac_client.Client, sought: Sought, pre: int, post: int, least: tuple[int, int]
-) -> tuple[tuple[Choice, ...], Sought, list[Track]]:
-    """One complete choice per orbit asked for, what was sought with what was left out, tracks."""
+) -> tuple[tuple[Choice, ...], Sought]:
+    """One complete choice per orbit asked for, and what was sought with what was left out."""
     wanted = sought.orbit if sought.orbit in _STATES else None
     equals = {sought.settings.orbit_state_property: wanted} if wanted else {}
     if equals and understands(client):
@@ -299,7 +301,7 @@ def _choices(
         tracks, narrowed = _tracks(client, sought, equals)
         narrow = choose(_of(tracks, wanted), sought.event, pre=pre, post=post, least=least)
         if narrow and len(narrow.pre) >= least[0] and len(narrow.post) >= least[1]:
-            return (narrow,), narrowed, tracks
+            return (narrow,), narrowed
     tracks, sought = _tracks(client, sought, {})
     states = _STATES if sought.orbit == "both" else (wanted,)
     choices = []
@@ -313,7 +315,7 @@ def _choices(
             raise error
         if choice is not None:
             choices.append(choice)
-    return tuple(choices), sought, tracks
+    return tuple(choices), sought
 
 
 def _of(tracks: list[Track], state: str | None) -> list[Track]:
@@ -356,7 +358,7 @@ def _asset_key(settings: CatalogSettings, band: str) -> str:
 
 
 def _passes(
-    choice: Choice, sought: Sought, images: tuple[pystac.Item, ...], notes: tuple[str, ...]
+    choice: Choice, sought: Sought, images: tuple[pystac.Item, ...], notes: tuple[str, ...] = ()
 ) -> Passes:
     items = [item for one in (*choice.pre, *choice.post) for item in one.items]
     return Passes(

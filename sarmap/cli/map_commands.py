@@ -63,7 +63,6 @@ def search(as_json: bool, **flags: Any) -> None:
         post=request.post or 2,
         before_days=request.before_days,
         after_days=request.after_days,
-        tell_awaited=True,
     )
     if as_json:
         echo_json({"orbits": [passes_record(passes) for passes in found]})

@@ -176,8 +176,8 @@ class TestWhatIsMissing:
             with pytest.raises(NoPostPassError, match=sentence):
                 search_passes(stac.area, stac.event, catalog=catalog, orbit="ascending")
             server.records += late[:2]  # RTC of 13 September alone
-            (found,) = search_orbits(
-                stac.area, stac.event, catalog=catalog, orbit="ascending", post=1, tell_awaited=True
+            (found,) = search_tracks(
+                stac.area, stac.event, catalog=catalog, orbit="ascending", post=1
             )
             asked = len(server.searches)
             assert search_passes(stac.area, stac.event, catalog=catalog, post=1).notes == ()
