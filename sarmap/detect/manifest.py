@@ -65,6 +65,9 @@ class Manifest(BaseModel):
     change_share: float = Field(
         0.0, ge=0, lt=1, description="weight of `change` beside the network, in the log-odds"
     )
+    odds_added: float = Field(
+        0.0, description="log-odds added to the joined answer: moves what counts as 0.5"
+    )
     made_for: dict[str, tuple[float, float]] = Field(
         {}, description="measure -> least and most of the training data; see sarmap.detect.trust"
     )

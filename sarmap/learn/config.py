@@ -106,6 +106,7 @@ class TrainingConfig(BaseModel):
     batch: int = Field(16, ge=1)
     learning_rate: float = Field(0.001, gt=0)
     schedule: Literal["constant", "cosine"] = "cosine"
+    keep: Literal["best", "last"] = Field("best", description="epoch whose weights are kept")
     patience: int = Field(6, ge=1, description="epochs without a better validation loss")
     augment: bool = True
     seed: int = Field(0, ge=0)
@@ -113,6 +114,9 @@ class TrainingConfig(BaseModel):
     map_tile: int | None = Field(None, ge=1, description="edge of a tile when mapping (the tile)")
     change_share: float = Field(
         0.0, ge=0, lt=1, description="weight of the detector `change` beside it when mapping"
+    )
+    odds_added: float = Field(
+        0.0, description="log-odds added when mapping: moves what counts as 0.5"
     )
     halo: int = Field(0, ge=0, description="context around a tile when mapping, pixels")
     events: tuple[EventSource, ...] = ()
@@ -206,6 +210,7 @@ class TrainingConfig(BaseModel):
             self.patience,
             self.seed,
             self.schedule,
+            self.keep,
         )
 
     @property

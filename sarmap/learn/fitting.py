@@ -56,6 +56,9 @@ class Recipe:
     """Seed of weights, order, dropout and augmentation."""
     schedule: str = "cosine"
     """'cosine': the rate falls to zero over the epochs; 'constant': the papers'."""
+    keep: str = "best"
+    """'best': weights of the epoch with the least validation loss; 'last': of the last one, which a
+    rate that falls to zero makes steadier than a noisy validation loss chooses."""
 
     def record(self) -> dict[str, Any]:
         """As plain values, for a manifest."""
@@ -98,7 +101,7 @@ def fit(
     keep_in: Path | None = None,
     report: Report | None = None,
 ) -> list[dict[str, float]]:
-    """Train with Adam until the validation loss stops falling; the best epoch's weights stay.
+    """Train with Adam until the validation loss stops falling; the chosen epoch's weights stay.
 
     Parameters
     ----------
@@ -143,8 +146,9 @@ def fit(
             _save(model, recipe, state, keep_in)
         if report:
             report(state.history[-1])
-    for variable, value in zip(model.variables, state.best_arrays, strict=True):
-        variable.assign(value)
+    if recipe.keep == "best":
+        for variable, value in zip(model.variables, state.best_arrays, strict=True):
+            variable.assign(value)
     return state.history
 
 

@@ -185,6 +185,7 @@ def _fields(config: TrainingConfig, store: SampleStore, statistics: Any) -> dict
         "stride": 2 if window else config.map_tile or config.edge,
         "halo": config.halo,
         "change_share": config.change_share,
+        "odds_added": config.odds_added,
         "made_for": measured_ranges(config.worlds, store.bands, config.worlds_folder),
         "network_size": config.network_arguments.get("size", 32) if window else None,
         "simulated": bool(store.attrs["simulated"]),

@@ -107,6 +107,16 @@ def test_curves_are_kept_after_every_epoch(tmp_path):
     assert rows_seen == [1, 2]
 
 
+def test_the_last_epochs_weights_stay_where_they_are_asked_for(tmp_path):
+    wild = RECIPE.record() | {"learning_rate": 3.0, "schedule": "constant", "keep": "last"}
+    model, history = trained(tmp_path, recipe=Recipe(**wild))
+    best = min(range(5), key=lambda epoch: history[epoch]["val_loss"])
+    assert best < 4
+    with np.load(tmp_path / "checkpoint.npz") as kept:
+        last = [kept[f"model-{number}"] for number in range(len(model.variables))]
+    assert all(map(np.array_equal, model.variables, last))
+
+
 def test_it_stops_when_validation_no_longer_falls():
     still = Recipe(**RECIPE.record() | {"learning_rate": 1e-12, "epochs": 50, "patience": 2})
     assert 3 <= len(trained(recipe=still)[1]) < 50

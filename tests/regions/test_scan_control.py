@@ -58,5 +58,5 @@ def test_another_control_is_another_scan(fields: dict[str, Any], tmp_path: Path)
     first = sarmap.scan(request)
     again = sarmap.scan(request.model_copy(update={"resume": True}))
     assert again.control == first.control
-    with pytest.raises(RequestError, match="control was True and is now False"):
+    with pytest.raises(RequestError, match="control True, and this request has control False"):
         sarmap.scan(request.model_copy(update={"resume": True, "control": False}))
