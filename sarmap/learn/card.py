@@ -166,7 +166,8 @@ def _training(manifest: Manifest) -> str:
         f"{of['samples']} training samples, loss {of['loss']}, Adam at {recipe['learning_rate']:g} "
         f"({recipe['schedule']}), batch {recipe['batch']}, "
         f"{'with' if recipe['augment'] else 'without'} augmentation, {of['epochs']} epochs{start} "
-        f"in {of['minutes']} minutes, best validation loss {of['best_validation_loss']}. "
+        f"in {of['minutes']} minutes, best validation loss {of['best_validation_loss']}, "
+        f"weights of the {recipe.get('keep', 'best')} epoch. "
         f"Seed {recipe['seed']}; {of['precision']}; "
         + ", ".join(f"{name} {version}" for name, version in of["versions"].items())
         + "."
