@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from benchmarks.real_change import change_statistics, drawn_statistics
 from benchmarks.rightness.bursts import HELD_OUT, TRAINING, Burst, read_sao_sebastiao
 from benchmarks.rightness.myanmar import read_series
-from benchmarks.rightness.real_change import change_statistics, drawn_statistics
 from sarmap.simulate.physics import Physics
 from sarmap.simulate.worlds import draw_world
 

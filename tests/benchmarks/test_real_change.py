@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from benchmarks.rightness.real_change import ChangeStatistics, change_statistics, drawn_statistics
+from benchmarks.real_change import ChangeStatistics, change_statistics, drawn_statistics
 from sarmap.errors import RequestError
 
 
