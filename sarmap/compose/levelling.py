@@ -31,7 +31,7 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 from sarmap.compose.displacement import Displaced
 from sarmap.compose.lattice import CELL, Lattice
 
-__all__ = ["Levelling", "change_sizes", "find_levels", "not_levelled", "quiet_lattice"]
+__all__ = ["Levelling", "change_of", "change_sizes", "find_levels", "not_levelled", "quiet_lattice"]
 
 Field = NDArray[np.float32]
 
@@ -365,11 +365,15 @@ def change_sizes(lattice: Lattice, levelling: Levelling) -> Field:
     float32 (cell,).
     """
     total = np.zeros(next(iter(lattice.levels.values())).shape[1:], np.float32)
-    for band, levels in lattice.levels.items():
-        flat = _flat(levels, levelling.offsets[band], levelling.drifts[band])
-        change = _change(flat, lattice) - levelling.expected[band]
-        total += np.square(change / levelling.noise[band])
+    for band in lattice.levels:
+        total += np.square(change_of(lattice, levelling, band) / levelling.noise[band])
     return np.asarray(np.sqrt(total[np.isfinite(total)]), np.float32)
+
+
+def change_of(lattice: Lattice, levelling: Levelling, band: str) -> Field:
+    """Levelled change of one polarisation, dB (y, x) on the lattice, NaN where not seen."""
+    flat = _flat(lattice.levels[band], levelling.offsets[band], levelling.drifts[band])
+    return np.asarray(_change(flat, lattice) - levelling.expected[band], np.float32)
 
 
 def quiet_lattice(lattice: Lattice) -> Lattice | None:

@@ -20,6 +20,7 @@ Measures (`measure`), all of the event's own passes:
 ``uneven``       spread of the change that kinds of ground show as a whole, dB
 ``noise``        standard deviation of a quiet change of 80 m, dB; judged by nobody
 ``jump``         pixels by which a pass, or a part of it, lies off the others and is not mended
+``patch``        largest area that changed as one by 2.5 dB and more, km2, water left out
 ``restless``     share of quiet ground (passes before the event) beyond 5 times its noise, percent
 ===============  ==================================================================================
 """
@@ -34,8 +35,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sarmap.compose.lattice import Lattice
-from sarmap.compose.levelling import Levelling
+from sarmap.compose.lattice import CELL, Lattice
+from sarmap.compose.levelling import Levelling, change_of
 
 __all__ = ["ANYWHERE", "MEASURES", "Note", "Trust", "doubted", "measure", "trust_in"]
 
@@ -57,6 +58,10 @@ MEASURES: Mapping[str, tuple[str, str]] = {
     "offset": ("dB", "a whole pass moved {side} than the network learnt: snow, flood or rain"),
     "uneven": ("dB", "kinds of ground changed as a whole, {side} than the network learnt"),
     "jump": ("px", "a pass, or a part of it, lies {side} than a pixel off the others"),
+    "patch": (
+        "km2",
+        "a patch {side} than landslides changed as one: snow, flood, fire or fields",
+    ),
     "restless": ("%", "ground where nothing happened changes {side} than the network learnt"),
 }
 """Measure -> its unit, and what being outside its range means."""
@@ -73,6 +78,7 @@ _SIDES: Mapping[str, tuple[str, str]] = {
     "offset": ("less", "farther"),
     "uneven": ("less", "more"),
     "jump": ("less", "more"),
+    "patch": ("smaller", "larger"),
     "restless": ("less", "more"),
 }
 USUAL = (-25.0, -6.5)
@@ -81,11 +87,17 @@ BEYOND = 5.0
 """Quiet change, in noise, that counts as restless."""
 SLACK = 0.15
 """Share of a range by which a measure may lie outside: it is itself uncertain."""
-NO_LEAST = ("correlation", "offset", "uneven", "jump", "restless", "season")
+NO_LEAST = ("correlation", "offset", "uneven", "jump", "patch", "restless", "season")
 """Measures of which less is never a reason to doubt."""
+PATCH = {"patch": (0.0, 3.0)}
+"""Area that may change as one, km2, whatever a network learnt from: landslides reach 1 km2."""
+AS_ONE, AROUND = 2.5, 5
+"""Mean change over a square of so many cells that counts for a patch, dB."""
+DARK = -17.0
+"""VV of water, dB: what changes there is wind."""
 NO_MOST = ("before", "after")
 """Measures of which more is none."""
-ANYWHERE = ("gap", "jump", "offset", "scaling", "uneven")
+ANYWHERE = ("gap", "jump", "offset", "patch", "scaling", "uneven")
 """Measures that speak against any comparison of passes, not only against a network's."""
 
 
@@ -143,6 +155,7 @@ def trust_in(measures: Mapping[str, float], made_for: Mapping[str, tuple[float, 
 it learnt 0.0 to 2.0)')
     """
     notes = []
+    made_for = {**made_for, **PATCH}
     for code, (low, high) in made_for.items():
         value = measures.get(code)
         slack = SLACK * (high - low)
@@ -200,6 +213,7 @@ def measure(
         **_levels(lattice, co),
         **_offsets(lattice, levelling),
         "noise": _median(levelling.noise[co]),
+        "patch": _patch(lattice, levelling, co),
         **_pixels(lattice),
     }
     if lattice.displaced.remaining is not None:
@@ -231,6 +245,21 @@ def _offsets(lattice: Lattice, levelling: Levelling) -> dict[str, float]:
     largest = max(float(np.abs(one[post]).max()) for one in levelling.offsets.values())
     uneven = max(float(np.ptp(change)) for change in levelling.expected.values())
     return {"offset": largest, "uneven": uneven}
+
+
+def _patch(lattice: Lattice, levelling: Levelling, co: str) -> float:
+    """Largest area that changed as one, km2, among ground that is no water."""
+    from scipy.ndimage import label, uniform_filter
+
+    before = lattice.levels[co][list(lattice.pre)]
+    change = change_of(lattice, levelling, co)
+    ground = np.isfinite(change) & (np.nan_to_num(before, nan=-99).max(axis=0) > DARK)
+    mean = uniform_filter(np.where(ground, change, np.float32(0)), AROUND, mode="constant")
+    cell = (CELL * lattice.spacing) ** 2 / 1e6
+    sizes = [
+        np.bincount(label(side & ground)[0].ravel())[1:] for side in (mean > AS_ONE, mean < -AS_ONE)
+    ]
+    return float(max((one.max() for one in sizes if one.size), default=0) * cell)
 
 
 def _season(cube: xr.Dataset, lattice: Lattice) -> float | None:

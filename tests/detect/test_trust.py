@@ -82,3 +82,25 @@ def test_a_note_says_what_was_measured_and_what_was_learnt():
     (note,) = trust_in({"looks": 40.0}, {"looks": (2.5, 12.0)}).record()["notes"]
     assert (note["code"], note["measured"], note["low"], note["high"]) == ("looks", 40, 2.5, 12)
     assert note["text"].startswith("the images are smoother than those")
+
+
+def snowed(edge):
+    """Passes of 3.2 x 3.2 km in whose middle a square became 5 dB darker."""
+    along = np.arange(0.0, 3200, 10)
+    made = [
+        xr.Dataset(
+            {"vv": (("y", "x"), np.random.default_rng(n).gamma(40, 0.2 / 40, (320, 320)))},
+            {"y": along[::-1], "x": along},
+        )
+        for n in range(3)
+    ]
+    made[2]["vv"][20 : 20 + edge, 20 : 20 + edge] *= np.float32(10**-0.5)
+    return made[:2], made[2:]
+
+
+@pytest.mark.parametrize(("edge", "fits"), [(60, True), (200, False)])
+def test_what_changes_as_one_over_more_than_a_landslide_is_doubted(edge, fits):
+    pre, post = snowed(edge)
+    found = trust_in(measured(pre, post), {})
+    assert found.fits is fits
+    assert found.measures["patch"] == pytest.approx((edge * 10 / 1000) ** 2, rel=0.3)
