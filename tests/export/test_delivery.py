@@ -44,7 +44,8 @@ def test_products_of_a_map_in_a_bucket_lie_beside_it(
     )
     made = sarmap.map_landslides(request)
     endings = ("tif", "gpkg", "parquet", "png", "json")
-    assert names(bucket) == {f"2018/iburi.{ending}" for ending in endings}
+    beside = {"2018/iburi.qml", "2018/collection.json"}  # the COG's colours, and the catalogue
+    assert names(bucket) == {f"2018/iburi.{ending}" for ending in endings} | beside
     assert made.files["cog"] == f"s3://{bucket}/2018/iburi.tif"
 
     local = sarmap.map_landslides(
