@@ -260,7 +260,7 @@ def test_a_control_takes_off_what_is_called_landslide_anyway() -> None:
     assert found.best[125] == pytest.approx((100 - 100) / 100)
     assert found.best[200] == pytest.approx(1.0)  # the control says nothing that sure
     assert found.low[200] == pytest.approx(0.8)
-    assert "Before the event" in found.text
+    assert "False alarms before the event" in found.text
 
 
 def test_without_an_assessment_the_threshold_is_moved_and_the_page_says_so() -> None:
