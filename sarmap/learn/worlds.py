@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -99,8 +99,9 @@ def open_worlds(
         job for job, name in zip(jobs, names, strict=True) if not (where / f"{name}.json").exists()
     ]
     if waiting:
-        with ProcessPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(_draw, waiting, chunksize=4))
+        # threads: a forked copy of a process with threads of its own may wait for ever
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(_draw, waiting))
     return [_open(*job[:3], where / name) for job, name in zip(jobs, names, strict=True)]
 
 
