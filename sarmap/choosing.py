@@ -262,6 +262,7 @@ def _search(
             request.event,
             catalog=catalog,
             orbit=orbit_of(request, spec),
+            relative_orbit=request.relative_orbit,
             pre=pre,
             post=post,
             least=required_passes(spec.bands) if reads_evidence(spec.bands) else None,

@@ -230,6 +230,9 @@ class MapRequest(BaseModel):
         default=False, description="let its records lead to local files and private addresses"
     )
     orbit: Orbit | None = Field(default=None, description="None: the best covered")
+    relative_orbit: int | None = Field(
+        default=None, ge=1, description="number of the track; None: the best covered"
+    )
     detector: Any = Field(
         default="auto",
         description="auto: the default network, or `change` where it is not to be trusted; or a "

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["completed", "left_out", "passes_in_files"]
 
 _OF_A_SEARCH = {"catalog": "--catalog", "trust_catalog": "--trust-catalog", "orbit": "--orbit"}
+_OF_A_SEARCH |= {"relative_orbit": "--relative-orbit"}
 _OF_A_SEARCH |= {"before_days": "--before-days", "after_days": "--after-days"}
 _OF_A_SEARCH |= {"pre": "--pre NUMBER", "post": "--post NUMBER"}
 

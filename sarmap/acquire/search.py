@@ -69,6 +69,7 @@ def search_passes(
     *,
     catalog: Catalog = "planetary-computer",
     orbit: Orbit | None = None,
+    relative_orbit: int | None = None,
     pre: int = 1,
     post: int = 2,
     optical: bool = False,
@@ -83,6 +84,7 @@ def search_passes(
         event: an instant, or (start, end); see `parse_event`.
         catalog: anything `resolve_catalog` takes.
         orbit: 'ascending', 'descending', or None for the best covered; see `pairing.choose`.
+        relative_orbit: number of the one track to look at; None: any.
         pre: passes before the event.
         post: passes after the event.
         optical: also find the clearest Sentinel-2 scenes after the event.
@@ -104,6 +106,7 @@ def search_passes(
         event,
         catalog=catalog,
         orbit=orbit,
+        relative_orbit=relative_orbit,
         pre=pre,
         post=post,
         optical=optical,
@@ -120,6 +123,7 @@ def search_orbits(
     *,
     catalog: Catalog = "planetary-computer",
     orbit: Orbit | None = None,
+    relative_orbit: int | None = None,
     pre: int = 1,
     post: int = 2,
     least: tuple[int, int] | None = None,
@@ -137,7 +141,8 @@ def search_orbits(
     settings = resolve_catalog(catalog)
     instants = parse_event(event)
     window = window_of(instants, pre, post, before_days, after_days)
-    sought = Sought(parse_area(area), settings, instants, window, orbit, tuple(bands))
+    place = parse_area(area)
+    sought = Sought(place, settings, instants, window, orbit, tuple(bands), relative_orbit)
     client = open_catalog(settings)
     choices, sought = _choices(client, sought, pre, post, least or (pre, post))
     images = _optical(client, sought) if optical else ()
@@ -150,6 +155,7 @@ def search_tracks(
     *,
     catalog: Catalog = "planetary-computer",
     orbit: Orbit | None = None,
+    relative_orbit: int | None = None,
     pre: int = 1,
     post: int = 2,
     before_days: float | None = None,
@@ -173,7 +179,8 @@ def search_tracks(
     if not scenes and not sought.lacking:
         raise _nothing(open_catalog(sought.settings), sought)
     tracks = tracks_of(group_passes(scenes, sought.area.geometry))
-    wanted = _of(tracks, orbit if orbit in _STATES else None)
+    sought = replace(sought, relative_orbit=relative_orbit)
+    wanted = _of(tracks, orbit if orbit in _STATES else None, relative_orbit)
     best = choose(wanted, sought.event, pre=pre, post=post, least=(1, 1))
     error = shortfall(best, tracks, sought, pre=1, post=1, now=utc_now())
     seen = ""
@@ -299,14 +306,16 @@ def _choices(
     if equals and understands(client):
         # half the records to carry; where they do not suffice, all are read, to say what there is
         tracks, narrowed = _tracks(client, sought, equals)
-        narrow = choose(_of(tracks, wanted), sought.event, pre=pre, post=post, least=least)
+        own = _of(tracks, wanted, sought.relative_orbit)
+        narrow = choose(own, sought.event, pre=pre, post=post, least=least)
         if narrow and len(narrow.pre) >= least[0] and len(narrow.post) >= least[1]:
             return (narrow,), narrowed
     tracks, sought = _tracks(client, sought, {})
     states = _STATES if sought.orbit == "both" else (wanted,)
     choices = []
     for state in states:
-        choice = choose(_of(tracks, state), sought.event, pre=pre, post=post, least=least)
+        own = _of(tracks, state, sought.relative_orbit)
+        choice = choose(own, sought.event, pre=pre, post=post, least=least)
         asked = replace(sought, orbit=state)
         error = shortfall(choice, tracks, asked, pre=least[0], post=least[1], now=utc_now())
         if isinstance(error, NoPostPassError) and (seen := awaited(client, asked, tracks)):
@@ -318,8 +327,12 @@ def _choices(
     return tuple(choices), sought
 
 
-def _of(tracks: list[Track], state: str | None) -> list[Track]:
-    return [track for track in tracks if state in (None, track.orbit_state)]
+def _of(tracks: list[Track], state: str | None, number: int | None) -> list[Track]:
+    return [
+        track
+        for track in tracks
+        if state in (None, track.orbit_state) and number in (None, track.relative_orbit)
+    ]
 
 
 def _tracks(

@@ -79,6 +79,8 @@ class Sought:
     """'ascending', 'descending', or None for any."""
     bands: tuple[str, ...]
     """Bands every scene must have."""
+    relative_orbit: int | None = None
+    """Number of the one track; None: any."""
     lacking: tuple[str, ...] = ()
     """Ids of scenes left out because they lack an asset for one of `bands`."""
     odd: tuple[str, ...] = ()
@@ -168,9 +170,10 @@ def _no_track(tracks: Sequence[Track], sought: Sought, now: dt.datetime) -> Requ
     passes = tuple(sorted((p for t in tracks for p in t.passes), key=lambda p: p.datetime))
     due = {_orbit(track): track.next_after(sought.event[1]) for track in tracks}
     others = ", ".join(_orbit(track) for track in tracks)
+    asked = "" if sought.relative_orbit is None else f" of relative orbit {sought.relative_orbit}"
     return PassError(
-        f"no {sought.orbit} pass in {sought}{sought.left_out}: there is {others}; change or leave "
-        "out orbit.",
+        f"no {sought.orbit or 'radar'} pass{asked} in {sought}{sought.left_out}: there is "
+        f"{others}; change or leave out orbit{' or relative_orbit' if asked else ''}.",
         passes,
         due,
     )

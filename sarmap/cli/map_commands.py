@@ -59,6 +59,7 @@ def search(as_json: bool, **flags: Any) -> None:
         request.event,
         catalog=resolve_catalog(request.catalog, trusted=request.trust_catalog),
         orbit=request.orbit,
+        relative_orbit=request.relative_orbit,
         pre=request.pre,
         post=request.post or 2,
         before_days=request.before_days,

@@ -45,6 +45,7 @@ _PLACE = [
         type=click.Choice(["ascending", "descending", "both"]),
         help="Default: the best covered.",
     ),
+    click.option("--relative-orbit", type=int, help="Track number. Default: the best covered."),
     click.option(
         "--pre",
         multiple=True,
@@ -127,8 +128,8 @@ _MAP = [
 
 
 SECTIONS = {
-    "Where and when": "area event catalog trust_catalog orbit pre post before_days after_days "
-    "times scaling dem crs resolution",
+    "Where and when": "area event catalog trust_catalog orbit relative_orbit pre post before_days "
+    "after_days times scaling dem crs resolution",
     "What finds": "detector composite level overlap dense threshold min_area control",
     "Units of a region": "unit epicentre priority order dry_run calibrate",
     "Resources": "engine precision chunk memory cluster performance_report",

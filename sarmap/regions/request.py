@@ -93,6 +93,10 @@ def check_request(request: ScanRequest) -> None:
             raise RequestError(
                 f"epicentre={request.epicentre} is no place: give longitude and latitude, degrees."
             )
+    if request.relative_orbit is not None:
+        raise RequestError(
+            "A scan chooses the track of each unit: leave out relative_orbit (--relative-orbit)."
+        )
     if request.cog_dtype != "uint8":
         raise RequestError("A scan makes no COG of its own: leave out cog_dtype (--cog-dtype).")
     unknown = sorted(set(request.products) - set(PRODUCTS))

@@ -49,6 +49,17 @@ class TestRealServer:
         assert found.orbit_state == orbit
         assert (days(found.pre), days(found.post)[0]) == ([pre], post)
 
+    def test_one_track_may_be_named(self, rustac: str, stac: Any) -> None:
+        """Track 141 covers a third of the place: never chosen, unless it is asked for."""
+        found = search_passes(
+            stac.area, stac.event, catalog=rustac, relative_orbit=141, pre=1, post=2
+        )
+        assert (found.relative_orbit, days(found)) == (141, ["08-25", "09-06", "09-18"])
+        (alone,) = search_tracks(stac.area, stac.event, catalog=rustac, relative_orbit=46)
+        assert alone.orbit_state == "descending"
+        with pytest.raises(PassError, match=r"no radar pass of relative orbit 7 .* orbit 141"):
+            search_passes(stac.area, stac.event, catalog=rustac, relative_orbit=7)
+
     def test_more_pre_passes_count_back_from_the_event(self, rustac: str, stac: Any) -> None:
         found = search_passes(stac.area, stac.event, catalog=rustac, pre=3)
         assert [(one.role, f"{one.datetime:%m-%d}") for one in found.pre] == [

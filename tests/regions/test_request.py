@@ -71,6 +71,7 @@ def test_without_either_the_order_is_that_of_the_lattice() -> None:
         ({"epicentre": (200.0, 10.0)}, "longitude and latitude"),
         ({"out": None}, "out="),
         ({"products": ("cog",)}, "does not make cog"),
+        ({"relative_orbit": 68}, "--relative-orbit"),
     ],
 )
 def test_what_lacks_something_is_refused_in_words(given: dict[str, object], sentence: str) -> None:
