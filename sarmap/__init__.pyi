@@ -12,8 +12,6 @@ from sarmap.detect.weights import load_detector as load_detector
 from sarmap.export.cog import write_cog as write_cog
 from sarmap.export.item import write_item as write_item
 from sarmap.export.polygons import write_polygons as write_polygons
-from sarmap.export.store import open_map as open_map
-from sarmap.export.store import write_zarr as write_zarr
 from sarmap.learn.train import train as train
 from sarmap.mapping import map_cube as map_cube
 from sarmap.pipeline import map_landslides as map_landslides
@@ -23,6 +21,8 @@ from sarmap.regions.request import ScanRequest as ScanRequest
 from sarmap.regions.scanning import scan as scan
 from sarmap.simulate.kept import demo_event as demo_event
 from sarmap.simulate.kept import serve_demo as serve_demo
+from sarmap.store.result import open_map as open_map
+from sarmap.store.result import write_zarr as write_zarr
 from sarmap.types import CatalogSettings as CatalogSettings
 from sarmap.types import Detector as Detector
 from sarmap.types import MapRequest as MapRequest

@@ -183,7 +183,7 @@ def pin_scenes(prepared: Prepared) -> None:
         A file is another one than then.
     """
     from sarmap.acquire.pins import pin_files
-    from sarmap.export.identity import begun_with
+    from sarmap.store.identity import begun_with
 
     request = prepared.request
     begun = begun_with(str(request.out)) if request.resume and request.out else None

@@ -87,10 +87,10 @@ def map_landslides(
         UnreadDataError: `strict` was asked for, and some data could not be read or nothing was
             observed; the map is kept.
     """
-    from sarmap.acquire.tally import Meter
     from sarmap.draw.shrink import composite_overview
-    from sarmap.export.filling import store_map, tidy
-    from sarmap.export.store import annotate, check_writable, count_observations, open_map
+    from sarmap.net.tally import Meter
+    from sarmap.store.filling import store_map, tidy
+    from sarmap.store.result import annotate, check_writable, count_observations, open_map
 
     started = time.perf_counter()
     out = _out(request)
@@ -181,8 +181,8 @@ def _out(request: MapRequest) -> str:
 
 def _targets(request: MapRequest, out: str) -> dict[str, str]:
     """Product name -> file; refuses unknown names and, without `overwrite`, existing files."""
-    from sarmap.export.delivery import stands
     from sarmap.export.products import product_files
+    from sarmap.store.delivery import stands
 
     if not request.products:
         return {}
@@ -219,7 +219,7 @@ def _products(request: MapRequest, out: str, targets: Mapping[str, str]) -> Prod
 @contextlib.contextmanager
 def _keeping_what_is_done(out: str, client: Client | None) -> Iterator[None]:
     """Say of a run that ends early what is kept of it, and how it is continued."""
-    from sarmap.export.location import forget_unbegun
+    from sarmap.store.location import forget_unbegun
 
     ended = False
     try:
@@ -237,7 +237,7 @@ def _keeping_what_is_done(out: str, client: Client | None) -> Iterator[None]:
 
 def _what_is_kept(out: str) -> str:
     """Blocks that an interrupted run has stored, in a sentence; empty where there are none."""
-    from sarmap.export.block_progress import read_progress
+    from sarmap.store.block_progress import read_progress
 
     advice = "run the same again with resume=True (--resume) to continue."
     try:
@@ -262,7 +262,7 @@ def _with_radar(request: MapRequest, assembly: Assembly) -> Assembly:
 def _control(request: MapRequest, prepared: Prepared, out: str) -> dict[str, Any]:
     """What the control of a stored map says, kept in its attributes, too."""
     from sarmap.assess.control import read_control
-    from sarmap.export.store import annotate
+    from sarmap.store.result import annotate
 
     figures = read_control(out, threshold=request.threshold, min_area=request.min_area)
     record = {**figures.record(), "passes": _control_passes(prepared)}
@@ -425,6 +425,6 @@ def describe_request(prepared: Prepared) -> Mapping[str, Any]:
 
 def _partly_read(finished: xr.Dataset) -> int:
     """Pixels with an answer that hangs on unread data too: of another orbit, or beyond the map."""
-    from sarmap.export.ledger import PARTLY
+    from sarmap.store.ledger import PARTLY
 
     return int(finished.attrs.get(PARTLY, 0))

@@ -172,7 +172,7 @@ def _held(made: Plan, machine: Machine, composites: float) -> float:
     A cluster's scheduler keeps reads back, threads read ahead as far as there are threads. Blocks
     that borrow strips of each other keep each other alive: some of a wave's, on threads most.
     """
-    from sarmap.export.waves import WAVE
+    from sarmap.store.waves import WAVE
 
     detector, remote = made.detector, bool(machine.name)
     overlaps = made.request.overlap or detector["stride"] != detector["tile"] or detector["halo"]

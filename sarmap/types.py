@@ -118,7 +118,7 @@ class CatalogSettings:
     shadow cannot be marked."""
     trusted: bool = False
     """True: its records may lead anywhere, to local files and private addresses too; see
-    `sarmap.acquire.reach`."""
+    `sarmap.net.reach`."""
     attribution: str = ""
     """Notice the data's owners ask for."""
     dem_attribution: str = ""

@@ -25,7 +25,8 @@ from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-INSTRUMENTED = ["sarmap.acquire", "sarmap.request_file", "sarmap.types", "sarmap.export.provenance"]
+INSTRUMENTED = ["sarmap.acquire", "sarmap.net", "sarmap.request_file", "sarmap.store.provenance"]
+INSTRUMENTED += ["sarmap.types"]
 
 
 def load_targets() -> ModuleType:
@@ -109,14 +110,6 @@ def run_target(name: str, inputs: int, seed: int, keep: Path) -> None:
         sys.exit("fuzzing needs atheris: pip install 'sarmap[fuzz]'")
     with atheris.instrument_imports(include=INSTRUMENTED):
         targets = load_targets()
-        import sarmap.acquire.cube
-        import sarmap.acquire.dem
-        import sarmap.acquire.grid
-        import sarmap.acquire.pairing
-        import sarmap.export.products
-        import sarmap.export.provenance
-        import sarmap.planning
-        import sarmap.request_file  # noqa: F401
     with targets.watched() as folder:
         harness = Harness(targets, name, folder, keep)
 

@@ -141,7 +141,7 @@ def stored(out: str) -> dict[str, bytes]:
     from zarr.core.buffer import default_buffer_prototype
     from zarr.core.sync import sync
 
-    from sarmap.export.location import store_at
+    from sarmap.store.location import store_at
 
     store = store_at(out, read_only=True)
 

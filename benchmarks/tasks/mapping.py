@@ -105,8 +105,8 @@ def _map(
     if scheduler != "processes" and store is None:
         result = map_landslides(request, client)
         return {"tasks": result.plan.tasks, "unread": result.observation["read_failed"]}
-    from sarmap.export.store import count_observations, open_map, write_zarr
     from sarmap.planning import READ_THREADS, count_tasks
+    from sarmap.store.result import count_observations, open_map, write_zarr
 
     assembly = assemble(prepare(request))
     settings = (
@@ -197,8 +197,8 @@ def _first_wave(request: dict[str, Any]) -> dict[str, float]:
     from dask.callbacks import Callback
 
     from sarmap.assembly import assemble, prepare
-    from sarmap.export.store import write_zarr
     from sarmap.planning import count_tasks
+    from sarmap.store.result import write_zarr
 
     class Stop(Callback):  # type: ignore[misc]
         def _start(self, dsk: Any) -> None:

@@ -33,7 +33,7 @@ def _steps(chunk: int, request: dict[str, Any]) -> dict[str, float]:
     from sarmap.assembly import prepare
     from sarmap.compose.composites import make_composite, required_radar_bands
     from sarmap.detect.prediction import predict
-    from sarmap.export.store import write_zarr
+    from sarmap.store.result import write_zarr
 
     seconds: dict[str, float] = {}
     with temporary_store() as out:

@@ -18,10 +18,10 @@ from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 from pystac_client.warnings import DoesNotConformTo, PystacClientWarning
 
-from sarmap.acquire.reach import reach_of
-from sarmap.acquire.signing import make_signer, redact, unsigned
-from sarmap.acquire.stac_io import Refusal, StacIO
 from sarmap.errors import CatalogError, RequestError, SarmapError
+from sarmap.net.reach import reach_of
+from sarmap.net.signing import make_signer, redact, unsigned
+from sarmap.net.stac_io import Refusal, StacIO
 from sarmap.types import CatalogSettings
 
 __all__ = ["PRESETS", "catalog_errors", "open_catalog", "resolve_catalog"]
@@ -129,7 +129,7 @@ def resolve_catalog(
 def open_catalog(settings: CatalogSettings, *, url: str | None = None) -> pystac_client.Client:
     """A connection to the catalogue's STAC API (or to `url`, e.g. `settings.dem_url`).
 
-    Requests are tried again, and held to the catalogue's reach, by `sarmap.acquire.stac_io`.
+    Requests are tried again, and held to the catalogue's reach, by `sarmap.net.stac_io`.
 
     Raises
     ------

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from sarmap.acquire.area import share_covered
 from sarmap.acquire.header import place_scenes
 from sarmap.acquire.loader import Slice, block_lengths, load, on_grid
-from sarmap.acquire.reach import reach_of
 from sarmap.acquire.scenes import footprint_of
-from sarmap.acquire.signing import Signer, make_signer
 from sarmap.acquire.source import Source, item_source
 from sarmap.acquire.values import check_unit
 from sarmap.errors import CatalogError, RequestError
+from sarmap.net.reach import reach_of
+from sarmap.net.signing import Signer, make_signer
 from sarmap.types import CatalogSettings, Chunk, Observation, Pass, Passes
 
 if TYPE_CHECKING:

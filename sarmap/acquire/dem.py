@@ -30,7 +30,6 @@ from sarmap.acquire.header import place_of
 from sarmap.acquire.loader import check_grid
 from sarmap.acquire.projection import Place, differ
 from sarmap.acquire.reader import read_source
-from sarmap.acquire.signing import Signer, make_signer
 from sarmap.acquire.source import Source
 from sarmap.acquire.tiles import (
     bbox_of,
@@ -48,6 +47,7 @@ from sarmap.acquire.values import metres_of
 from sarmap.acquire.voids import bridged, on_earth
 from sarmap.acquire.warp import READ_FAILED, resample
 from sarmap.errors import RequestError
+from sarmap.net.signing import Signer, make_signer
 from sarmap.types import CatalogSettings
 
 if TYPE_CHECKING:

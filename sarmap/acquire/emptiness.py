@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sarmap.acquire.cube import radar_scenes
 from sarmap.acquire.loader import Slice, load
-from sarmap.acquire.signing import Signer, make_signer
+from sarmap.net.signing import Signer, make_signer
 from sarmap.types import Pass, Passes
 
 if TYPE_CHECKING:

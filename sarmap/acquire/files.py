@@ -19,9 +19,9 @@ from rasterio.errors import RasterioError
 from sarmap.acquire.cube import grid_coords, radar_layers
 from sarmap.acquire.loader import Slice, check_grid
 from sarmap.acquire.projection import lattice_bounds
-from sarmap.acquire.reach import Reach
 from sarmap.acquire.source import Source
 from sarmap.errors import RequestError
+from sarmap.net.reach import Reach
 from sarmap.request_file import as_path
 from sarmap.types import CatalogSettings
 

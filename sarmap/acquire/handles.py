@@ -2,7 +2,7 @@
 
 A GDAL dataset may be used by any thread but by one at a time, so a read *leases* a handle and
 gives it back; the next read of the same file, on whichever thread, finds it open. Files on the web
-are read through `sarmap.acquire.remote`; buckets, and local files of a trusted catalogue, by GDAL
+are read through `sarmap.net.remote`; buckets, and local files of a trusted catalogue, by GDAL
 itself. Only GDAL's GeoTIFF driver opens anything: other formats (VRT and other XML) may name
 further files.
 
@@ -28,12 +28,12 @@ from rasterio.enums import Compression, MaskFlags
 from rasterio.errors import RasterioIOError
 from rasterio.io import FilePath
 
-from sarmap.acquire.patience import Deadline
-from sarmap.acquire.reach import Reach
-from sarmap.acquire.remote import Opening, Pin, Range, RemoteFile
-from sarmap.acquire.signing import Signer, discreet
-from sarmap.acquire.web import FileChanged, ReadError
 from sarmap.gdal import gdal
+from sarmap.net.patience import Deadline
+from sarmap.net.reach import Reach
+from sarmap.net.remote import Opening, Pin, Range, RemoteFile
+from sarmap.net.signing import Signer, discreet
+from sarmap.net.web import FileChanged, ReadError
 
 __all__ = ["GDAL_OPTIONS", "Box", "Handle", "lease", "renew"]
 
@@ -53,7 +53,7 @@ warnings.filterwarnings("ignore", message="FilePath is supplanted")
 GDAL_OPTIONS: dict[str, str | int] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_INGESTED_BYTES_AT_OPEN": 65536,
-    # From here on: buckets only. Files on the web are read by sarmap.acquire.remote.
+    # From here on: buckets only. Files on the web are read by sarmap.net.remote.
     "GDAL_HTTP_MULTIPLEX": "YES",
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_HTTP_CONNECTTIMEOUT": 10,

@@ -16,9 +16,9 @@ from sarmap.acquire.handles import Handle
 from sarmap.acquire.loader import Slice
 from sarmap.acquire.projection import Place, differ, lattice_bounds
 from sarmap.acquire.reader import read_source, why_unread
-from sarmap.acquire.signing import Signer
 from sarmap.acquire.source import Source
 from sarmap.errors import CatalogError
+from sarmap.net.signing import Signer
 from sarmap.types import CatalogSettings
 
 __all__ = ["HEADER_THREADS", "place_of", "place_scenes"]

@@ -15,9 +15,9 @@ import pystac_client
 from pystac.utils import make_absolute_href
 
 from sarmap.acquire.catalogs import catalog_errors
-from sarmap.acquire.reach import WEB
-from sarmap.acquire.stac_io import FRUITLESS
 from sarmap.errors import CatalogError, RequestError
+from sarmap.net.reach import WEB
+from sarmap.net.stac_io import FRUITLESS
 from sarmap.types import CatalogSettings
 
 __all__ = ["first_item", "require_collection", "search_items", "understands", "with_addresses"]

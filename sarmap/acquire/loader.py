@@ -18,9 +18,9 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 
 from sarmap.acquire.scene_reader import SceneReader
-from sarmap.acquire.signing import Signer
 from sarmap.acquire.source import Bounds, Source
 from sarmap.errors import RequestError
+from sarmap.net.signing import Signer
 from sarmap.types import Chunk
 
 if TYPE_CHECKING:

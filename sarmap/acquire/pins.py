@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sarmap.acquire.handles import renew
-from sarmap.acquire.reach import BUCKETS, reach_of
 from sarmap.acquire.reader import read_source
-from sarmap.acquire.remote import Pin
-from sarmap.acquire.signing import Signer, make_signer
 from sarmap.acquire.source import PIN, Source, item_source
 from sarmap.errors import RequestError
+from sarmap.net.reach import BUCKETS, reach_of
+from sarmap.net.remote import Pin
+from sarmap.net.signing import Signer, make_signer
 from sarmap.types import CatalogSettings
 
 if TYPE_CHECKING:

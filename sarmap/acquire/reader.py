@@ -21,14 +21,14 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from sarmap.acquire.handles import Box, Handle, lease, renew
-from sarmap.acquire.patience import Deadline, patience
-from sarmap.acquire.signing import Signer, redact
 from sarmap.acquire.source import Source
-from sarmap.acquire.tally import count
 from sarmap.acquire.values import band_of, measured
 from sarmap.acquire.warp import READ_FAILED
-from sarmap.acquire.web import FileChanged, ReadError
 from sarmap.errors import RequestError, SarmapError
+from sarmap.net.patience import Deadline, patience
+from sarmap.net.signing import Signer, redact
+from sarmap.net.tally import count
+from sarmap.net.web import FileChanged, ReadError
 
 __all__ = ["inside", "read_source", "why_unread"]
 

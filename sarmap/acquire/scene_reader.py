@@ -20,9 +20,9 @@ from rasterio.windows import Window
 
 from sarmap.acquire.handles import Box, Handle
 from sarmap.acquire.reader import inside, read_source
-from sarmap.acquire.signing import Signer
 from sarmap.acquire.source import Source
 from sarmap.acquire.warp import READ_FAILED, resample
+from sarmap.net.signing import Signer
 
 __all__ = ["SceneReader"]
 

@@ -18,8 +18,8 @@ import shapely
 from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
-from sarmap.acquire.signing import without_signature
 from sarmap.errors import RequestError
+from sarmap.net.signing import without_signature
 from sarmap.types import CatalogSettings
 
 __all__ = [

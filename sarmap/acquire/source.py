@@ -16,11 +16,11 @@ from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 
 from sarmap.acquire.projection import Bounds, Place, projection_fields, stated_place
-from sarmap.acquire.reach import Reach, check_href
-from sarmap.acquire.remote import Pin
 from sarmap.acquire.scenes import MALFORMED, footprint_of, refuse_source_form
-from sarmap.acquire.signing import unsigned
 from sarmap.errors import RequestError
+from sarmap.net.reach import Reach, check_href
+from sarmap.net.remote import Pin
+from sarmap.net.signing import unsigned
 
 if TYPE_CHECKING:
     import pystac

@@ -19,11 +19,11 @@ from rasterio.warp import transform_bounds
 
 from sarmap.acquire.header import place_scenes
 from sarmap.acquire.loader import check_grid
-from sarmap.acquire.reach import Reach, reach_of
 from sarmap.acquire.reader import why_unread
-from sarmap.acquire.signing import Signer
 from sarmap.acquire.source import Source, item_source
 from sarmap.errors import RequestError
+from sarmap.net.reach import Reach, reach_of
+from sarmap.net.signing import Signer
 from sarmap.types import CatalogSettings
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from sarmap.assess.labels import Labels, read_labels
 from sarmap.assess.scores import Scores
 from sarmap.assess.slides import HitRow, hits_by_facing, hits_by_size
 from sarmap.errors import RequestError
-from sarmap.export.provenance import Provenance
-from sarmap.export.reading import MapReader, open_reader
+from sarmap.store.provenance import Provenance
+from sarmap.store.reading import MapReader, open_reader
 
 if TYPE_CHECKING:
     import xarray as xr

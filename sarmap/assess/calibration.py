@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
-from sarmap.export.encoding import PROBABILITY_STEP
-from sarmap.export.replacing import replacing
+from sarmap.store.encoding import PROBABILITY_STEP
+from sarmap.store.replacing import replacing
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -158,7 +158,7 @@ def apply_calibration(dataset: xr.Dataset, calibration: Calibration | str | Path
     """
     import xarray as xr
 
-    from sarmap.export.provenance import read_provenance
+    from sarmap.store.provenance import read_provenance
 
     table = calibration if isinstance(calibration, Calibration) else read_calibration(calibration)
     detector = read_provenance(dataset.attrs).detector

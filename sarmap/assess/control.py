@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from sarmap.assess.intervals import FEWEST_BLOCKS, Interval, percentiles, resampled
 from sarmap.errors import RequestError
-from sarmap.export.encoding import FILL, threshold_level
-from sarmap.export.reading import MapReader, open_reader
+from sarmap.store.encoding import FILL, threshold_level
+from sarmap.store.reading import MapReader, open_reader
 
 if TYPE_CHECKING:
     import xarray as xr

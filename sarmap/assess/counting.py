@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.assess.scores import Confusion, Scores
-from sarmap.export.encoding import FILL, threshold_level
+from sarmap.store.encoding import FILL, threshold_level
 
 if TYPE_CHECKING:
     from sarmap.assess.covers import LandCover
     from sarmap.assess.ground import Gradients
     from sarmap.assess.labels import Labels
-    from sarmap.export.reading import MapReader, Strip
+    from sarmap.store.reading import MapReader, Strip
 
 __all__ = ["BLOCK", "LEVELS", "Sink", "Tally", "tally_map"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.export.encoding import PROBABILITY_STEP
+from sarmap.store.encoding import PROBABILITY_STEP
 
 __all__ = ["Curve", "Reliability", "precision_recall", "reliability"]
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from sarmap.assess.counting import Sink
 from sarmap.assess.scores import Confusion
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.georeference import coordinate_attrs, spatial_ref_attrs
-from sarmap.export.provenance import Provenance
 from sarmap.gdal import gdal
+from sarmap.store.georeference import coordinate_attrs, spatial_ref_attrs
+from sarmap.store.provenance import Provenance
 
 __all__ = ["COLOURS", "MEANINGS", "outcome_image", "write_outcome_zarr", "writing_outcomes"]
 

@@ -24,7 +24,7 @@ from sarmap.assess.intervals import Interval
 from sarmap.assess.outcomes import write_outcome_zarr, writing_outcomes
 from sarmap.assess.slides import HitRow
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.reading import open_reader
+from sarmap.store.reading import open_reader
 
 if TYPE_CHECKING:
     import xarray as xr

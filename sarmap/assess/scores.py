@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from sarmap.assess.inventory import rasterise_inventory, read_inventory
 from sarmap.errors import RequestError
-from sarmap.export.encoding import unpack_probability
-from sarmap.export.reading import open_reader
+from sarmap.store.encoding import unpack_probability
+from sarmap.store.reading import open_reader
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -207,7 +207,7 @@ def _ready_store(out: str) -> Path:
 
 def _refuse_real(store: Path) -> None:
     """The demo replaces its own earlier results, and nothing else."""
-    from sarmap.export.store import is_simulated, open_map
+    from sarmap.store.result import is_simulated, open_map
 
     if not store.exists():
         return

@@ -13,7 +13,7 @@ from sarmap.types import MapResult, Passes, Plan
 
 if TYPE_CHECKING:
     from sarmap.assess.comparison import Comparison
-    from sarmap.export.provenance import Provenance
+    from sarmap.store.provenance import Provenance
 
 __all__ = ["PAPER_SECONDS", "plan_record", "print_comparison", "print_plan", "print_result"]
 
@@ -100,7 +100,7 @@ def print_plan(plan: Plan) -> None:
 
 def print_levels(plan: Plan) -> None:
     """Passes that lie clearly off those before the event, which are levelled."""
-    from sarmap.export.provenance import read_provenance
+    from sarmap.store.provenance import read_provenance
 
     for limit in read_provenance({"sarmap:levels": [dict(one) for one in plan.levels]}).limits:
         click.echo(f"limits    {limit}")
@@ -129,7 +129,7 @@ def result_record(result: MapResult) -> dict[str, Any]:
 
 def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> None:
     """A finished map, for a person: files, warnings, and last what was found."""
-    from sarmap.export.provenance import read_provenance
+    from sarmap.store.provenance import read_provenance
 
     made = read_provenance(result.dataset.attrs)
     if made.simulated:

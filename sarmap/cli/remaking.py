@@ -43,8 +43,8 @@ def polygons(map_: str, out: str | None, as_json: bool, overwrite: bool, **asked
     from sarmap.assess.calibration import apply_calibration
     from sarmap.export.keeping import remake_vectors
     from sarmap.export.polygons import write_polygons
-    from sarmap.export.provenance import settings_of
-    from sarmap.export.store import open_map
+    from sarmap.store.provenance import settings_of
+    from sarmap.store.result import open_map
 
     dataset = open_map(map_)
     own = settings_of(dataset.attrs)

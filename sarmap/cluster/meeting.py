@@ -88,7 +88,7 @@ def _place(out: str) -> MeetingPlace:
     """Beside the result, so that nothing of it is touched; inside where it is a bucket's root."""
     from urllib.parse import urlsplit
 
-    from sarmap.export.location import is_url, store_at
+    from sarmap.store.location import is_url, store_at
 
     token = uuid.uuid4().hex
     if not is_url(out):
@@ -102,7 +102,7 @@ def _place(out: str) -> MeetingPlace:
 
 
 def _store(place: MeetingPlace) -> Any:
-    from sarmap.export.location import store_at
+    from sarmap.store.location import store_at
 
     return store_at(place.folder)
 

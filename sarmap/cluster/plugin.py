@@ -16,10 +16,10 @@ from distributed.core import Status
 from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.protocol import pickle
 
-from sarmap.acquire.signing import adopt, signed_records
 from sarmap.cluster.meeting import MeetingPlace
 from sarmap.cluster.versions import difference, own_versions
 from sarmap.errors import ClusterError, SarmapError
+from sarmap.net.signing import adopt, signed_records
 
 __all__ = ["Job", "MapPlugin", "engine_threads"]
 

@@ -1,1 +1,1 @@
-"""Results to Zarr, COG, polygons, STAC item and picture."""
+"""Products of a map: COG, polygons, points, STAC item and picture."""

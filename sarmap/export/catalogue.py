@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sarmap.export.replacing import replacing
+from sarmap.store.replacing import replacing
 
 __all__ = ["COLLECTION", "join_catalogue"]
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.encoding import FILL, PROBABILITY_STEP, SLOPE_STEP
-from sarmap.export.reading import MapReader, Strip, open_reader
-from sarmap.export.replacing import check_file, replacing
 from sarmap.gdal import gdal
+from sarmap.store.encoding import FILL, PROBABILITY_STEP, SLOPE_STEP
+from sarmap.store.reading import MapReader, Strip, open_reader
+from sarmap.store.replacing import check_file, replacing
 from sarmap.types import Observation
 
 if TYPE_CHECKING:

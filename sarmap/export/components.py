@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.export.encoding import FILL, PROBABILITY_STEP, SLOPE_STEP
-from sarmap.export.reading import EDGE, MapReader, Strip, with_edges
+from sarmap.store.encoding import FILL, PROBABILITY_STEP, SLOPE_STEP
+from sarmap.store.reading import EDGE, MapReader, Strip, with_edges
 
 __all__ = ["Components", "find_components", "labelled_strips"]
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
 from sarmap.export.catalogue import join_catalogue
-from sarmap.export.encoding import FILL, PROBABILITY_STEP
-from sarmap.export.georeference import geobox_of
-from sarmap.export.location import is_url
-from sarmap.export.provenance import Provenance, read_provenance
-from sarmap.export.replacing import check_file, replacing
-from sarmap.export.store import count_observations, open_map
+from sarmap.store.encoding import FILL, PROBABILITY_STEP
+from sarmap.store.georeference import geobox_of
+from sarmap.store.location import is_url
+from sarmap.store.provenance import Provenance, read_provenance
+from sarmap.store.replacing import check_file, replacing
+from sarmap.store.result import count_observations, open_map
 
 if TYPE_CHECKING:
     import pystac

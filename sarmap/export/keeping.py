@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
-from sarmap.export.delivery import fetched, stands
-from sarmap.export.ledger import is_whole, read_attributes
-from sarmap.export.location import is_url, store_at
 from sarmap.export.products import product_files, write_products
-from sarmap.export.store import annotate
 from sarmap.export.vector_files import VECTORS
+from sarmap.store.delivery import fetched, stands
+from sarmap.store.ledger import is_whole, read_attributes
+from sarmap.store.location import is_url, store_at
+from sarmap.store.result import annotate
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.draw.shrink import MAX_SIZE, square_edge
-from sarmap.export.encoding import FILL
-from sarmap.export.reading import MapReader
+from sarmap.store.encoding import FILL
+from sarmap.store.reading import MapReader
 
 __all__ = ["Decimated", "decimate"]
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sarmap.errors import RequestError
-from sarmap.export.encoding import PROBABILITY_STEP, pack_probability, threshold_level
-from sarmap.export.georeference import geobox_of
-from sarmap.export.provenance import read_provenance
-from sarmap.export.replacing import check_file
-from sarmap.export.store import open_map
 from sarmap.export.vector_files import described, file_attributes, lonlat, write_frame
+from sarmap.store.encoding import PROBABILITY_STEP, pack_probability, threshold_level
+from sarmap.store.georeference import geobox_of
+from sarmap.store.provenance import read_provenance
+from sarmap.store.replacing import check_file
+from sarmap.store.result import open_map
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -18,9 +18,6 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 from sarmap.export.components import Components, find_components, labelled_strips
-from sarmap.export.encoding import threshold_level
-from sarmap.export.reading import MapReader, open_reader
-from sarmap.export.replacing import check_file
 from sarmap.export.vector_files import (
     check_ending,
     described,
@@ -28,6 +25,9 @@ from sarmap.export.vector_files import (
     lonlat,
     write_frame,
 )
+from sarmap.store.encoding import threshold_level
+from sarmap.store.reading import MapReader, open_reader
+from sarmap.store.replacing import check_file
 
 if TYPE_CHECKING:
     import xarray as xr

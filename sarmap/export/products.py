@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
 from sarmap.export.catalogue import COLLECTION
-from sarmap.export.delivery import deliver, fetched, stands
-from sarmap.export.location import is_url
 from sarmap.export.styles import IMAGE_STYLE
 from sarmap.export.vector_files import VECTORS, write_frame
+from sarmap.store.delivery import deliver, fetched, stands
+from sarmap.store.location import is_url
 
 if TYPE_CHECKING:
     import xarray as xr

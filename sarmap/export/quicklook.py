@@ -43,12 +43,12 @@ from sarmap.draw.panels import (
 from sarmap.draw.shrink import MAX_SIZE, composite_overview
 from sarmap.errors import RequestError
 from sarmap.export.control_words import described
-from sarmap.export.encoding import FILL, threshold_level, unpack_probability
 from sarmap.export.overview import Decimated, decimate
 from sarmap.export.polygons import polygonise
-from sarmap.export.provenance import Provenance
-from sarmap.export.reading import MapReader, open_reader
-from sarmap.export.replacing import check_file, replacing
+from sarmap.store.encoding import FILL, threshold_level, unpack_probability
+from sarmap.store.provenance import Provenance
+from sarmap.store.reading import MapReader, open_reader
+from sarmap.store.replacing import check_file, replacing
 from sarmap.vectors import read_vector
 
 if TYPE_CHECKING:

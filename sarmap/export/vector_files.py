@@ -15,13 +15,13 @@ from xml.etree import ElementTree
 import numpy as np
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.replacing import replacing
 from sarmap.export.styles import CERTAINTY, certainty_of, layer_styles
+from sarmap.store.replacing import replacing
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame, GeoSeries
 
-    from sarmap.export.provenance import Provenance
+    from sarmap.store.provenance import Provenance
 
 __all__ = ["VECTORS", "check_ending", "described", "file_attributes", "lonlat", "write_frame"]
 

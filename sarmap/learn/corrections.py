@@ -35,7 +35,7 @@ from sarmap.learn.training_scenes import lazy_composite
 
 if TYPE_CHECKING:
     from sarmap.detect.manifest import Manifest
-    from sarmap.export.reading import MapReader
+    from sarmap.store.reading import MapReader
 
 __all__ = ["CorrectionResult", "learn_corrections"]
 
@@ -106,7 +106,7 @@ def learn_corrections(
         scenes than the map was made from.
     """
     from sarmap.detect.manifest import read_arrays
-    from sarmap.export.reading import open_reader
+    from sarmap.store.reading import open_reader
 
     check_backend()
     reader = open_reader(map_)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sarmap.assess.labels import Labels, read_labels
 
 if TYPE_CHECKING:
-    from sarmap.export.reading import MapReader
+    from sarmap.store.reading import MapReader
 
 __all__ = ["corrected_labels"]
 
@@ -40,7 +40,7 @@ def corrected_labels(
 
 def _touched(reader: MapReader, labels: Labels, tile: int) -> NDArray[np.bool_]:
     """Which tiles (row, column) hold a pixel that the map, or the corrections, call landslide."""
-    from sarmap.export.encoding import FILL, threshold_level
+    from sarmap.store.encoding import FILL, threshold_level
 
     request = json.loads(reader.attrs.get("sarmap:request", "{}"))
     level = threshold_level(float(request.get("threshold", 0.5)))

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
-from sarmap.export.workers import compute_on
 from sarmap.learn.cutting import cut_clips, cut_tiles
 from sarmap.learn.index import ClipRule, PatchRule, find_clips, find_patches
 from sarmap.learn.sample_layout import Rule, Window, create_store, fingerprint_of, plan_windows
 from sarmap.learn.sample_store import STATE, SampleStore, consolidate, open_samples
 from sarmap.learn.scene import Scene
+from sarmap.store.workers import compute_on
 from sarmap.types import Observation
 
 if TYPE_CHECKING:

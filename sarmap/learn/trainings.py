@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import ClusterError, RequestError, SarmapError, WeightsError
-from sarmap.export.workers import cluster_gone, killed_worker, watched
 from sarmap.learn.config import TrainingConfig
 from sarmap.learn.fitting import Report
 from sarmap.learn.outputs import TrainingResult, prepare_folder
 from sarmap.learn.sample_store import open_samples
 from sarmap.learn.settle import check_backend, settle
+from sarmap.store.workers import cluster_gone, killed_worker, watched
 
 __all__ = ["Training", "run_trainings"]
 

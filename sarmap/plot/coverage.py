@@ -9,8 +9,8 @@ import numpy as np
 from sarmap.draw.colours import legend_of_shares
 from sarmap.draw.shrink import MAX_SIZE, extent_of_picture, shrink_codes
 from sarmap.errors import RequestError
-from sarmap.export.provenance import Provenance, read_provenance
 from sarmap.plot.furniture import axes_or_new, finish, grid_of, made_from
+from sarmap.store.provenance import Provenance, read_provenance
 from sarmap.types import Observation
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sarmap.draw.panels import extent_of, furnish, mark_simulated, name_sources
 from sarmap.errors import RequestError
-from sarmap.export.georeference import geobox_of
-from sarmap.export.provenance import Provenance, read_provenance
+from sarmap.store.georeference import geobox_of
+from sarmap.store.provenance import Provenance, read_provenance
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
-from sarmap.export.encoding import unpack_probability
-from sarmap.export.provenance import read_provenance
+from sarmap.store.encoding import unpack_probability
+from sarmap.store.provenance import read_provenance
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -176,7 +176,7 @@ def open_source(source: xr.Dataset | str | Path) -> _Source:
     if isinstance(source, str | Path):
         if str(source).lower().endswith((".tif", ".tiff")):
             return _open_raster(str(source))
-        from sarmap.export.store import open_map
+        from sarmap.store.result import open_map
 
         source = open_map(source)
     from sarmap.plot.furniture import grid_of

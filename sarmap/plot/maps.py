@@ -23,8 +23,8 @@ from sarmap.draw.colours import (
 )
 from sarmap.draw.shrink import MAX_SIZE, extent_of_picture, shrink_values
 from sarmap.errors import RequestError
-from sarmap.export.encoding import threshold_level
 from sarmap.plot.furniture import axes_or_new, finish, grid_of, made_from
+from sarmap.store.encoding import threshold_level
 
 if TYPE_CHECKING:
     import xarray as xr

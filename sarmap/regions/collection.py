@@ -17,10 +17,8 @@ import numpy as np
 from sarmap.assess.control import ControlFigures, beyond_control
 from sarmap.choosing import instead
 from sarmap.errors import RequestError
-from sarmap.export.delivery import stands
 from sarmap.export.item import make_item
 from sarmap.export.keeping import BEGUN, fingerprint
-from sarmap.export.store import open_map
 from sarmap.export.vector_files import write_frame
 from sarmap.regions.merging import landslides
 from sarmap.regions.mosaic import read_mosaic
@@ -34,6 +32,8 @@ from sarmap.regions.scan_record import (
     units_by_detector,
 )
 from sarmap.regions.unit_map import map_name
+from sarmap.store.delivery import stands
+from sarmap.store.result import open_map
 
 if TYPE_CHECKING:
     import pystac

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING
 
 from sarmap.assembly import Prepared, assemble
 from sarmap.errors import RequestError, SarmapError
-from sarmap.export.identity import check_identity
-from sarmap.export.layout import count_blocks
 from sarmap.planning import make_plan, read_bytes_of
 from sarmap.progress import megapixels
 from sarmap.regions.decisions import make_design
@@ -28,6 +26,8 @@ from sarmap.regions.status import Rate, measured_rate
 from sarmap.regions.survey import Design, Work, identity_of_scan, make_survey
 from sarmap.regions.tracks import Decision
 from sarmap.regions.unit_map import prepared_unit
+from sarmap.store.identity import check_identity
+from sarmap.store.layout import count_blocks
 
 if TYPE_CHECKING:
     from distributed import Client

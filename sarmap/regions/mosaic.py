@@ -16,18 +16,18 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from sarmap.export.encoding import (
+from sarmap.regions.scan_folder import Folder, State, read_units
+from sarmap.regions.scan_record import read_record, zone_attributes
+from sarmap.regions.unit_map import map_name
+from sarmap.store.encoding import (
     FILL,
     PROBABILITY_STEP,
     RADAR_FLOOR,
     RADAR_STEP,
     SLOPE_STEP,
 )
-from sarmap.export.location import store_at
-from sarmap.export.reading import MapReader
-from sarmap.regions.scan_folder import Folder, State, read_units
-from sarmap.regions.scan_record import read_record, zone_attributes
-from sarmap.regions.unit_map import map_name
+from sarmap.store.location import store_at
+from sarmap.store.reading import MapReader
 from sarmap.types import Observation
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _unpacked(packed: NDArray[np.uint8], *, step: float, floor: float) -> NDArra
 
 
 def _described(name: str) -> dict[str, Any]:
-    from sarmap.export.encoding import layer_of
+    from sarmap.store.encoding import layer_of
 
     attrs = layer_of(name, np.dtype(np.uint8)).attrs
     packing = ("scale_factor", "add_offset", "_FillValue")

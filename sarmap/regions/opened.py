@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
 from sarmap.export.polygons import pixel_area
-from sarmap.export.provenance import Provenance
 from sarmap.export.vector_files import write_frame
 from sarmap.regions.merging import landslides
 from sarmap.regions.mosaic import Mosaic, ZoneMap, read_mosaic
@@ -31,6 +30,7 @@ from sarmap.report.start import PICTURE, Start, ZoneRow, write_start
 from sarmap.report.strips import Source
 from sarmap.report.writing import Report, write_report
 from sarmap.request_file import as_path
+from sarmap.store.provenance import Provenance
 from sarmap.types import Observation
 
 if TYPE_CHECKING:

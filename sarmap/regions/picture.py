@@ -13,11 +13,11 @@ from odc.geo.crs import CRS
 from pyproj import Transformer
 
 from sarmap.draw.panels import Extent, furnish, mark_simulated, name_sources
-from sarmap.export.encoding import unpack_probability
 from sarmap.regions.mosaic import Mosaic
 from sarmap.regions.scan_folder import State
 from sarmap.regions.scan_record import decisions_of, of_mapped_units, units_by_detector
 from sarmap.regions.unit_map import PICTURE
+from sarmap.store.encoding import unpack_probability
 
 if TYPE_CHECKING:
     import xarray as xr

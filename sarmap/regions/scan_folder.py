@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.ledger import get_bytes, read_bytes, write_bytes
-from sarmap.export.location import is_url, storage_errors, store_at
-from sarmap.export.retrying import patiently
+from sarmap.store.ledger import get_bytes, read_bytes, write_bytes
+from sarmap.store.location import is_url, storage_errors, store_at
+from sarmap.store.retrying import patiently
 
 __all__ = ["PROGRESS", "Folder", "State", "Status", "Units", "now", "read_units"]
 

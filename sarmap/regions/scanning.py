@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sarmap.errors import ClusterError, Interrupted, OutputError, SarmapError
-from sarmap.export.identity import check_identity
-from sarmap.export.layout import count_blocks
-from sarmap.export.store import open_map
 from sarmap.regions.collection import Collection, control_of_units, refuse_edited, write_products
 from sarmap.regions.decisions import make_design
 from sarmap.regions.request import ScanRequest
@@ -28,6 +25,9 @@ from sarmap.regions.scan_record import (
 )
 from sarmap.regions.survey import Design, identity_of_scan, make_survey
 from sarmap.regions.unit_map import Mapped, map_name, map_unit, reduced, reopened
+from sarmap.store.identity import check_identity
+from sarmap.store.layout import count_blocks
+from sarmap.store.result import open_map
 
 if TYPE_CHECKING:
     from distributed import Client

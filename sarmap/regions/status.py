@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from sarmap.errors import SarmapError
-from sarmap.export.block_progress import read_progress
-from sarmap.export.layout import count_blocks
 from sarmap.progress import megapixels
 from sarmap.regions.scan_folder import PROGRESS, Folder, State, read_units
 from sarmap.regions.scan_record import (
@@ -21,6 +19,8 @@ from sarmap.regions.scan_record import (
     units_by_detector,
 )
 from sarmap.regions.unit_map import map_name
+from sarmap.store.block_progress import read_progress
+from sarmap.store.layout import count_blocks
 
 __all__ = ["Rate", "ScanStatus", "measured_rate", "scan_status"]
 

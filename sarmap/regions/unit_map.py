@@ -160,7 +160,7 @@ def reduced(dataset: xr.Dataset, edge: int, threshold: float) -> dict[str, NDArr
     """
     import dask.array as da
 
-    from sarmap.export.encoding import FILL, pack_probability, threshold_level
+    from sarmap.store.encoding import FILL, pack_probability, threshold_level
     from sarmap.types import Observation
 
     probability = da.asarray(dataset["probability"].data)
@@ -191,7 +191,7 @@ def reduced(dataset: xr.Dataset, edge: int, threshold: float) -> dict[str, NDArr
 
 def reopened(mapped: Mapped, folder: Folder, unit: str) -> Mapped:
     """The same with its dataset opened anew, without the graph that made it."""
-    from sarmap.export.store import open_map
+    from sarmap.store.result import open_map
 
     dataset = open_map(folder.path(map_name(unit)))
     return replace(mapped, result=replace(mapped.result, dataset=dataset))

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.export.encoding import FILL
 from sarmap.report.strips import Rows
+from sarmap.store.encoding import FILL
 
 __all__ = ["LOWEST", "Cells", "encoded"]
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
-from sarmap.export.encoding import FILL
 from sarmap.report.cells import LOWEST
 from sarmap.report.features import drawn, label_of, read_vectors, to_pixels
 from sarmap.report.strips import Rows
+from sarmap.store.encoding import FILL
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame

@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sarmap.export.provenance import Provenance
 from sarmap.report.strips import Source
+from sarmap.store.provenance import Provenance
 from sarmap.types import Observation
 
 __all__ = [

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.replacing import check_file, replacing
 from sarmap.report.downloads import Download
 from sarmap.report.shell import Shell, bundle, render
+from sarmap.store.replacing import check_file, replacing
 
 __all__ = ["Folder", "Place", "SingleFile", "check_place", "opened"]
 

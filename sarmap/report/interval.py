@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 from sarmap.export.control_words import described
-from sarmap.export.encoding import PROBABILITY_STEP, threshold_level
 from sarmap.report.tallies import LEVELS
 from sarmap.request_file import as_path
+from sarmap.store.encoding import PROBABILITY_STEP, threshold_level
 
 if TYPE_CHECKING:
     from sarmap.assess.control import ControlFigures

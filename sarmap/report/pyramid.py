@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.export.encoding import FILL
 from sarmap.report.strips import Rows
+from sarmap.store.encoding import FILL
 from sarmap.types import Observation
 
 __all__ = ["TILE", "Pyramid", "halved", "levels_of"]

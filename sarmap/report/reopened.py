@@ -13,7 +13,7 @@ from sarmap.report.pyramid import TILE
 if TYPE_CHECKING:
     import xarray as xr
 
-    from sarmap.export.reading import MapReader
+    from sarmap.store.reading import MapReader
 
 __all__ = ["reopen_radar", "shown_bands"]
 

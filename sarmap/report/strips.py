@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 from sarmap.export.backscatter import KEPT_ENDING
-from sarmap.export.encoding import FILL, pack_decibels
-from sarmap.export.location import store_at
 from sarmap.export.polygons import pixel_area, polygonise
-from sarmap.export.provenance import Provenance
-from sarmap.export.reading import MapReader, open_reader
+from sarmap.store.encoding import FILL, pack_decibels
+from sarmap.store.location import store_at
+from sarmap.store.provenance import Provenance
+from sarmap.store.reading import MapReader, open_reader
 
 if TYPE_CHECKING:
     import xarray as xr

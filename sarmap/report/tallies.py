@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.export.encoding import FILL
 from sarmap.report.cells import encoded
 from sarmap.report.strips import Rows
+from sarmap.store.encoding import FILL
 from sarmap.types import Observation
 
 __all__ = ["LEVELS", "Histogram", "SeenGrid", "histogram_of"]

@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sarmap.errors import CatalogError, RequestError
-from sarmap.export.encoding import PROBABILITY_STEP, threshold_level
-from sarmap.export.provenance import settings_of
-from sarmap.export.reading import with_edges
 from sarmap.report.cells import LOWEST, Cells
 from sarmap.report.districts import Districts, open_districts
 from sarmap.report.downloads import Download, write_downloads
@@ -36,6 +33,9 @@ from sarmap.report.shell import Shell
 from sarmap.report.strips import Source, open_source, stretch_of
 from sarmap.report.tallies import Histogram, SeenGrid
 from sarmap.request_file import as_path
+from sarmap.store.encoding import PROBABILITY_STEP, threshold_level
+from sarmap.store.provenance import settings_of
+from sarmap.store.reading import with_edges
 from sarmap.types import Observation
 
 if TYPE_CHECKING:

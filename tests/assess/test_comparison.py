@@ -17,7 +17,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 from sarmap.assess.comparison import changed_polygons, compare_maps
 from sarmap.cli import main
 from sarmap.errors import RequestError
-from sarmap.export.store import write_zarr
+from sarmap.store.result import write_zarr
 
 
 def a_map(probability: np.ndarray, x: float = 5.0) -> xr.Dataset:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sarmap.assess.control import beyond_control, read_control
 from sarmap.errors import RequestError
 from sarmap.export.control_words import described
-from sarmap.export.store import write_zarr
+from sarmap.store.result import write_zarr
 
 
 def a_map(probability: np.ndarray, control: np.ndarray | None) -> xr.Dataset:

@@ -12,8 +12,8 @@ from sklearn import metrics
 from sarmap.assess.counting import tally_map
 from sarmap.assess.labels import read_labels
 from sarmap.assess.scores import Confusion
-from sarmap.export.encoding import pack_probability
-from sarmap.export.reading import open_reader
+from sarmap.store.encoding import pack_probability
+from sarmap.store.reading import open_reader
 
 
 def make_map(probability, observation=None, chunk=None):

@@ -19,7 +19,7 @@ from sarmap.assess.report import assess_into, markdown
 from sarmap.assess.scores import Confusion
 from sarmap.cli.entry import main
 from sarmap.errors import RequestError
-from sarmap.export.store import write_zarr
+from sarmap.store.result import write_zarr
 
 ROWS, COLUMNS = 192, 240
 LEFT, TOP = 500_000, 4_800_000

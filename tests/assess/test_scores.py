@@ -15,8 +15,8 @@ from sklearn import metrics
 
 from sarmap.assess.scores import Scores, confusion_map, score_map, score_pixels
 from sarmap.errors import RequestError
-from sarmap.export import reading
-from sarmap.export.store import write_zarr
+from sarmap.store import reading
+from sarmap.store.result import write_zarr
 
 
 def make_map(probability, observation=None):

@@ -24,7 +24,7 @@ from zarr.core.sync import sync
 
 import sarmap
 from sarmap.errors import ClusterError
-from sarmap.export.location import store_at
+from sarmap.store.location import store_at
 
 Starter = Callable[..., AbstractContextManager[str]]
 Maker = Callable[..., sarmap.MapRequest]

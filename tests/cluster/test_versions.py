@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sarmap.acquire.signing import Signer
 from sarmap.cluster.plugin import Job
 from sarmap.cluster.versions import NAMES, check_versions, needed_packages, own_versions
 from sarmap.errors import ClusterError
+from sarmap.net.signing import Signer
 
 
 class Told:

@@ -8,8 +8,8 @@ from odc.geo.geobox import GeoBox
 
 from sarmap.errors import OutputError, RequestError
 from sarmap.export.cog import write_cog
-from sarmap.export.georeference import spatial_ref_attrs
-from sarmap.export.store import write_zarr
+from sarmap.store.georeference import spatial_ref_attrs
+from sarmap.store.result import write_zarr
 
 
 def make_map(shape=(1100, 700), seed=0):

@@ -13,7 +13,7 @@ from pystac.validation import validate_dict
 
 from sarmap.errors import RequestError
 from sarmap.export.item import write_item
-from sarmap.export.store import write_zarr
+from sarmap.store.result import write_zarr
 
 SCENES = [
     {"id": "S1B_PRE", "datetime": "2018-09-01T08:34:00+00:00", "role": "pre",
@@ -131,7 +131,7 @@ def test_real_data_keeps_its_owners_notice_and_is_not_called_simulated(tmp_path)
 
 def test_a_map_of_both_orbits_names_both():
     from sarmap.export.item import _orbit
-    from sarmap.export.provenance import read_provenance
+    from sarmap.store.provenance import read_provenance
 
     descending = {**SCENES[0], "id": "S1B_D", "orbit_state": "descending", "relative_orbit": 46}
     properties = _orbit(read_provenance({"scenes": [*SCENES, descending]}))

@@ -16,10 +16,10 @@ from odc.geo.geobox import GeoBox
 
 from sarmap.cli.entry import group
 from sarmap.errors import RequestError
-from sarmap.export.georeference import spatial_ref_attrs
 from sarmap.export.keeping import Products, fingerprint
 from sarmap.export.products import product_files
-from sarmap.export.store import write_zarr
+from sarmap.store.georeference import spatial_ref_attrs
+from sarmap.store.result import write_zarr
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import xarray as xr
 
 from sarmap.errors import RequestError
 from sarmap.export.points import window_points, write_points
-from sarmap.export.store import write_zarr
+from sarmap.store.result import write_zarr
 
 
 def make_map():

@@ -20,9 +20,9 @@ from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.georeference import spatial_ref_attrs
 from sarmap.export.polygons import polygonise, write_polygons
-from sarmap.export.store import write_zarr
+from sarmap.store.georeference import spatial_ref_attrs
+from sarmap.store.result import write_zarr
 from sarmap.vectors import open_vectors
 
 SCENES = [

@@ -16,8 +16,8 @@ from sarmap.export import quicklook
 from sarmap.export.overview import decimate
 from sarmap.export.polygons import polygonise, write_polygons
 from sarmap.export.quicklook import write_quicklook
-from sarmap.export.reading import open_reader
-from sarmap.export.store import write_zarr
+from sarmap.store.reading import open_reader
+from sarmap.store.result import write_zarr
 
 BANDS = ["vv_pre", "vv_post_1", "slope"]
 
@@ -189,7 +189,7 @@ def test_decimation_keeps_the_highest_seen_probability_and_the_commonest_code(sh
 
 
 def test_decimation_is_the_same_in_strips(monkeypatch):
-    from sarmap.export import reading
+    from sarmap.store import reading
 
     reader = open_reader(make_map())
     whole = decimate(reader, 50)

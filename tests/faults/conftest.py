@@ -20,7 +20,8 @@ ROWS, COLUMNS, BLOCK = 300, 260, 128
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Waits are short, and no test remembers another's failures."""
-    from sarmap.acquire import patience, reader, remote
+    from sarmap.acquire import reader
+    from sarmap.net import patience, remote
 
     monkeypatch.setattr(reader, "_failures", reader._Failures())
     monkeypatch.setattr(remote, "_blocks", remote._Blocks(remote.BLOCK_BYTES))
@@ -82,8 +83,8 @@ def block_bytes(cogs: Path) -> dict[tuple[int, int], tuple[int, int]]:
 @pytest.fixture
 def source_of() -> Callable[..., Any]:
     """What is read of a server's `a.tif`."""
-    from sarmap.acquire.reach import Reach
     from sarmap.acquire.source import Source
+    from sarmap.net.reach import Reach
 
     def make(url: str, name: str = "a.tif") -> Source:
         return Source(
@@ -103,7 +104,7 @@ def source_of() -> Callable[..., Any]:
 def read(source_of: Callable[..., Any]) -> Callable[..., Any]:
     """Read all of a server's `a.tif`: pixels, or None where it could not be opened."""
     from sarmap.acquire.reader import read_source
-    from sarmap.acquire.signing import Signer
+    from sarmap.net.signing import Signer
 
     def whole(url: str, *, signer: Any = None, name: str = "a.tif") -> Any:
         source = source_of(url, name)
@@ -118,7 +119,7 @@ def read(source_of: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.fixture
 def counted() -> Callable[[], dict[str, int]]:
     """What reading has taken since the test began."""
-    from sarmap.acquire.tally import Meter
+    from sarmap.net.tally import Meter
 
     return Meter().read
 
@@ -141,7 +142,7 @@ class FakeTime:
 @pytest.fixture
 def fake_time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
     """The clock by which reads wait."""
-    from sarmap.acquire import patience
+    from sarmap.net import patience
 
     clock = FakeTime()
     monkeypatch.setattr(patience, "time", clock)

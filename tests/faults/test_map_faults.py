@@ -169,7 +169,7 @@ def test_tokens_that_expire_in_the_middle_are_signed_again_at_the_read(
     undisturbed: Any,
 ) -> None:
     """Each request passes eleven minutes of a fake clock; tokens last an hour of it."""
-    from sarmap.acquire import signing
+    from sarmap.net import signing
     from sarmap.simulate.serve import absolute_hrefs, serve_catalog
 
     storage = Storage()

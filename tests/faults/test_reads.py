@@ -120,7 +120,7 @@ def test_many_faults_at_once_still_give_the_right_pixels(
     seed: int, fault_proxy: ModuleType, cogs: Any, source_of: Any, power: Any
 ) -> None:
     from sarmap.acquire.reader import read_source
-    from sarmap.acquire.signing import Signer
+    from sarmap.net.signing import Signer
 
     pixels = np.full_like(power, np.nan)
     with (
@@ -144,7 +144,7 @@ def test_an_index_that_cannot_be_read_is_not_taken_for_an_empty_one(
     import rasterio
 
     from sarmap.acquire.reader import read_source
-    from sarmap.acquire.signing import Signer
+    from sarmap.net.signing import Signer
 
     profile = {
         "driver": "GTiff",
@@ -199,7 +199,7 @@ class TestRetryAfter:
     def test_holds_for_other_reads_of_that_host(
         self, serve: Any, read: Any, power: Any, fake_time: Any
     ) -> None:
-        from sarmap.acquire.patience import Deadline, hold_off, wait_for
+        from sarmap.net.patience import Deadline, hold_off, wait_for
 
         hold_off("e.org", 5.0)
         assert wait_for("f.org", Deadline(20))
@@ -208,14 +208,14 @@ class TestRetryAfter:
         assert sum(fake_time.slept) == pytest.approx(5.0)
 
     def test_of_nonsense_is_an_ordinary_wait(self) -> None:
-        from sarmap.acquire.patience import retry_after
+        from sarmap.net.patience import retry_after
 
         for text in (None, "", "soon", "-3", "1e9", "Wed, 99 Oct 2015", "\u0664"):
             assert retry_after(text) is None
 
 
 def test_waits_grow_and_are_jittered() -> None:
-    from sarmap.acquire.patience import Patience
+    from sarmap.net.patience import Patience
 
     limits = Patience(backoff=1.0, longest=8.0)
     waits = [[limits.pause(attempt) for _ in range(200)] for attempt in range(6)]
@@ -243,7 +243,7 @@ def test_a_file_that_changes_while_it_is_read_is_never_mixed(
     import rasterio
 
     from sarmap.acquire.reader import read_source
-    from sarmap.acquire.signing import Signer
+    from sarmap.net.signing import Signer
 
     def write(left: float, pixels: Any) -> int:
         transform = rasterio.Affine(10, 0, left, 0, -10, 4_740_000)
@@ -370,8 +370,8 @@ def test_the_checksum_of_the_whole_file_is_not_taken_for_that_of_a_range(
 
 
 def test_a_body_that_ends_early_is_no_body() -> None:
-    from sarmap.acquire.patience import Deadline, Patience
-    from sarmap.acquire.web import ReadError, _body
+    from sarmap.net.patience import Deadline, Patience
+    from sarmap.net.web import ReadError, _body
 
     limits = Patience()
     assert _body(Parts(b"abc", b"def"), 6, limits, Deadline(9)) == b"abcdef"

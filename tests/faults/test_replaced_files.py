@@ -14,8 +14,8 @@ import pytest
 import rasterio
 
 from sarmap.acquire.reader import read_source
-from sarmap.acquire.signing import Signer
 from sarmap.errors import RequestError
+from sarmap.net.signing import Signer
 
 NAMED = {
     "strong": lambda _path, tag: {"ETag": tag},
@@ -56,7 +56,7 @@ def test_a_file_of_the_same_size_in_its_place_is_refused_by_name(
         source = pinned(source_of(server.url))
         np.testing.assert_array_equal(read_rows(source), power)
         write(tmp_path / "a.tif", changed)
-        from sarmap.acquire import remote
+        from sarmap.net import remote
 
         remote._blocks = remote._Blocks(remote.BLOCK_BYTES)
         with pytest.raises(RequestError, match=r"item 'S1_a', asset 'vv' is another one than when"):

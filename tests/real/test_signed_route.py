@@ -113,7 +113,7 @@ def test_planning_and_building_the_graph_fetch_no_token_and_no_pixel(
 def test_a_token_that_expires_between_two_reads_is_replaced(
     planetary: Any, grid: Any, planetary_replay: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sarmap.acquire import signing
+    from sarmap.net import signing
 
     settings, storage = planetary
     hours = [datetime(2018, 9, 20, hour, tzinfo=UTC) for hour in (8, 10)]

@@ -19,12 +19,12 @@ from sarmap.cli.entry import main
 from sarmap.detect.manifest import read_manifest, write_manifest
 from sarmap.detect.weights import DATA
 from sarmap.errors import CatalogError, RequestError
-from sarmap.export.identity import check_identity
 from sarmap.regions import decisions
 from sarmap.regions.decisions import make_design
 from sarmap.regions.forecast import plan_scan
 from sarmap.regions.status import scan_status
 from sarmap.regions.survey import identity_of_scan, make_survey
+from sarmap.store.identity import check_identity
 
 Make = Callable[..., sarmap.ScanRequest]
 SIMPLER = "log-ratio"

@@ -18,11 +18,11 @@ import xarray as xr
 
 import sarmap
 from sarmap.errors import CatalogError, OutputError, RequestError
-from sarmap.export.block_progress import read_progress
-from sarmap.export.store import open_map
 from sarmap.regions import scanning
 from sarmap.regions.forecast import plan_scan
 from sarmap.regions.status import scan_status
+from sarmap.store.block_progress import read_progress
+from sarmap.store.result import open_map
 
 Make = Callable[..., sarmap.ScanRequest]
 

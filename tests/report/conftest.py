@@ -83,7 +83,7 @@ def map_data() -> xr.Dataset:
 @pytest.fixture(scope="session")
 def map_store(map_data: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The map as a store."""
-    from sarmap.export.store import write_zarr
+    from sarmap.store.result import write_zarr
 
     return Path(write_zarr(map_data, tmp_path_factory.mktemp("maps") / "small.zarr", attrs=ATTRS))
 

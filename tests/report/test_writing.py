@@ -20,10 +20,10 @@ from sarmap.assess.intervals import Interval
 from sarmap.cli import main
 from sarmap.errors import CatalogError, RequestError
 from sarmap.export.polygons import polygonise
-from sarmap.export.store import write_zarr
 from sarmap.report import writing
 from sarmap.report.interval import from_assessment, from_control, from_threshold
 from sarmap.report.writing import write_report
+from sarmap.store.result import write_zarr
 
 
 def text_of(folder: Path) -> str:

@@ -16,7 +16,8 @@ HOME, ELSEWHERE = "127.0.0.1", "127.0.0.2"
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Waits are short, and no test remembers another's failures or names."""
-    from sarmap.acquire import patience, reach, reader, remote
+    from sarmap.acquire import reader
+    from sarmap.net import patience, reach, remote
 
     monkeypatch.setattr(reader, "_failures", reader._Failures())
     monkeypatch.setattr(remote, "_blocks", remote._Blocks(remote.BLOCK_BYTES))

@@ -211,9 +211,9 @@ def _begin(request: Any, folder: Path) -> None:
     from sarmap.acquire.catalogs import resolve_catalog
     from sarmap.acquire.grid import make_grid
     from sarmap.acquire.instants import parse_event
-    from sarmap.acquire.reach import reach_of
     from sarmap.compose.composites import composite_bands
     from sarmap.export.products import product_files
+    from sarmap.net.reach import reach_of
     from sarmap.planning import Machine, _memory_limit
 
     steps: list[Callable[[], Any]] = [
@@ -247,7 +247,7 @@ def fuzz_item(draw: Draw, folder: Path) -> None:
     from sarmap.acquire.cube import open_cube
     from sarmap.acquire.pairing import choose, group_passes, tracks_of
     from sarmap.acquire.scenes import is_simulated, read_scene
-    from sarmap.export.provenance import public_attributes
+    from sarmap.store.provenance import public_attributes
     from sarmap.types import CatalogSettings, Passes
 
     settings = CatalogSettings(

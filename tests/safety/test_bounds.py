@@ -15,11 +15,11 @@ import rasterio
 from affine import Affine
 
 from sarmap.acquire import handles, reader, tiles
-from sarmap.acquire.reach import Reach
 from sarmap.acquire.reader import read_source
-from sarmap.acquire.signing import Signer
 from sarmap.acquire.source import Source
 from sarmap.errors import CatalogError, RequestError
+from sarmap.net.reach import Reach
+from sarmap.net.signing import Signer
 from sarmap.types import CatalogSettings
 
 HOME = Reach(home=("127.0.0.1",))

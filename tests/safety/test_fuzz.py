@@ -19,10 +19,10 @@ from sarmap.acquire.area import parse_area
 from sarmap.acquire.catalogs import resolve_catalog
 from sarmap.acquire.grid import make_grid
 from sarmap.acquire.instants import parse_event
-from sarmap.acquire.reach import Reach
 from sarmap.acquire.scenes import read_scene
 from sarmap.acquire.source import item_source
 from sarmap.errors import RequestError, SarmapError
+from sarmap.net.reach import Reach
 from sarmap.types import CatalogSettings
 
 SETTINGS = CatalogSettings("fuzz", "https://8.8.8.8/v1")

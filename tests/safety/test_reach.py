@@ -13,11 +13,11 @@ import pystac
 import pytest
 import rasterio
 
-from sarmap.acquire.reach import Reach, check_href, is_public, reach_of
 from sarmap.acquire.reader import read_source
-from sarmap.acquire.signing import Signer
 from sarmap.acquire.source import Source, item_source
 from sarmap.errors import RequestError
+from sarmap.net.reach import Reach, check_href, is_public, reach_of
+from sarmap.net.signing import Signer
 from sarmap.types import CatalogSettings
 
 HOME = Reach(home=("127.0.0.1",))
@@ -256,7 +256,7 @@ class TestReads:
         cog: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        from sarmap.acquire import guard
+        from sarmap.net import guard
 
         connected = []
         connect = guard.create_connection
@@ -278,7 +278,7 @@ class TestReads:
             assert server.counts["requests"] < 60
 
     def test_never_from_https_to_http(self) -> None:
-        from sarmap.acquire.web import ReadError, next_hop
+        from sarmap.net.web import ReadError, next_hop
 
         with pytest.raises(ReadError, match="https to http"):
             next_hop("https://e.org/a.tif?sig=s", "http://e.org/a.tif?sig=s")
@@ -462,8 +462,8 @@ class TestAnswers:
         most: float,
         said: str,
     ) -> None:
-        from sarmap.acquire import stac_io
         from sarmap.errors import CatalogError
+        from sarmap.net import stac_io
 
         monkeypatch.setattr(stac_io, bound, most)
         pages = iter(range(10**6))
@@ -485,8 +485,8 @@ class TestAnswers:
     def test_an_answer_without_end_comes_to_one(
         self, hostile: Any, event: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from sarmap.acquire import stac_io
         from sarmap.errors import CatalogError
+        from sarmap.net import stac_io
 
         monkeypatch.setattr(stac_io, "ANSWER_BYTES", 100_000)
 
@@ -514,7 +514,7 @@ def test_a_child_of_this_process_speaks_on_connections_of_its_own() -> None:
     """Two processes on one connection would read each other's answers."""
     import os
 
-    from sarmap.acquire import web
+    from sarmap.net import web
 
     web._client(HOME)
     child = os.fork()

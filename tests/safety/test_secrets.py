@@ -65,7 +65,7 @@ def catalog(
     event: Any, monkeypatch: pytest.MonkeyPatch, load_helper: Callable[[str, str], ModuleType]
 ) -> Iterator[Catalog]:
     """The event behind storage that opens to tokens only; its records are full of old ones."""
-    from sarmap.acquire import signing
+    from sarmap.net import signing
     from sarmap.simulate.serve import absolute_hrefs, serve_catalog
 
     for name, value in CANARIES.items():

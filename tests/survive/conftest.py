@@ -93,7 +93,7 @@ def objects() -> Callable[[Path | str], dict[str, bytes]]:
         from zarr.core.buffer import default_buffer_prototype
         from zarr.core.sync import sync
 
-        from sarmap.export.location import store_at
+        from sarmap.store.location import store_at
 
         store = store_at(out, read_only=True)
 

@@ -12,12 +12,12 @@ import xarray as xr
 
 from sarmap.assess.scores import score_map
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.block_progress import read_progress
-from sarmap.export.ledger import Ledger
-from sarmap.export.location import store_at
-from sarmap.export.owner import OWNER
-from sarmap.export.store import write_zarr
 from sarmap.report.writing import write_report
+from sarmap.store.block_progress import read_progress
+from sarmap.store.ledger import Ledger
+from sarmap.store.location import store_at
+from sarmap.store.owner import OWNER
+from sarmap.store.result import write_zarr
 
 LAYOUT: dict[str, Any] = {"chunk": 32, "shard": 64}
 LazyMap = Callable[..., xr.Dataset]
@@ -138,7 +138,7 @@ def living(out: Path, **changes: Any) -> str:
     """The record of a run that works in this very process."""
     from dataclasses import asdict
 
-    from sarmap.export.owner import _myself
+    from sarmap.store.owner import _myself
 
     return json.dumps({**asdict(_myself()), **changes})
 
@@ -160,7 +160,7 @@ def test_the_record_of_a_run_that_was_killed_stands_in_nobody_s_way(
     undisturbed: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sarmap.export.owner.BEAT", 0.01)
+    monkeypatch.setattr("sarmap.store.owner.BEAT", 0.01)
     (begun / OWNER).write_text(living(begun, **changes))
     write_zarr(lazy_map(), begun, resume=True, **LAYOUT)
     assert objects(begun) == undisturbed

@@ -22,8 +22,8 @@ import pytest
 import xarray as xr
 
 from sarmap.errors import ClusterError
-from sarmap.export.block_progress import read_progress
-from sarmap.export.store import write_zarr
+from sarmap.store.block_progress import read_progress
+from sarmap.store.result import write_zarr
 
 EDGE, ROWS, COLUMNS = 64, 6, 5
 LAYOUT: dict[str, Any] = {"chunk": 32, "shard": 64}
@@ -168,7 +168,7 @@ def test_a_map_whose_every_block_kills_its_worker_ends_soon(
     slow_map: Any, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not each block alone, twice over: a round ends when some in a row are lost."""
-    monkeypatch.setattr("sarmap.export.waves._FRUITLESS_WAVES", 2)
+    monkeypatch.setattr("sarmap.store.waves._FRUITLESS_WAVES", 2)
     out = tmp_path / "map.zarr"
     with pytest.raises(ClusterError, match=f"^{COLUMNS} blocks, first block 0, 0 .* were lost"):
         write_zarr(slow_map(deadly=1000, everywhere=True, height=1), out, **LAYOUT)

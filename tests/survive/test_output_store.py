@@ -15,9 +15,9 @@ import xarray as xr
 from zarr.storage import LocalStore
 
 from sarmap.errors import OutputError
-from sarmap.export import retrying
-from sarmap.export.block_progress import read_progress
-from sarmap.export.store import write_zarr
+from sarmap.store import retrying
+from sarmap.store.block_progress import read_progress
+from sarmap.store.result import write_zarr
 
 LAYOUT: dict[str, Any] = {"chunk": 32, "shard": 64}
 ALL = 20

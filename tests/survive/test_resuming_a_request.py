@@ -22,10 +22,10 @@ import sarmap
 from sarmap.acquire.scene_reader import SceneReader
 from sarmap.continuing import identity_of
 from sarmap.errors import Interrupted, RequestError
-from sarmap.export.block_progress import read_progress
-from sarmap.export.identity import check_identity
-from sarmap.export.ledger import Ledger
-from sarmap.export.location import store_at
+from sarmap.store.block_progress import read_progress
+from sarmap.store.identity import check_identity
+from sarmap.store.ledger import Ledger
+from sarmap.store.location import store_at
 
 Requests = Callable[..., sarmap.MapRequest]
 Objects = Callable[[Path | str], dict[str, bytes]]

@@ -14,10 +14,10 @@ import xarray as xr
 import zarr
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.block_progress import read_progress
-from sarmap.export.ledger import Ledger, read_attributes
-from sarmap.export.location import store_at
-from sarmap.export.store import open_map, write_zarr
+from sarmap.store.block_progress import read_progress
+from sarmap.store.ledger import Ledger, read_attributes
+from sarmap.store.location import store_at
+from sarmap.store.result import open_map, write_zarr
 
 BLOCKS = list(product(range(5), range(4)))
 ALL = len(BLOCKS)

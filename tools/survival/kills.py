@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from sarmap.export.block_progress import read_progress
+from sarmap.store.block_progress import read_progress
 from survival.stage import Stage, differences, done_blocks, objects
 
 

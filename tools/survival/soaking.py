@@ -21,7 +21,7 @@ from odc.geo.geobox import GeoBox
 
 import sarmap
 from sarmap.errors import ClusterError, OutputError
-from sarmap.export.block_progress import read_progress
+from sarmap.store.block_progress import read_progress
 
 MOST_RUNS = 50
 """Runs in which a map must be whole."""

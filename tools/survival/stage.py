@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sarmap.export.ledger import MAP, Ledger
-from sarmap.export.location import begun_store, store_at
 from sarmap.simulate.event import simulate_event
 from sarmap.simulate.record import SimulatedEvent, open_event
 from sarmap.simulate.serve import CatalogServer, absolute_hrefs, serve_catalog
+from sarmap.store.ledger import MAP, Ledger
+from sarmap.store.location import begun_store, store_at
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "faults"))
 from fault_proxy import Fault, FaultServer, serve_faults, usual

@@ -15,9 +15,9 @@ from rasterio.warp import transform_bounds
 
 from sarmap.acquire import header
 from sarmap.acquire.cube import open_cube
-from sarmap.acquire.reach import Reach
 from sarmap.acquire.source import item_source
 from sarmap.errors import CatalogError, RequestError
+from sarmap.net.reach import Reach
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 

@@ -15,8 +15,8 @@ import rasterio
 
 from sarmap.acquire import reader
 from sarmap.acquire.cube import open_cube
-from sarmap.acquire.reach import Reach
-from sarmap.acquire.signing import Signer
+from sarmap.net.reach import Reach
+from sarmap.net.signing import Signer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 

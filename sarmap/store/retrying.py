@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sarmap.acquire.patience import Deadline, Patience
 from sarmap.errors import OutputError
-from sarmap.export.location import storage_errors
+from sarmap.net.patience import Deadline, Patience
+from sarmap.store.location import storage_errors
 
 __all__ = ["PATIENCE", "patiently"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sarmap.export.ledger import get_bytes, write_bytes
-from sarmap.export.location import is_url, object_store, store_at
-from sarmap.export.retrying import patiently
+from sarmap.store.ledger import get_bytes, write_bytes
+from sarmap.store.location import is_url, object_store, store_at
+from sarmap.store.retrying import patiently
 
 __all__ = ["deliver", "fetched", "stands"]
 

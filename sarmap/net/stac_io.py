@@ -1,8 +1,8 @@
 """How a STAC API is asked: patiently, only where the rule allows, and never without end.
 
 pystac-client asks the questions; this carries them. Transient failures are tried again with
-jittered backoff and as `Retry-After` asks (`sarmap.acquire.patience`); redirects and the links of
-an answer (`next` above all) are held to the rule of `sarmap.acquire.reach`; an answer has a largest
+jittered backoff and as `Retry-After` asks (`sarmap.net.patience`); redirects and the links of
+an answer (`next` above all) are held to the rule of `sarmap.net.reach`; an answer has a largest
 size and a client a largest number of answers, since a catalogue is untrusted input.
 """
 
@@ -19,10 +19,10 @@ from pystac.link import HREF, Link
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
-from sarmap.acquire.guard import GuardedAdapter
-from sarmap.acquire.patience import Deadline, hold_off, patience, retry_after, wait_for
-from sarmap.acquire.reach import WEB, Reach
-from sarmap.acquire.web import HOPS, REDIRECTS, ReadError, next_hop, web_failures
+from sarmap.net.guard import GuardedAdapter
+from sarmap.net.patience import Deadline, hold_off, patience, retry_after, wait_for
+from sarmap.net.reach import WEB, Reach
+from sarmap.net.web import HOPS, REDIRECTS, ReadError, next_hop, web_failures
 
 __all__ = ["ANSWERS", "ANSWER_BYTES", "FRUITLESS", "Refusal", "StacIO"]
 

@@ -2,8 +2,8 @@
 
 What an answer must be: status 206, a `Content-Range` that starts where it was asked to and as many
 bytes as it says (RFC 9110, section 14.4), in no content coding and no error page's type. Anything
-else is a `ReadError`; how often it is tried again is for `sarmap.acquire.remote` to say. Every
-connection, of a redirect too, is made by the rule of `sarmap.acquire.reach`.
+else is a `ReadError`; how often it is tried again is for `sarmap.net.remote` to say. Every
+connection, of a redirect too, is made by the rule of `sarmap.net.reach`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ import requests
 import urllib3
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 
-from sarmap.acquire.checksums import damaged
-from sarmap.acquire.guard import CONNECTIONS, GuardedAdapter, pool_classes
-from sarmap.acquire.patience import Deadline, Patience, retry_after
-from sarmap.acquire.reach import WEB, AddressRefused, Reach
-from sarmap.acquire.signing import discreet
-from sarmap.acquire.tally import count
+from sarmap.net.checksums import damaged
+from sarmap.net.guard import CONNECTIONS, GuardedAdapter, pool_classes
+from sarmap.net.patience import Deadline, Patience, retry_after
+from sarmap.net.reach import WEB, AddressRefused, Reach
+from sarmap.net.signing import discreet
+from sarmap.net.tally import count
 from sarmap.version import __version__
 
 __all__ = [
@@ -235,7 +235,7 @@ def next_hop(url: str, location: str) -> str:
     >>> next_hop("https://e.org/a", "file:///etc/passwd")
     Traceback (most recent call last):
     ...
-    sarmap.acquire.web.ReadError: not asked: redirected to no web address
+    sarmap.net.web.ReadError: not asked: redirected to no web address
     """
     target = urlsplit(urljoin(url, location))
     if not location or target.scheme not in WEB or not target.hostname:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sarmap.acquire.instants import parse_event
-from sarmap.export.provenance import public_attributes, read_provenance
+from sarmap.store.provenance import public_attributes, read_provenance
 
 
 @pytest.mark.parametrize(

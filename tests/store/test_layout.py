@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sarmap.errors import RequestError
-from sarmap.export.layout import axis_layout, plan_layout
+from sarmap.store.layout import axis_layout, plan_layout
 
 blocks = st.lists(st.integers(1, 3000), min_size=1, max_size=8)
 

@@ -22,9 +22,9 @@ from itertools import product
 from typing import Any
 
 from sarmap.errors import ClusterError
-from sarmap.export.blocks import Family
-from sarmap.export.ledger import Block, Counts, Ledger, failed
-from sarmap.export.workers import killed_worker, watched
+from sarmap.store.blocks import Family
+from sarmap.store.ledger import Block, Counts, Ledger, failed
+from sarmap.store.workers import killed_worker, watched
 
 __all__ = ["WAVE", "do_missing", "kept_blocks"]
 

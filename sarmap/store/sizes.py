@@ -11,8 +11,8 @@ from typing import Any
 from zarr.storage import WrapperStore
 
 from sarmap.errors import RequestError
-from sarmap.export.ledger import BYTES, read_attributes
-from sarmap.export.location import store_at
+from sarmap.store.ledger import BYTES, read_attributes
+from sarmap.store.location import store_at
 
 __all__ = ["MeasuredStore", "check_whole", "layer_bytes", "sizes_of"]
 

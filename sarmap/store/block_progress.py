@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.ledger import (
+from sarmap.store.ledger import (
     BLOCKS,
     MAP,
     PIXELS,
@@ -21,7 +21,7 @@ from sarmap.export.ledger import (
     read_attributes,
     total,
 )
-from sarmap.export.location import begun_store, storage_errors
+from sarmap.store.location import begun_store, storage_errors
 from sarmap.types import Observation
 
 __all__ = ["BlockProgress", "read_progress"]

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.blocks import Family, layer_families
-from sarmap.export.georeference import geobox_of
-from sarmap.export.identity import IDENTITY, check_identity, identity_in, make_identity
-from sarmap.export.layout import CHUNK, plan_layout
-from sarmap.export.ledger import (
+from sarmap.store.blocks import Family, layer_families
+from sarmap.store.georeference import geobox_of
+from sarmap.store.identity import IDENTITY, check_identity, identity_in, make_identity
+from sarmap.store.layout import CHUNK, plan_layout
+from sarmap.store.ledger import (
     BLOCKS,
     STATUS,
     Block,
@@ -26,14 +26,14 @@ from sarmap.export.ledger import (
     is_whole,
     read_attributes,
 )
-from sarmap.export.location import storage_errors, store_at, writing_to
-from sarmap.export.owner import check_ours, owning
-from sarmap.export.pieces import load_pieces, piece_family
-from sarmap.export.provenance import public_attributes
-from sarmap.export.retrying import PATIENCE, patiently
-from sarmap.export.sizes import check_whole, sizes_of
-from sarmap.export.waves import do_missing, kept_blocks
-from sarmap.export.zarr_arrays import complete, create, reopen
+from sarmap.store.location import storage_errors, store_at, writing_to
+from sarmap.store.owner import check_ours, owning
+from sarmap.store.pieces import load_pieces, piece_family
+from sarmap.store.provenance import public_attributes
+from sarmap.store.retrying import PATIENCE, patiently
+from sarmap.store.sizes import check_whole, sizes_of
+from sarmap.store.waves import do_missing, kept_blocks
+from sarmap.store.zarr_arrays import complete, create, reopen
 
 if TYPE_CHECKING:
     import xarray as xr

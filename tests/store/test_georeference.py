@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sarmap.errors import RequestError
-from sarmap.export.georeference import coordinate_attrs, geobox_of, spatial_ref_attrs
+from sarmap.store.georeference import coordinate_attrs, geobox_of, spatial_ref_attrs
 
 
 def dataset(y, x, crs="EPSG:32654", transform=None):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sarmap.export.encoding import layer_of
-from sarmap.export.georeference import coordinate_attrs, spatial_ref_attrs
-from sarmap.export.layout import Layout
-from sarmap.export.ledger import (
+from sarmap.store.encoding import layer_of
+from sarmap.store.georeference import coordinate_attrs, spatial_ref_attrs
+from sarmap.store.layout import Layout
+from sarmap.store.ledger import (
     BLOCKS,
     BYTES,
     MAP,
@@ -29,11 +29,11 @@ from sarmap.export.ledger import (
     total,
     write_bytes,
 )
-from sarmap.export.location import sweep
-from sarmap.export.owner import OWNER
-from sarmap.export.provenance import public_attributes, read_provenance
-from sarmap.export.retrying import patiently
-from sarmap.export.sizes import layer_bytes, sizes_of
+from sarmap.store.location import sweep
+from sarmap.store.owner import OWNER
+from sarmap.store.provenance import public_attributes, read_provenance
+from sarmap.store.retrying import patiently
+from sarmap.store.sizes import layer_bytes, sizes_of
 from sarmap.types import Observation
 from sarmap.version import __version__
 

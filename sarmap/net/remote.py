@@ -18,12 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from sarmap.acquire.checksums import inflates
-from sarmap.acquire.patience import Deadline, Patience, hold_off, patience, wait_for
-from sarmap.acquire.reach import Reach
-from sarmap.acquire.signing import Signer
-from sarmap.acquire.tally import count
-from sarmap.acquire.web import Answer, FileChanged, ReadError, fetch
+from sarmap.net.checksums import inflates
+from sarmap.net.patience import Deadline, Patience, hold_off, patience, wait_for
+from sarmap.net.reach import Reach
+from sarmap.net.signing import Signer
+from sarmap.net.tally import count
+from sarmap.net.web import Answer, FileChanged, ReadError, fetch
 
 __all__ = ["Opening", "Pin", "RemoteFile", "merged"]
 

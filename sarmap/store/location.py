@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.ledger import ROOM, STATUS, read_bytes
-from sarmap.export.owner import OWNER, check_free
+from sarmap.store.ledger import ROOM, STATUS, read_bytes
+from sarmap.store.owner import OWNER, check_free
 
 __all__ = [
     "begun_store",

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.ledger import ROOM, get_bytes, write_bytes
+from sarmap.store.ledger import ROOM, get_bytes, write_bytes
 
 __all__ = ["OWNER", "check_free", "check_ours", "owning"]
 

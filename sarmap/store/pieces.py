@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.export.blocks import Family, marks
-from sarmap.export.ledger import NOTHING, ROOM, Block, Ledger, get_bytes, write_bytes
-from sarmap.export.retrying import patiently
+from sarmap.store.blocks import Family, marks
+from sarmap.store.ledger import NOTHING, ROOM, Block, Ledger, get_bytes, write_bytes
+from sarmap.store.retrying import patiently
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -16,12 +16,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
-from sarmap.export.encoding import FILL, pack_probability, pack_slope, seen_only
-from sarmap.export.georeference import geobox_of
-from sarmap.export.location import store_at
-from sarmap.export.provenance import Provenance, read_provenance
-from sarmap.export.sizes import check_whole
-from sarmap.export.store import open_map
+from sarmap.store.encoding import FILL, pack_probability, pack_slope, seen_only
+from sarmap.store.georeference import geobox_of
+from sarmap.store.location import store_at
+from sarmap.store.provenance import Provenance, read_provenance
+from sarmap.store.result import open_map
+from sarmap.store.sizes import check_whole
 
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
@@ -38,7 +38,7 @@ _STRIP_PIXELS = 16_000_000
 
 @dataclass(frozen=True)
 class Strip:
-    """Some whole rows of a map, packed as `sarmap.export.encoding` says."""
+    """Some whole rows of a map, packed as `sarmap.store.encoding` says."""
 
     top: int
     """First row."""

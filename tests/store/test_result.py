@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.blocks import Sink
-from sarmap.export.georeference import geobox_of, spatial_ref_attrs
-from sarmap.export.location import check_writable
 from sarmap.export.products import product_files
-from sarmap.export.store import count_observations, is_simulated, open_map, write_zarr
+from sarmap.store.blocks import Sink
+from sarmap.store.georeference import geobox_of, spatial_ref_attrs
+from sarmap.store.location import check_writable
+from sarmap.store.result import count_observations, is_simulated, open_map, write_zarr
 
 
 def make_map(shape=(90, 70), chunk=32, seed=0, slope=True):
@@ -352,7 +352,7 @@ def test_a_store_killed_half_way_is_refused(tmp_path):
     (tmp_path / "map.pickle").write_bytes(pickle.dumps(make_map((128, 64), chunk=32).compute()))
     code = f"""
 import os, pickle
-from sarmap.export.store import write_zarr
+from sarmap.store.result import write_zarr
 dataset = pickle.load(open({str(tmp_path / "map.pickle")!r}, "rb"))
 write_zarr(dataset, {str(tmp_path / "map.zarr")!r}, chunk=32, shard=32,
            progress=lambda done, of: os._exit(9) if done == 3 else None)

@@ -17,9 +17,10 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sarmap.acquire import signing
 from sarmap.acquire.scenes import read_item
-from sarmap.acquire.signing import (
+from sarmap.errors import CatalogError, RequestError
+from sarmap.net import signing
+from sarmap.net.signing import (
     Signer,
     TokenStore,
     adopt,
@@ -29,7 +30,6 @@ from sarmap.acquire.signing import (
     unsigned,
     without_signature,
 )
-from sarmap.errors import CatalogError, RequestError
 from sarmap.types import CatalogSettings
 
 BLOB = "https://sentinel1euwestrtc.blob.core.windows.net/sentinel1-grd-rtc/GRD/iw-vv.rtc.tiff"
@@ -378,7 +378,7 @@ class TestSilentEndpoint:
     def test_a_long_retry_after_is_not_waited_out(self) -> None:
         from urllib3 import HTTPResponse
 
-        from sarmap.acquire import signing
+        from sarmap.net import signing
 
         answer = HTTPResponse(status=429, headers={"Retry-After": "20000"})
         assert signing._RETRIES.get_retry_after(answer) == 30.0

@@ -1,6 +1,6 @@
 """Dask wiring of the result store: each task packs one block and writes whole shards of it.
 
-Blocks come in families (see `sarmap.export.ledger`): all layers that share dims are cut alike and
+Blocks come in families (see `sarmap.store.ledger`): all layers that share dims are cut alike and
 stored by one task per block, which then leaves the block's mark.
 """
 
@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.export.encoding import (
+from sarmap.store.encoding import (
     layer_of,
     pack_decibels,
     pack_probability,
     pack_slope,
     seen_only,
 )
-from sarmap.export.layout import Layout
-from sarmap.export.ledger import NOTHING, Block, Counts, Ledger
-from sarmap.export.owner import check_ours
-from sarmap.export.retrying import PATIENCE, patiently
-from sarmap.export.sizes import MeasuredStore
+from sarmap.store.layout import Layout
+from sarmap.store.ledger import NOTHING, Block, Counts, Ledger
+from sarmap.store.owner import check_ours
+from sarmap.store.retrying import PATIENCE, patiently
+from sarmap.store.sizes import MeasuredStore
 from sarmap.types import Observation
 
 if TYPE_CHECKING:

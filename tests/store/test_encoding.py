@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sarmap.errors import RequestError
-from sarmap.export import encoding
+from sarmap.store import encoding
 
 probabilities = hnp.arrays(
     np.float32,

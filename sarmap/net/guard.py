@@ -1,6 +1,6 @@
 """Connections that go only where a catalogue's records may lead, for urllib3 and for requests.
 
-The rule is that of `sarmap.acquire.reach`, applied where a connection is made, to the very address
+The rule is that of `sarmap.net.reach`, applied where a connection is made, to the very address
 that is connected to: a name that resolves to another one a moment later gains nothing.
 """
 
@@ -18,7 +18,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
 
-from sarmap.acquire.reach import Reach
+from sarmap.net.reach import Reach
 
 __all__ = ["CONNECTIONS", "GuardedAdapter", "pool_classes"]
 

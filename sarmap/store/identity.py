@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
-from sarmap.export.layout import Layout
-from sarmap.export.ledger import damaged, read_attributes
-from sarmap.export.location import begun_store, storage_errors
-from sarmap.export.provenance import public_attributes
+from sarmap.store.layout import Layout
+from sarmap.store.ledger import damaged, read_attributes
+from sarmap.store.location import begun_store, storage_errors
+from sarmap.store.provenance import public_attributes
 
 if TYPE_CHECKING:
     import xarray as xr

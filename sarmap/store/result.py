@@ -11,7 +11,7 @@ Never half a map for a whole one
     ``complete``; `open_map` refuses anything else. A pixel that was never stored reads as
     *no data*, not as a low probability: fill values mean 'not seen'.
 Continued where it was left
-    ``.sarmap/`` holds the ledger of blocks that are done (`sarmap.export.ledger`) until the map is
+    ``.sarmap/`` holds the ledger of blocks that are done (`sarmap.store.ledger`) until the map is
     whole; ``sarmap:identity`` says what decided its pixels, and a run with `resume` continues only
     what it would have made itself. Blocks with unread pixels stay in the ledger of a finished map,
     and are tried again by resuming.
@@ -37,12 +37,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sarmap.errors import RequestError
-from sarmap.export.filling import store_map, tidy
-from sarmap.export.layout import CHUNK
-from sarmap.export.ledger import PIXELS, STATUS
-from sarmap.export.location import check_writable, storage_errors, store_at
-from sarmap.export.provenance import public_attributes, read_provenance
-from sarmap.export.retrying import PATIENCE, patiently
+from sarmap.store.filling import store_map, tidy
+from sarmap.store.layout import CHUNK
+from sarmap.store.ledger import PIXELS, STATUS
+from sarmap.store.location import check_writable, storage_errors, store_at
+from sarmap.store.provenance import public_attributes, read_provenance
+from sarmap.store.retrying import PATIENCE, patiently
 from sarmap.types import Observation
 
 if TYPE_CHECKING:

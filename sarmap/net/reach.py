@@ -27,7 +27,7 @@ from sarmap.types import CatalogSettings
 __all__ = ["BUCKETS", "WEB", "AddressRefused", "Reach", "check_href", "is_public", "reach_of"]
 
 WEB = ("http", "https")
-"""Schemes read by `sarmap.acquire.web`."""
+"""Schemes read by `sarmap.net.web`."""
 
 BUCKETS = ("s3", "gs", "az")
 """Schemes of object stores; their endpoints come from the user's environment, not the record."""

@@ -1,0 +1,1 @@
+"""The web as sarmap reaches it: guarded addresses, bounded patience, late signatures, counts."""
