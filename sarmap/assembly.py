@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
+    from sarmap.choosing import Chosen
     from sarmap.detect.protocol import DetectorSpec
     from sarmap.mapping import Judged
 
@@ -99,18 +100,18 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
         RequestError: the request cannot be served as given.
         CatalogError: the catalogue cannot be reached.
     """
-    from sarmap.acquire.catalogs import resolve_catalog
+    from sarmap.acquire.archives import from_first
     from sarmap.acquire.grid import make_grid
     from sarmap.acquire.own_request import completed, left_out
-    from sarmap.choosing import choose_detector
 
     request = completed(request)
-    catalog = resolve_catalog(request.catalog, trusted=request.trust_catalog)
     grid = make_grid(request.area, crs=request.crs, resolution=request.resolution)
-    chosen = choose_detector(request, catalog, warm=warm)
-    passes = chosen.passes
-    if request.control:
-        passes = tuple(_with_earlier(one, request, chosen.spec) for one in passes)
+    archives = _archives(request)
+
+    def ask(catalog: CatalogSettings) -> tuple[CatalogSettings, Chosen, tuple[Passes, ...]]:
+        return catalog, *_served(request, catalog, warm=warm and catalog is archives[0])
+
+    (catalog, chosen, passes), whys = from_first(archives, ask)
     chunk = request.chunk or DEFAULT_CHUNK
     prepared = Prepared(
         request,
@@ -120,9 +121,34 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
         passes,
         grid,
         chunk,
-        warnings=(*chosen.warnings, *left_out(request, passes, chosen.spec.name)),
+        warnings=(*whys, *chosen.warnings, *left_out(request, passes, chosen.spec.name)),
     )
     return levelled(prepared)
+
+
+def _archives(request: MapRequest) -> tuple[CatalogSettings, ...]:
+    """The archives to be asked; of a map that is continued, the one that it was begun with."""
+    from sarmap.acquire.own_request import archives_for
+    from sarmap.store.identity import begun_with
+
+    archives = archives_for(request)
+    begun = begun_with(str(request.out)) if request.resume and request.out else None
+    named = (begun or {}).get("catalogue", [""])[0]
+    return tuple(one for one in archives if one.name == named) or archives
+
+
+def _served(
+    request: MapRequest, catalog: CatalogSettings, *, warm: bool
+) -> tuple[Chosen, tuple[Passes, ...]]:
+    """The detector that can map from one archive, and the passes that it and its control read."""
+    from sarmap.choosing import choose_detector
+    from sarmap.net.signing import check_login
+
+    check_login(catalog)
+    chosen = choose_detector(request, catalog, warm=warm)
+    if not request.control:
+        return chosen, chosen.passes
+    return chosen, tuple(_with_earlier(one, request, chosen.spec) for one in chosen.passes)
 
 
 def levelled(prepared: Prepared) -> Prepared:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CatalogSettings",
     "Detector",
+    "Login",
     "MapRequest",
     "MapResult",
     "Observation",
@@ -56,6 +57,20 @@ class Observation(IntEnum):
     def meaning(self) -> str:
         """The CF flag meaning, as written in the result store."""
         return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Login:
+    """Where a catalogue's files ask for a credential, and where the user keeps it: never itself."""
+
+    name: str
+    """What it is called, for messages."""
+    variable: str
+    """Environment variable with a token, sent as `Authorization: Bearer`."""
+    hosts: tuple[str, ...]
+    """Ends of the names of hosts that the token is sent to, over https."""
+    machine: str
+    """Entry of `~/.netrc` that does instead of a token."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +128,11 @@ class CatalogSettings:
     """Signer applied to each href when it is read: 'planetary-computer', or None."""
     signing_url: str | None = None
     """Token endpoint of the signer; None: the signer's own."""
+    login: Login | None = None
+    """Credential that its files ask for; None: they are open, or `signing` is enough."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Start of addresses in its records -> what they are read from, as a bucket's public address or
+    a mirror."""
     look_known: bool = True
     """False: its items do not say from where the radar looked (files on disk), so that layover and
     shadow cannot be marked."""
@@ -224,7 +244,9 @@ class MapRequest(BaseModel):
         default=None, description="raster of elevation of one's own, metres; None: the catalogue's"
     )
     catalog: Any = Field(
-        default="planetary-computer", description="preset, STAC API URL or settings"
+        default="auto",
+        description="auto: the first archive of a list that has the passes; or a preset, STAC API "
+        "URL or settings",
     )
     trust_catalog: bool = Field(
         default=False, description="let its records lead to local files and private addresses"

@@ -22,9 +22,12 @@ from sarmap.errors import CatalogError, RequestError, SarmapError
 from sarmap.net.reach import reach_of
 from sarmap.net.signing import make_signer, redact, unsigned
 from sarmap.net.stac_io import Refusal, StacIO
-from sarmap.types import CatalogSettings
+from sarmap.types import CatalogSettings, Login
 
-__all__ = ["PRESETS", "catalog_errors", "open_catalog", "resolve_catalog"]
+__all__ = ["AUTO", "PRESETS", "catalog_errors", "open_catalog", "resolve_catalog"]
+
+AUTO = "auto"
+"""The catalogue that stands for a list of them: see `sarmap.acquire.archives`."""
 
 _PC_URL = "https://planetarycomputer.microsoft.com/api/stac/v1"
 _SENTINEL = "Contains modified Copernicus Sentinel data"
@@ -48,8 +51,7 @@ PRESETS: Mapping[str, CatalogSettings] = {
     ),
     # CMR-STAC gives OPERA's items neither orbit nor platform: both stand in the granule's name
     # (OPERA RTC-S1 product specification, JPL D-108758); and no projection: each burst's file has
-    # its own UTM zone, and says so. Reading needs an Earthdata
-    # login (GDAL reads ~/.netrc). The elevation comes from Planetary Computer.
+    # its own UTM zone, and says so. The elevation comes from Planetary Computer.
     "opera-rtc-s1": CatalogSettings(
         name="opera-rtc-s1",
         url="https://cmr.earthdata.nasa.gov/cloudstac/ASF",
@@ -64,7 +66,28 @@ PRESETS: Mapping[str, CatalogSettings] = {
         dem_url=_PC_URL,
         optical_collection=None,
         signing="planetary-computer",
+        login=Login(
+            name="Earthdata",
+            variable="EARTHDATA_TOKEN",
+            hosts=("earthdatacloud.nasa.gov", "asf.alaska.edu"),
+            machine="urs.earthdata.nasa.gov",
+        ),
         attribution=f"{_SENTINEL}; OPERA RTC-S1 by NASA JPL, distributed by ASF DAAC.",
+        dem_attribution=_DEM,
+    ),
+    # Tiles of one degree, gamma-nought power, 20 m, no data 0; a public bucket in Cape Town, whose
+    # address saves its reader an account. The elevation comes from Planetary Computer.
+    "digital-earth-africa": CatalogSettings(
+        name="digital-earth-africa",
+        url="https://explorer.digitalearth.africa/stac",
+        radar_collection="s1_rtc",
+        dem_url=_PC_URL,
+        optical_collection=None,
+        signing="planetary-computer",
+        addresses={
+            "s3://deafrica-sentinel-1/": "https://deafrica-sentinel-1.s3.af-south-1.amazonaws.com/"
+        },
+        attribution=f"{_SENTINEL}; Sentinel-1 RTC by Digital Earth Africa (CC BY 4.0).",
         dem_attribution=_DEM,
     ),
 }
@@ -169,6 +192,11 @@ def catalog_errors(settings: CatalogSettings, url: str | None = None) -> Iterato
 def _from_text(text: str) -> CatalogSettings:
     if text in PRESETS:
         return PRESETS[text]
+    if text == AUTO:
+        raise RequestError(
+            f"catalog {AUTO!r} stands for several archives, and one is needed here: give a preset "
+            f"({_names()}), the catalogue of the passes, or another STAC API."
+        )
     if not text.startswith(("http://", "https://")):
         raise RequestError(
             f"catalog {redact(text)!r} is not known: give a preset ({_names()}) or the URL of a "

@@ -75,7 +75,7 @@ def search_items(
                     "area or fewer days."
                 )
             for record in fresh.values():
-                yield with_addresses(record, found.url, trusted=settings.trusted)
+                yield with_addresses(record, found.url, settings)
 
 
 def _own(records: list[dict[str, Any]], collection: str) -> list[dict[str, Any]]:
@@ -84,14 +84,16 @@ def _own(records: list[dict[str, Any]], collection: str) -> list[dict[str, Any]]
     return own or records
 
 
-def with_addresses(record: dict[str, Any], came_from: str, *, trusted: bool) -> dict[str, Any]:
-    """A record whose assets' relative addresses are whole.
+def with_addresses(
+    record: dict[str, Any], came_from: str, settings: CatalogSettings
+) -> dict[str, Any]:
+    """A record whose assets' relative addresses are whole, and read from where the settings say.
 
     They are relative to the record's own address, or where it names none, to the one it came from.
     Paths on the disk of a catalogue that is trusted stay what they are.
 
-    >>> record = {"assets": {"vv": {"href": "./a.tif"}}}
-    >>> with_addresses(record, "https://a.org/stac/search", trusted=False)["assets"]["vv"]["href"]
+    >>> record, settings = {"assets": {"vv": {"href": "./a.tif"}}}, CatalogSettings("a", "")
+    >>> with_addresses(record, "https://a.org/stac/search", settings)["assets"]["vv"]["href"]
     'https://a.org/stac/a.tif'
     """
     try:
@@ -99,14 +101,25 @@ def with_addresses(record: dict[str, Any], came_from: str, *, trusted: bool) -> 
         own = next((str(one["href"]) for one in links if one.get("rel") == "self"), "")
         base = _joined(came_from, own)
         whole = {
-            key: {**asset, "href": _joined(base, asset["href"])}
-            if isinstance(asset["href"], str) and not (trusted and asset["href"][:1] == "/")
+            key: {**asset, "href": _read_from(asset["href"], base, settings)}
+            if isinstance(asset["href"], str)
             else asset
             for key, asset in assets
         }
     except (AttributeError, KeyError, TypeError, ValueError):
         return record  # what is odd about it is said where it is read
     return {**record, "assets": whole}
+
+
+def _read_from(href: str, base: str, settings: CatalogSettings) -> str:
+    """The whole address of one that may be relative, or what the settings have it read from."""
+    if settings.trusted and href[:1] == "/":
+        return href
+    href = _joined(base, href)
+    for start, instead in settings.addresses.items():
+        if href.startswith(start):
+            return instead + href.removeprefix(start)
+    return href
 
 
 def _joined(base: str, href: str) -> str:

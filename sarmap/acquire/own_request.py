@@ -11,8 +11,8 @@ from affine import Affine
 from pyproj import CRS
 from rasterio.crs import CRS as RasterCRS
 
+from sarmap.acquire.archives import archives_of
 from sarmap.acquire.area import parse_area
-from sarmap.acquire.catalogs import resolve_catalog
 from sarmap.acquire.files import POLARISATIONS, source_of
 from sarmap.acquire.grid import bounds_in, make_grid
 from sarmap.acquire.own_passes import ATTRIBUTION, OwnScene, own_passes, own_scenes
@@ -26,7 +26,7 @@ from sarmap.types import CatalogSettings, MapRequest, Passes
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-__all__ = ["completed", "left_out", "passes_in_files"]
+__all__ = ["archives_for", "completed", "left_out", "passes_in_files"]
 
 _OF_A_SEARCH = {"catalog": "--catalog", "trust_catalog": "--trust-catalog", "orbit": "--orbit"}
 _OF_A_SEARCH |= {"relative_orbit": "--relative-orbit"}
@@ -35,10 +35,10 @@ _OF_A_SEARCH |= {"pre": "--pre NUMBER", "post": "--post NUMBER"}
 
 
 def completed(request: MapRequest) -> MapRequest:
-    """A request whose catalogue is told all that the request says of its data.
+    """A request of files with the catalogue that they are; another is as it was.
 
-    Of files the area becomes the grid to be mapped: the first pass's own, where it is in metres and
-    no other was asked for.
+    The area becomes the grid to be mapped: the first pass's own, where it is in metres and no other
+    was asked for.
 
     Raises
     ------
@@ -51,11 +51,7 @@ def completed(request: MapRequest) -> MapRequest:
             raise RequestError(
                 "times= (--times) are those of files: give pre_files and post_files."
             )
-        if request.dem is None and request.scaling is None:
-            return request
-        settings = resolve_catalog(request.catalog, trusted=request.trust_catalog)
-        scaling = request.scaling or settings.scaling
-        return _with(request, catalog=_with_dem(replace(settings, scaling=scaling), request.dem))
+        return request
     defaults = type(request).model_fields
     for name, flag in _OF_A_SEARCH.items():
         if getattr(request, name) != defaults[name].default:
@@ -66,11 +62,23 @@ def completed(request: MapRequest) -> MapRequest:
     scenes = own_scenes(request.pre_files, request.post_files, request.times)
     grid = _grid(request, scenes)
     catalog = _with_dem(_settings(scenes, request.scaling), request.dem)
-    return _with(request, area=grid, resolution=abs(grid.affine.a), catalog=catalog)
-
-
-def _with(request: MapRequest, **changes: Any) -> MapRequest:
+    changes = {"area": grid, "resolution": abs(grid.affine.a), "catalog": catalog}
     return request.model_copy(update=changes)
+
+
+def archives_for(request: MapRequest) -> tuple[CatalogSettings, ...]:
+    """The archives that may serve a completed request, told all that it says of their data.
+
+    Raises
+    ------
+    RequestError
+        The catalogue, the list of archives or the elevation file cannot be used.
+    """
+    archives = archives_of(request.catalog, trusted=request.trust_catalog)
+    if request.from_files:
+        return archives
+    told = (replace(one, scaling=request.scaling or one.scaling) for one in archives)
+    return tuple(_with_dem(one, request.dem) for one in told)
 
 
 def passes_in_files(

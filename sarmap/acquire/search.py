@@ -15,9 +15,10 @@ from typing import Any, Literal
 import pystac
 import pystac_client
 
+from sarmap.acquire.archives import archives_of, from_first
 from sarmap.acquire.area import parse_area
 from sarmap.acquire.awaited import awaited
-from sarmap.acquire.catalogs import open_catalog, resolve_catalog
+from sarmap.acquire.catalogs import AUTO, open_catalog, resolve_catalog
 from sarmap.acquire.instants import parse_event, utc_now
 from sarmap.acquire.items import first_item, require_collection, search_items, understands
 from sarmap.acquire.pairing import Choice, Track, choose, group_passes, tracks_of
@@ -35,14 +36,16 @@ from sarmap.acquire.shortfall import (
     NoPostPassError,
     NoSceneError,
     OutsideCoverageError,
+    PassError,
     Sought,
     shortfall,
 )
 from sarmap.errors import RequestError
-from sarmap.types import CatalogSettings, Passes
+from sarmap.types import CatalogSettings, Pass, Passes
 
 __all__ = [
     "describe",
+    "look",
     "pass_rows",
     "search_optical",
     "search_orbits",
@@ -67,7 +70,7 @@ def search_passes(
     area: Any,
     event: Any,
     *,
-    catalog: Catalog = "planetary-computer",
+    catalog: Catalog = AUTO,
     orbit: Orbit | None = None,
     relative_orbit: int | None = None,
     pre: int = 1,
@@ -82,7 +85,8 @@ def search_passes(
     Args:
         area: anything `parse_area` takes.
         event: an instant, or (start, end); see `parse_event`.
-        catalog: anything `resolve_catalog` takes.
+        catalog: anything `resolve_catalog` takes, or 'auto': the first archive of the list that has
+            the passes (see `archives`); `notes` say which, where it is not the first of all.
         orbit: 'ascending', 'descending', or None for the best covered; see `pairing.choose`.
         relative_orbit: number of the one track to look at; None: any.
         pre: passes before the event.
@@ -121,7 +125,7 @@ def search_orbits(
     area: Any,
     event: Any,
     *,
-    catalog: Catalog = "planetary-computer",
+    catalog: Catalog = AUTO,
     orbit: Orbit | None = None,
     relative_orbit: int | None = None,
     pre: int = 1,
@@ -138,22 +142,26 @@ def search_orbits(
     its passes. With `least` so many before and after suffice where there are no more.
     """
     _check(orbit, pre, post)
-    settings = resolve_catalog(catalog)
     instants = parse_event(event)
     window = window_of(instants, pre, post, before_days, after_days)
     place = parse_area(area)
-    sought = Sought(place, settings, instants, window, orbit, tuple(bands), relative_orbit)
-    client = open_catalog(settings)
-    choices, sought = _choices(client, sought, pre, post, least or (pre, post))
-    images = _optical(client, sought) if optical else ()
-    return tuple(_passes(choice, sought, images) for choice in choices)
+
+    def ask(settings: CatalogSettings) -> tuple[Passes, ...]:
+        sought = Sought(place, settings, instants, window, orbit, tuple(bands), relative_orbit)
+        client = open_catalog(settings)
+        choices, sought = _choices(client, sought, pre, post, least or (pre, post))
+        images = _optical(client, sought) if optical else ()
+        return tuple(_passes(choice, sought, images) for choice in choices)
+
+    found, whys = from_first(archives_of(catalog), ask)
+    return tuple(replace(one, notes=(*one.notes, *whys)) for one in found)
 
 
 def search_tracks(
     area: Any,
     event: Any,
     *,
-    catalog: Catalog = "planetary-computer",
+    catalog: Catalog = AUTO,
     orbit: Orbit | None = None,
     relative_orbit: int | None = None,
     pre: int = 1,
@@ -166,16 +174,33 @@ def search_tracks(
     Arguments and errors are those of `search_passes`; each orbit has up to `pre` and `post` passes.
     Notes say which passes after the event exist as GRD alone.
     """
-    scenes, sought = search_scenes(
-        area,
-        event,
-        catalog=catalog,
-        orbit=orbit,
-        pre=pre,
-        post=post,
-        before_days=before_days,
-        after_days=after_days,
-    )
+
+    def ask(settings: CatalogSettings) -> tuple[Passes, ...]:
+        return look(
+            area,
+            event,
+            settings,
+            orbit=orbit,
+            relative_orbit=relative_orbit,
+            pre=pre,
+            post=post,
+            before_days=before_days,
+            after_days=after_days,
+        )[0]
+
+    found, whys = from_first(archives_of(catalog), ask)
+    return tuple(replace(one, notes=(*one.notes, *whys)) for one in found)
+
+
+def look(
+    area: Any, event: Any, catalog: CatalogSettings, relative_orbit: int | None = None, **how: Any
+) -> tuple[tuple[Passes, ...], Pass]:
+    """What `search_tracks` finds in one archive, and the newest pass over the place that it has.
+
+    Arguments and errors are those of `search_tracks`.
+    """
+    orbit, pre, post = how.get("orbit"), how["pre"], how["post"]
+    scenes, sought = search_scenes(area, event, catalog=catalog, **how)
     if not scenes and not sought.lacking:
         raise _nothing(open_catalog(sought.settings), sought)
     tracks = tracks_of(group_passes(scenes, sought.area.geometry))
@@ -186,20 +211,22 @@ def search_tracks(
     seen = ""
     if sought.settings.grd_collection is not None:
         seen = awaited(open_catalog(sought.settings), sought, tracks)
+    if isinstance(error, PassError):
+        error.add(seen)
     if error is not None:
-        error.args = (f"{error} {seen}".strip(),)
         raise error
     each = [choose([track], sought.event, pre=pre, post=post) for track in wanted]
     found = [one for one in each if one is not None and one.pre and one.post]
     found.sort(key=lambda one: (one != best, -one.coverage))
-    return tuple(_passes(one, sought, (), (seen,)) for one in found)
+    newest = max((track.passes[-1] for track in tracks), key=lambda one: one.datetime)
+    return tuple(_passes(one, sought, (), (seen,)) for one in found), newest
 
 
 def search_scenes(
     area: Any,
     event: Any,
     *,
-    catalog: Catalog = "planetary-computer",
+    catalog: Catalog,
     orbit: Orbit | None = None,
     pre: int = 1,
     post: int = 1,
@@ -318,8 +345,8 @@ def _choices(
         choice = choose(own, sought.event, pre=pre, post=post, least=least)
         asked = replace(sought, orbit=state)
         error = shortfall(choice, tracks, asked, pre=least[0], post=least[1], now=utc_now())
-        if isinstance(error, NoPostPassError) and (seen := awaited(client, asked, tracks)):
-            error.args = (f"{error} {seen}",)
+        if isinstance(error, NoPostPassError):
+            error.add(awaited(client, asked, tracks))
         if error is not None:
             raise error
         if choice is not None:

@@ -49,6 +49,13 @@ class PassError(RequestError):
         """The passes that exist, by time; role ''."""
         self.due = due
         """Orbit ('ascending orbit 68') -> when it is next due, UTC."""
+        self.awaited = ""
+        """What is known of passes that nobody has corrected yet, a sentence."""
+
+    def add(self, awaited: str) -> None:
+        """Say what is known of passes that nobody has corrected yet, too."""
+        self.awaited = awaited
+        self.args = (f"{self} {awaited}".strip(),)
 
 
 class NoPostPassError(PassError):

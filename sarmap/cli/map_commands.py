@@ -16,6 +16,7 @@ from sarmap.cli.options import (
     request_options,
 )
 from sarmap.cli.printing import (
+    archives_record,
     echo_json,
     passes_record,
     plan_record,
@@ -42,11 +43,12 @@ UNREAD = 3
 def search(as_json: bool, **flags: Any) -> None:
     """Find the radar passes before and after an event, of every orbit; the best comes first.
 
-    FILE is an optional request in YAML or TOML; flags override it.
+    Of several archives (--catalog auto) each is asked, and the passes are those of the first that
+    has some before and after. FILE is an optional request in YAML or TOML; flags override it.
     """
+    from sarmap.acquire.archives import archives_of, compared
     from sarmap.acquire.area import parse_area
-    from sarmap.acquire.catalogs import resolve_catalog
-    from sarmap.acquire.search import search_tracks
+    from sarmap.acquire.search import look
 
     request = request_from(flags)
     if request.from_files:
@@ -54,23 +56,32 @@ def search(as_json: bool, **flags: Any) -> None:
             "sarmap search looks into a catalogue, and files were given (--pre, --post): sarmap "
             "plan says what they hold."
         )
-    found = search_tracks(
-        parse_area(request.area),
-        request.event,
-        catalog=resolve_catalog(request.catalog, trusted=request.trust_catalog),
-        orbit=request.orbit,
-        relative_orbit=request.relative_orbit,
-        pre=request.pre,
-        post=request.post or 2,
-        before_days=request.before_days,
-        after_days=request.after_days,
+    archives = archives_of(request.catalog, trusted=request.trust_catalog)
+    place = parse_area(request.area)
+    looks, found = compared(
+        archives,
+        lambda settings: look(
+            place,
+            request.event,
+            settings,
+            orbit=request.orbit,
+            relative_orbit=request.relative_orbit,
+            pre=request.pre,
+            post=request.post or 2,
+            before_days=request.before_days,
+            after_days=request.after_days,
+        ),
     )
+    orbits = found or ()
     if as_json:
-        echo_json({"orbits": [passes_record(passes) for passes in found]})
+        record = {"orbits": [passes_record(passes) for passes in orbits]}
+        echo_json(record if len(looks) == 1 else {"archives": archives_record(looks), **record})
         return
-    for passes in found:
+    for one in looks if len(looks) > 1 else ():
+        click.echo(f"archive   {one.name}: {one.sentence}")
+    for passes in orbits:
         print_passes(passes)
-    for note in dict.fromkeys(note for passes in found for note in passes.notes):
+    for note in dict.fromkeys(note for passes in orbits for note in passes.notes):
         click.echo(f"note      {note}")
 
 

@@ -33,7 +33,12 @@ _PLACE = [
     click.argument("file", required=False, type=click.Path()),
     click.option("--area", help="west,south,east,north in degrees, GeoJSON, or a vector file."),
     click.option("--event", help="UTC instant: 2018-09-05T18:08:00Z; for a storm START/END."),
-    click.option("--catalog", help="Preset (planetary-computer, opera-rtc-s1) or STAC API URL."),
+    click.option(
+        "--catalog",
+        metavar="auto|NAME|URL",
+        help="A preset (planetary-computer, opera-rtc-s1, digital-earth-africa) or the URL of a "
+        "STAC API. Default: auto, the first archive of a list that has the passes.",
+    ),
     click.option(
         "--trust-catalog",
         is_flag=True,

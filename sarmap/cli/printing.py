@@ -12,6 +12,7 @@ from sarmap.progress import megapixels
 from sarmap.types import MapResult, Passes, Plan
 
 if TYPE_CHECKING:
+    from sarmap.acquire.archives import Looked
     from sarmap.assess.comparison import Comparison
     from sarmap.store.provenance import Provenance
 
@@ -40,6 +41,20 @@ def passes_record(passes: Passes) -> dict[str, Any]:
             for one in passes
         ],
     }
+
+
+def archives_record(looks: Sequence[Looked]) -> list[dict[str, Any]]:
+    """Archives side by side, for JSON."""
+    return [
+        {
+            "name": one.name,
+            "taken": one.taken,
+            "newest": None if one.newest is None else one.newest.datetime.isoformat(),
+            "coverage_percent": None if one.newest is None else round(100 * one.newest.coverage, 1),
+            "sentence": one.sentence,
+        }
+        for one in looks
+    ]
 
 
 def print_passes(passes: Passes) -> None:
@@ -155,10 +170,16 @@ def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> N
     click.echo(f"time      {megapixels(result.pixels)} in {result.seconds:.1f} s")
     click.echo(
         f"event     {made.event_text}\n"
-        f"passes    {made.days('pre')} before, {made.days('post')} after"
+        f"passes    {made.days('pre')} before, {made.days('post')} after{_archive(result)}"
         f"{_due_text(result.plan.passes, '; the next is due')}\n"
         f"found     {_found_text(result, made)}"
     )
+
+
+def _archive(result: MapResult) -> str:
+    """Of which archive the passes are, where it was not named; empty where it was."""
+    asked = result.plan.request.catalog
+    return f", of {result.plan.passes[0].catalog.name}" if asked == "auto" else ""
 
 
 def _due_text(passes: Sequence[Passes], words: str) -> str:

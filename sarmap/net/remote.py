@@ -303,6 +303,7 @@ class RemoteFile:
                 self._limits,
                 self._deadline,
                 alone=alone,
+                login=self.signer.headers,
             )
         except ReadError as error:
             self._landed = ""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -21,16 +22,18 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import get_netrc_auth
 from urllib3.util.retry import Retry
 
 from sarmap.errors import CatalogError, RequestError
-from sarmap.types import CatalogSettings
+from sarmap.types import CatalogSettings, Login
 
 __all__ = [
     "SIGNERS",
     "Signer",
     "TokenStore",
     "adopt",
+    "check_login",
     "discreet",
     "make_signer",
     "redact",
@@ -271,6 +274,8 @@ class Signer:
     """'planetary-computer', or None: addresses are left as they are."""
     endpoint: str | None = None
     """Root of the token endpoint; None: the signer's own."""
+    login: Login | None = None
+    """Credential that files ask for; None: none."""
 
     def __call__(self, href: str, tokens: TokenStore | None = None) -> str:
         """The address to read now; tokens come from the process's store unless another is given.
@@ -288,6 +293,21 @@ class Signer:
         bare = unsigned(href)
         token = (tokens or _TOKENS).query(endpoint)
         return f"{bare}{'&' if urlsplit(bare).query else '?'}{token}"
+
+    def headers(self, href: str) -> dict[str, str]:
+        """What a request for an address carries: the user's token, where it is one to be sent it.
+
+        >>> login = Login("Earthdata", "NO_SUCH_VARIABLE", ("nasa.gov",), "urs.nasa.gov")
+        >>> Signer(None, login=login).headers("https://a.nasa.gov/b.tif")
+        {}
+        """
+        token = os.environ.get(self.login.variable, "") if self.login else ""
+        parts = urlsplit(href)
+        host = parts.hostname or ""
+        if not token or self.login is None or not (parts.scheme == "https" or _is_bare_host(host)):
+            return {}
+        mine = any(host == end or host.endswith(f".{end}") for end in self.login.hosts)
+        return {"Authorization": f"Bearer {token}"} if mine else {}
 
     def forget(self, href: str, tokens: TokenStore | None = None) -> None:
         """Drop the token used for an address, after the storage refused it.
@@ -331,7 +351,25 @@ def make_signer(settings: CatalogSettings) -> Signer:
             f"signing {settings.signing!r} of catalogue {settings.name} is not known: give one of "
             f"{', '.join(SIGNERS)}, or leave it out."
         )
-    return Signer(settings.signing, settings.signing_url)
+    return Signer(settings.signing, settings.signing_url, settings.login)
+
+
+def check_login(settings: CatalogSettings) -> None:
+    """Refuse a catalogue whose files ask for a credential that the user does not keep.
+
+    Raises
+    ------
+    RequestError
+        Neither the token's variable nor the entry in `~/.netrc` is there.
+    """
+    login = settings.login
+    if login is None or os.environ.get(login.variable):
+        return
+    if get_netrc_auth(f"https://{login.machine}") is None:
+        raise RequestError(
+            f"Reading from {settings.name} needs a login of {login.name}: set the environment "
+            f"variable {login.variable} to a token, or name machine {login.machine} in ~/.netrc."
+        )
 
 
 def _container(parts: SplitResult, *, emulated: bool) -> tuple[str, str] | None:

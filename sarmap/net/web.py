@@ -13,7 +13,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -41,6 +41,9 @@ __all__ = [
     "next_hop",
     "web_failures",
 ]
+
+Login = Callable[[str], dict[str, str]]
+"""Address -> headers of the credential that it asks for."""
 
 HOPS = 8
 """Redirects followed."""
@@ -100,10 +103,12 @@ def fetch(
     deadline: Deadline,
     *,
     alone: bool = False,
+    login: Login = lambda _url: {},
 ) -> Answer:
     """Bytes `first` to `last` (inclusive) of a file, in one try.
 
-    With `alone` the next request takes another connection, and so, maybe, another machine.
+    With `alone` the next request takes another connection, and so, maybe, another machine. `login`
+    gives the headers of a credential for an address, asked again where a redirect leads.
 
     Raises
     ------
@@ -115,7 +120,7 @@ def fetch(
     if alone:
         headers["Connection"] = "close"
     count("requests")
-    with web_failures(), _opened(url, headers, reach, timeout) as (response, found_at):
+    with web_failures(), _opened(url, headers, reach, timeout, login) as (response, found_at):
         size = _check_head(response, first, last)
         wanted = min(last, size - 1) - first + 1
         body = _body(response, wanted, limits, deadline)
@@ -175,7 +180,11 @@ def _reason(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _opened(
-    url: str, headers: dict[str, str], reach: Reach, timeout: tuple[float, float]
+    url: str,
+    headers: dict[str, str],
+    reach: Reach,
+    timeout: tuple[float, float],
+    login: Login,
 ) -> Iterator[tuple[Any, str]]:
     """The answer to a GET with its body unread, redirects followed, and where it was found."""
     client = _client(reach)
@@ -184,7 +193,7 @@ def _opened(
         response = client.pool.urlopen(
             "GET",
             url,
-            headers=headers,
+            headers={**headers, **login(url)},
             redirect=False,
             retries=False,
             preload_content=False,
@@ -194,7 +203,7 @@ def _opened(
         # The way of logins (netrc, cookies) and proxies: slower, and rarely needed.
         if response is not None:
             response.close()
-        response, found_at = _followed(client.session, url, headers, timeout)
+        response, found_at = _followed(client.session, url, headers, timeout, login)
     whole = False
     try:
         yield response, found_at
@@ -207,12 +216,17 @@ def _opened(
 
 
 def _followed(
-    session: requests.Session, url: str, headers: dict[str, str], timeout: tuple[float, float]
+    session: requests.Session,
+    url: str,
+    headers: dict[str, str],
+    timeout: tuple[float, float],
+    login: Login,
 ) -> tuple[Any, str]:
     """The answer at the end of a chain of redirects, each held to the rule."""
     for _ in range(HOPS):
+        carried = {**headers, **login(url)}
         answer = session.get(
-            url, headers=headers, stream=True, allow_redirects=False, timeout=timeout
+            url, headers=carried, stream=True, allow_redirects=False, timeout=timeout
         )
         if answer.status_code not in REDIRECTS:
             return answer.raw, url

@@ -13,6 +13,7 @@ from typing import Any
 
 import pystac
 
+from sarmap.acquire.archives import from_first
 from sarmap.acquire.area import Area
 from sarmap.acquire.instants import parse_event
 from sarmap.acquire.scenes import Scene
@@ -21,11 +22,12 @@ from sarmap.acquire.shortfall import Sought
 from sarmap.choosing import check_bands, lacks_data, orbit_of
 from sarmap.compose.composites import needs_optical, required_radar_bands
 from sarmap.errors import RequestError, SarmapError
+from sarmap.net.signing import check_login
 from sarmap.regions.region import Zone, sides
 from sarmap.regions.scan_record import decisions_of, restored_takes
 from sarmap.regions.survey import Design, LoadedDetector, Survey
 from sarmap.regions.tracks import Decision, Decisions, decide
-from sarmap.types import Passes
+from sarmap.types import CatalogSettings, Passes
 
 __all__ = ["Decider", "make_design"]
 
@@ -263,7 +265,8 @@ def make_design(survey: Survey, record: Mapping[str, Any] | None = None) -> Desi
     """What every unit is read from and by which detector, with one search for each zone; one more
     where a unit falls to a detector that reads other bands.
 
-    A zone whose search fails fails its units, and no others.
+    A zone whose search fails fails its units, and no others. Of several archives the first that
+    serves any unit serves all.
 
     Parameters
     ----------
@@ -276,8 +279,25 @@ def make_design(survey: Survey, record: Mapping[str, Any] | None = None) -> Desi
     Raises
     ------
     RequestError
-        A detector that decided units of that run is another today.
+        A detector that decided units of that run is another today, no archive serves any unit, or
+        reading asks for a credential that is not kept.
     """
+    archives = survey.archives or (survey.catalog,)
+
+    def ask(catalog: CatalogSettings) -> Design:
+        check_login(catalog)
+        design = _design(replace(survey, catalog=catalog), record)
+        if len(archives) > 1 and not design.takes:
+            said = (one.sentence for one in design.decisions.values() if one.sentence)
+            raise RequestError(next(said, "the region has no unit to be mapped."))
+        return design
+
+    design, whys = from_first(archives, ask)
+    return replace(design, notes=whys)
+
+
+def _design(survey: Survey, record: Mapping[str, Any] | None) -> Design:
+    """What every unit is read from in one archive."""
     decider = Decider(survey, frozenset(record["takes"]) if record is not None else frozenset())
     if record is not None:
         decider.restore(record)

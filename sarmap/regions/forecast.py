@@ -23,7 +23,7 @@ from sarmap.regions.request import ScanRequest
 from sarmap.regions.scan_folder import Folder, State, read_units
 from sarmap.regions.scan_record import replacement_notes, units_by_detector
 from sarmap.regions.status import Rate, measured_rate
-from sarmap.regions.survey import Design, Work, identity_of_scan, make_survey
+from sarmap.regions.survey import Design, Work, as_begun, identity_of_scan, make_survey
 from sarmap.regions.tracks import Decision
 from sarmap.regions.unit_map import prepared_unit
 from sarmap.store.identity import check_identity
@@ -121,6 +121,7 @@ def plan_scan(
     survey = make_survey(request)
     folder = Folder(str(request.out))
     record = None if request.overwrite else folder.read("scan.json")
+    survey = as_begun(survey, record)
     states: dict[str, State] = {}
     if record is not None:
         check_identity(record["identity"], identity_of_scan(survey), folder.shown)
@@ -154,7 +155,7 @@ def _plan(
     names_of = units_by_detector({name: design.decisions[name] for name in mapped})
     samples: dict[str, _Sample] = {}
     tasks = 0.0
-    warnings = replacement_notes(
+    warnings = design.notes + replacement_notes(
         design.decisions, design.survey.detectors.first.key, "would be mapped"
     )
     try:

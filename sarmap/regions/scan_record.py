@@ -74,7 +74,7 @@ def make_record(design: Design, identity: Mapping[str, Any]) -> dict[str, Any]:
         "reduced": reduction_for(survey),
         "attribution": " ".join(dict.fromkeys(filter(None, owners))),
         "simulated": any(passes.simulated for passes in design.takes.values()),
-        "warnings": [],
+        "warnings": list(design.notes),
         "detectors": {
             name: survey.detectors.named(name).sha256
             for name in dict.fromkeys(
@@ -101,6 +101,7 @@ def with_what_was_used(
             unit["decision"] = kept
             record["takes"] |= {key: earlier["takes"][key] for key in kept["takes"]}
     record["detectors"] = earlier.get("detectors", {}) | record["detectors"]
+    record["warnings"] = list(dict.fromkeys([*earlier["warnings"], *record["warnings"]]))
     record["simulated"] = any(take["simulated"] for take in record["takes"].values())
     return record
 

@@ -23,7 +23,7 @@ from sarmap.regions.scan_record import (
     replacement_notes,
     with_what_was_used,
 )
-from sarmap.regions.survey import Design, identity_of_scan, make_survey
+from sarmap.regions.survey import Design, as_begun, identity_of_scan, make_survey
 from sarmap.regions.unit_map import Mapped, map_name, map_unit, reduced, reopened
 from sarmap.store.identity import check_identity
 from sarmap.store.layout import count_blocks
@@ -120,16 +120,17 @@ def scan(
     survey = make_survey(request)
     folder = Folder(str(request.out))
     record = folder.begin(resume=request.resume, overwrite=request.overwrite)
-    identity = identity_of_scan(survey)
+    survey = as_begun(survey, record)
     if record is not None:
-        check_identity(record["identity"], identity, folder.shown)
+        check_identity(record["identity"], identity_of_scan(survey), folder.shown)
         refuse_edited(folder, request)
     states = read_units(folder) if record is not None else {}
     units = Units(folder, {name: states.get(name, State()) for name in survey.works})
     left = [name for name in survey.works if not units[name].answered]
     if left or record is None:
         design = make_design(survey, record)
-        record = with_what_was_used(make_record(design, identity), record, units)
+        made = make_record(design, identity_of_scan(design.survey))
+        record = with_what_was_used(made, record, units)
         folder.write("scan.json", record)
         _answer_without_radar(design, units)
     collection = Collection(folder, record)
@@ -145,7 +146,7 @@ def scan(
         files={"collection": folder.path("collection.json"), **files},
         seconds=time.perf_counter() - started,
         simulated=bool(record["simulated"]),
-        warnings=(*record["warnings"], *replacement_notes(mapped, identity["detector"])),
+        warnings=(*record["warnings"], *replacement_notes(mapped, record["identity"]["detector"])),
         control=control_of_units(folder, mapped, request.threshold) if request.control else None,
     )
 

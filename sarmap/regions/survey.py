@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from sarmap.acquire.catalogs import resolve_catalog
+from sarmap.acquire.archives import archives_of
 from sarmap.acquire.instants import parse_event
 from sarmap.assembly import DEFAULT_CHUNK
 from sarmap.choosing import each, eligible, passes_asked
@@ -47,6 +47,7 @@ __all__ = [
     "LoadedDetector",
     "Survey",
     "Work",
+    "as_begun",
     "identity_of_scan",
     "make_survey",
 ]
@@ -176,6 +177,8 @@ class Survey:
     """Block edge, pixels."""
     works: Mapping[str, Work]
     """Units by name, in the order they are to be mapped."""
+    archives: tuple[CatalogSettings, ...] = ()
+    """Where the data may be, in the order in which they are asked; empty: only in `catalog`."""
 
     @property
     def pixels(self) -> int:
@@ -195,6 +198,8 @@ class Design:
     """Unit's name -> what it is read from, and by which detector."""
     searches: int
     """Searches of the catalogue for radar scenes that it took."""
+    notes: tuple[str, ...] = ()
+    """Why other archives than this one were not taken."""
 
 
 def make_survey(request: ScanRequest) -> Survey:
@@ -208,7 +213,8 @@ def make_survey(request: ScanRequest) -> Survey:
     check_request(request)
     region = parse_region(request.area)
     zones = tuple(zones_of(region, request.crs))
-    catalog = resolve_catalog(request.catalog, trusted=request.trust_catalog)
+    archives = archives_of(request.catalog, trusted=request.trust_catalog)
+    catalog = archives[0]
     detectors = Detectors(request)
     spec, stride = detectors.first.spec, detectors.first.stride
     if needs_terrain(spec.bands) and catalog.dem_collection is None:
@@ -226,7 +232,14 @@ def make_survey(request: ScanRequest) -> Survey:
     ranks = in_order({name: piece for name, (_, piece) in units.items()}, request)
     works = {name: Work(*units[name], rank) for name, rank in ranks.items()}
     chunk = request.chunk or DEFAULT_CHUNK
-    return Survey(request, region, zones, catalog, detectors, chunk, works)
+    return Survey(request, region, zones, catalog, detectors, chunk, works, archives)
+
+
+def as_begun(survey: Survey, record: Mapping[str, Any] | None) -> Survey:
+    """The survey with the one archive that the scan to be continued was begun with."""
+    named = None if record is None else record["identity"]["catalog"]
+    own = next((one for one in survey.archives if one.name == named), None)
+    return survey if own is None else replace(survey, catalog=own, archives=())
 
 
 def identity_of_scan(survey: Survey) -> dict[str, Any]:

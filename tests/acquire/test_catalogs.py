@@ -78,7 +78,8 @@ class TestResolve:
     @pytest.mark.parametrize(
         ("catalog", "message"),
         [
-            ("planetary", r"not known: give a preset \(planetary-computer, opera-rtc-s1\)"),
+            ("planetary", r"not known: give a preset \(planetary-computer, opera-rtc-s1, digital-"),
+            ("auto", "stands for several archives, and one is needed here"),
             ("/data/catalog.json", "not known"),
             (42, "cannot be a int"),
             ({"preset": "nasa"}, "preset 'nasa' is not known"),

@@ -9,6 +9,7 @@ import pytest
 from sarmap.acquire.catalogs import open_catalog, resolve_catalog
 from sarmap.acquire.items import first_item, search_items, with_addresses
 from sarmap.errors import RequestError
+from sarmap.types import CatalogSettings
 
 
 def ids(server: Any, stac: Any, **arguments: Any) -> list[str]:
@@ -111,15 +112,24 @@ def test_records_of_other_collections_are_left(api: Any, stac: Any) -> None:
 def test_relative_addresses_are_the_items_own(own: Any, href: str, whole: str) -> None:
     links = [] if own is None else [{"rel": "self", "href": own}]
     record = {"id": "a", "links": links, "assets": {"vv": {"href": href, "title": "VV"}}}
-    made = with_addresses(record, "http://h.org/stac/search", trusted=False)
+    made = with_addresses(record, "http://h.org/stac/search", CatalogSettings("a", ""))
     assert made["assets"] == {"vv": {"href": whole, "title": "VV"}}
     assert record["assets"]["vv"]["href"] == href
 
 
 def test_paths_of_a_trusted_catalogue_stay_paths() -> None:
     record = {"assets": {"vv": {"href": "/data/a.tif"}, "vh": {"href": "./a.tif"}}}
-    made = with_addresses(record, "http://h.org/search", trusted=True)["assets"]
+    settings = CatalogSettings("a", "", trusted=True)
+    made = with_addresses(record, "http://h.org/search", settings)["assets"]
     assert made == {"vv": {"href": "/data/a.tif"}, "vh": {"href": "http://h.org/a.tif"}}
+
+
+def test_a_bucket_is_read_at_its_public_address() -> None:
+    record = {"assets": {"vv": {"href": "s3://deafrica-sentinel-1/s1_rtc/N05E016/vv.tif"}}}
+    settings = resolve_catalog("digital-earth-africa")
+    made = with_addresses(record, "https://h.org/search", settings)["assets"]
+    root = "https://deafrica-sentinel-1.s3.af-south-1.amazonaws.com"
+    assert made == {"vv": {"href": f"{root}/s1_rtc/N05E016/vv.tif"}}
 
 
 def test_too_many_items_are_refused(api: Any, stac: Any) -> None:

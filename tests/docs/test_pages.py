@@ -127,9 +127,11 @@ def reader(
     from sarmap.acquire import catalogs
 
     home, opera = catalogs.PRESETS["planetary-computer"], catalogs.PRESETS["opera-rtc-s1"]
+    there = {"url": others.url, "dem_url": server.url, "signing": None, "login": None}
     presets = {
+        **catalogs.PRESETS,
         "planetary-computer": replace(home, url=server.url, signing=None),
-        "opera-rtc-s1": replace(opera, url=others.url, dem_url=server.url, signing=None),
+        "opera-rtc-s1": replace(opera, **there),
     }
     monkeypatch.setattr(catalogs, "PRESETS", presets)
     monkeypatch.chdir(tmp_path)

@@ -42,8 +42,9 @@ def opera(opera_folder: Path, opera_records: ModuleType) -> Iterator[Any]:
 
     records = opera_records.records(opera_folder, projected=False)
     with serve_catalog(records, [opera_records.collection()], opera_folder) as server:
-        # no elevation of this place is at hand
-        yield replace(PRESETS["opera-rtc-s1"], url=server.url, dem_url=None, dem_collection=None)
+        # no elevation of this place is at hand, and no login is asked for
+        elsewhere = {"url": server.url, "dem_url": None, "dem_collection": None, "login": None}
+        yield replace(PRESETS["opera-rtc-s1"], **elsewhere)
 
 
 @pytest.fixture(scope="session")

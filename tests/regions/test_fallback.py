@@ -22,8 +22,9 @@ from sarmap.errors import CatalogError, RequestError
 from sarmap.regions import decisions
 from sarmap.regions.decisions import make_design
 from sarmap.regions.forecast import plan_scan
+from sarmap.regions.scan_record import make_record
 from sarmap.regions.status import scan_status
-from sarmap.regions.survey import identity_of_scan, make_survey
+from sarmap.regions.survey import as_begun, identity_of_scan, make_survey
 from sarmap.store.identity import check_identity
 
 Make = Callable[..., sarmap.ScanRequest]
@@ -369,3 +370,20 @@ def test_workers_map_with_each_of_them(request_of: Make, finished: Any, tmp_path
     mine, theirs = sarmap.open_scan(result.path)["54N"], sarmap.open_scan(finished.path)["54N"]
     for layer in ("probability", "observation", "orbit"):
         np.testing.assert_array_equal(mine[layer].values, theirs[layer].values)
+
+
+def test_a_scan_is_of_one_archive_the_first_that_serves_any_unit(
+    request_of: Make, week_one: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [{"name": "empty", "url": week_one.url, "radar_collection": "cop-dem-glo-30"}]
+    names += [{"name": name, "url": week_one.url} for name in ("second", "third")]
+    (tmp_path / "list.yaml").write_text(json.dumps(names))
+    monkeypatch.setenv("SARMAP_ARCHIVES", str(tmp_path / "list.yaml"))
+    survey = make_survey(request_of(catalog="auto", detector=SIMPLER))
+    design = make_design(survey)
+    assert {one.catalog.name for one in design.takes.values()} == {"second"}
+    assert identity_of_scan(design.survey)["catalog"] == "second"
+    (said,) = make_record(design, {})["warnings"]
+    assert said.startswith("The passes are those of second; empty was not taken: ")
+    begun = as_begun(survey, {"identity": {"catalog": "third"}})
+    assert make_design(begun).survey.catalog.name == "third"
