@@ -35,7 +35,7 @@ from sarmap.errors import RequestError
 from sarmap.request_file import as_path
 from sarmap.types import CatalogSettings, Pass, Passes
 
-__all__ = ["OwnScene", "own_passes", "own_scenes"]
+__all__ = ["OwnScene", "dated_scenes", "own_passes", "own_scenes", "radar_files"]
 
 RASTERS = (".tif", ".tiff", ".vrt", ".img")
 """Endings of rasters looked for in a folder."""
@@ -103,7 +103,7 @@ def own_scenes(
     found = [
         scene
         for side, given in ((False, pre), (True, post))
-        for scene in _scenes(_rasters(given, "post" if side else "pre"), after=side)
+        for scene in _scenes(_given(given, "post" if side else "pre"), after=side)
     ]
     if times is not None:
         if len(times) != len(found):
@@ -115,16 +115,43 @@ def own_scenes(
         found = [
             replace(one, when=parse_event(when)[0]) for one, when in zip(found, times, strict=True)
         ]
-    for one in found:
+    return _in_order(found)
+
+
+def dated_scenes(given: Sequence[Any]) -> tuple[OwnScene, ...]:
+    """The scenes in files and folders of any number of passes, dated by their names.
+
+    Raises
+    ------
+    RequestError
+        A file or folder cannot be read, two are one band of one scene, or a name gives no date.
+    """
+    return _in_order(_scenes(radar_files(given), after=False))
+
+
+def _in_order(scenes: Sequence[OwnScene]) -> tuple[OwnScene, ...]:
+    """Scenes before the event and then those after it, by time; refused without a date."""
+    for one in scenes:
         if one.when is None:
             raise RequestError(
                 f"The name of {one.name} gives no date (such as 20180901T084000): give times= "
                 "(--times), one instant for each pass, those before the event first."
             )
-    return tuple(sorted(found, key=lambda one: (one.after, one.dated, one.name)))
+    return tuple(sorted(scenes, key=lambda one: (one.after, one.dated, one.name)))
 
 
-def _rasters(given: Sequence[Any], side: str) -> list[Path]:
+def _given(given: Sequence[Any], side: str) -> list[Path]:
+    """The files of one side of the event."""
+    found = radar_files(given)
+    if not found:
+        raise RequestError(
+            f"No file of a pass {'after' if side == 'post' else 'before'} the event was given: "
+            f"give one with {side}_files= (--{side} FILE)."
+        )
+    return found
+
+
+def radar_files(given: Sequence[Any]) -> list[Path]:
     """The files that are given, and the radar files of folders that are."""
     found: list[Path] = []
     for one in given:
@@ -141,11 +168,6 @@ def _rasters(given: Sequence[Any], side: str) -> list[Path]:
                 "the files of the passes."
             )
         found += radar
-    if not found:
-        raise RequestError(
-            f"No file of a pass {'after' if side == 'post' else 'before'} the event was given: "
-            f"give one with {side}_files= (--{side} FILE)."
-        )
     return found
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sarmap.detect.manifest import Manifest
+from sarmap.learn.grounds import is_ground
 from sarmap.learn.worlds import is_world
 
 __all__ = ["make_card", "score_table"]
@@ -124,27 +125,28 @@ def _events(events: Sequence[Mapping[str, Any]]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one in events:
-        if not is_world(str(one["name"])):
+        if not is_world(str(one["name"])) and not is_ground(str(one["name"])):
             lines.append(
                 f"| {one['name']} | {'simulated' if one['simulated'] else 'real'} | {one['role']} "
                 f"| {one['landslides']} | {one['repaired']} | {one['shape'][0]} x "
                 f"{one['shape'][1]} | {one['crs']} |"
             )
-    return "\n".join(lines + _worlds(events))
-
-
-def _worlds(events: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Drawn worlds, a line for each role."""
     drawn = [one for one in events if is_world(str(one["name"]))]
+    put = [one for one in events if is_ground(str(one["name"]))]
+    lines += _together(drawn, "drawn worlds", "simulated")
+    return "\n".join(lines + _together(put, "real scenes with landslides put in", "simulated in real"))
+
+
+def _together(events: Sequence[Mapping[str, Any]], what: str, kind: str) -> list[str]:
+    """Many small scenes, a line for each role."""
     lines = []
-    for role in dict.fromkeys(str(one["role"]) for one in drawn):
-        mine = [one for one in drawn if one["role"] == role]
-        sizes = sorted({f"{one['shape'][0]} x {one['shape'][1]}" for one in mine})
+    for role in dict.fromkeys(str(one["role"]) for one in events):
+        mine = [one for one in events if one["role"] == role]
+        sizes = [tuple(one["shape"]) for one in mine]
+        low, high = min(sizes), max(sizes)
+        extent = f"{low[0]} x {low[1]}" + (f" to {high[0]} x {high[1]}" if high != low else "")
         count = sum(int(one["landslides"]) for one in mine)
-        lines.append(
-            f"| {len(mine)} drawn worlds | simulated | {role} | {count} | 0 | {', '.join(sizes)} "
-            "| - |"
-        )
+        lines.append(f"| {len(mine)} {what} | {kind} | {role} | {count} | 0 | {extent} | - |")
     return lines
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sarmap.errors import RequestError
 from sarmap.learn.fitting import Recipe
+from sarmap.learn.grounds import GroundSource
 from sarmap.learn.index import ClipRule, PatchRule
 from sarmap.learn.worlds import WorldSource
 from sarmap.request_file import read_request_file
@@ -121,6 +122,9 @@ class TrainingConfig(BaseModel):
     halo: int = Field(0, ge=0, description="context around a tile when mapping, pixels")
     events: tuple[EventSource, ...] = ()
     worlds: tuple[WorldSource, ...] = Field((), description="drawn worlds to learn from as well")
+    grounds: tuple[GroundSource, ...] = Field(
+        (), description="real passes that landslides are put into, to learn from as well"
+    )
     samples: SampleSettings = Field(default_factory=lambda: SampleSettings.model_validate({}))
     grid: dict[str, tuple[Any, ...]] = Field(
         {}, description="settings that `tune` tries: filters and batch 2 to 32"
@@ -129,10 +133,10 @@ class TrainingConfig(BaseModel):
 
     @model_validator(mode="after")
     def _together(self) -> TrainingConfig:
-        if not self.events and not self.worlds:
-            raise ValueError("there is nothing to learn from: name events or worlds")
-        if self.worlds and (self.network == "cnn" or self.scaling != "db"):
-            raise ValueError("worlds are learnt from by a U-Net, with scaling 'db'")
+        if not self.events and not self.worlds and not self.grounds:
+            raise ValueError("there is nothing to learn from: name events, worlds or grounds")
+        if (self.worlds or self.grounds) and (self.network == "cnn" or self.scaling != "db"):
+            raise ValueError("worlds and grounds are learnt from by a U-Net, with scaling 'db'")
         if self.network == "cnn" and (self.map_tile is not None or self.halo):
             raise ValueError("map_tile and halo are of the U-Nets")
         if self.network == "cnn":
@@ -196,7 +200,7 @@ class TrainingConfig(BaseModel):
 
     @property
     def worlds_folder(self) -> Path:
-        """Where drawn worlds are kept."""
+        """Where drawn worlds, and landslides put into real passes, are kept."""
         return Path(self.out).expanduser() / "worlds"
 
     @property

@@ -20,13 +20,15 @@ from sarmap.detect.protocol import FixedStatistics
 from sarmap.errors import RequestError
 from sarmap.learn.config import TrainingConfig
 from sarmap.learn.fitting import Report, fit
+from sarmap.learn.grounds import ground_record, is_ground, kept_grounds
+from sarmap.learn.kept_evidence import KeptScene, measured_ranges
 from sarmap.learn.losses import make_loss
 from sarmap.learn.outputs import Arrays, TrainingResult, store_outputs
 from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.scoring import PartScore, answers_of, score_parts
 from sarmap.learn.sources import Stored, band_means
 from sarmap.learn.splits import PARTS
-from sarmap.learn.worlds import is_world, measured_ranges
+from sarmap.learn.worlds import is_world, kept_worlds
 from sarmap.version import __version__
 
 __all__ = ["check_backend", "check_installed", "normalisation_of", "settle"]
@@ -186,11 +188,19 @@ def _fields(config: TrainingConfig, store: SampleStore, statistics: Any) -> dict
         "halo": config.halo,
         "change_share": config.change_share,
         "odds_added": config.odds_added,
-        "made_for": measured_ranges(config.worlds, store.bands, config.worlds_folder),
+        "made_for": measured_ranges(_kept(config, store.bands)),
         "network_size": config.network_arguments.get("size", 32) if window else None,
         "simulated": bool(store.attrs["simulated"]),
         "licence": config.licence,
     }
+
+
+def _kept(config: TrainingConfig, bands: Sequence[str]) -> Iterator[KeptScene]:
+    """The drawn scenes of a configuration."""
+    for world, _, _ in kept_worlds(config.worlds, bands, config.worlds_folder):
+        yield world
+    for ground, _ in kept_grounds(config.grounds, bands, config.worlds_folder):
+        yield ground
 
 
 def _training_record(
@@ -206,9 +216,10 @@ def _training_record(
         "events": [
             {name: one[name] for name in names}
             for one in store.events
-            if not is_world(str(one["name"]))
+            if not is_world(str(one["name"])) and not is_ground(str(one["name"]))
         ],
         "worlds": [source.model_dump(mode="json") for source in config.worlds],
+        "grounds": [ground_record(source) for source in config.grounds],
         "samples": samples,
         "unread_pixels": store.attrs["counts"]["unread_pixels"],
         "sample_settings": config.samples.model_dump(),

@@ -10,6 +10,7 @@ from typing import Any
 
 from sarmap.learn.config import TrainingConfig, events_of, read_config
 from sarmap.learn.fitting import Report
+from sarmap.learn.grounds import open_grounds
 from sarmap.learn.outputs import TrainingResult, prepare_folder
 from sarmap.learn.sample_store import SampleStore, samples_for
 from sarmap.learn.sample_writing import Progress, write_samples
@@ -138,7 +139,8 @@ def _samples(
         return known
     with open_scenes(config.events, config.bands, config.scaling) as opened:
         drawn = open_worlds(config.worlds, config.bands, config.worlds_folder)
-        store = written([*opened, *drawn])
+        put_in = open_grounds(config.grounds, config.bands, config.worlds_folder)
+        store = written([*opened, *drawn, *put_in])
     store.remember(asked)
     return store
 
@@ -147,7 +149,7 @@ def _asked(config: TrainingConfig) -> str:
     """Hash of all in the configuration, and of the files it names, that decides the samples."""
     told = [
         events_of(config),
-        [source.model_dump(mode="json") for source in config.worlds],
+        [source.model_dump(mode="json") for source in (*config.worlds, *config.grounds)],
         [*config.bands, config.scaling, config.normalised, str(config.rule)],
     ]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]

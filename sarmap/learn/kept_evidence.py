@@ -1,0 +1,163 @@
+"""Evidence that is made once and kept in files, read lazily as scenes to learn from.
+
+A world, or landslides put into real passes, is made and levelled in a second or two. What a network
+learns from, the evidence and the outlines, is kept beside the samples, and what the scene measures
+(`sarmap.detect.trust`), from which the ranges come that weights are trusted in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sarmap.learn.scene import Scene
+
+__all__ = ["KeptScene", "keep", "make_missing", "measured_ranges", "open_kept"]
+
+INNER = (1.0, 99.0)
+"""Percentiles of what training scenes measure that count as learnt from."""
+
+
+@dataclass(frozen=True)
+class KeptScene:
+    """A scene whose evidence stands in files, or will."""
+
+    name: str
+    """Name of the event in tables and cards."""
+    path: Path
+    """Of its files, without their endings."""
+    role: str
+    """'training', 'validation' or 'test'."""
+    simulated: bool = True
+    """Whether its landslides are."""
+
+
+@dataclass(frozen=True)
+class KeptLabels:
+    """The outlines of a kept scene, as `sarmap.assess.labels.Labels` are asked for them."""
+
+    grid: Any
+    """odc-geo GeoBox; where a drawn scene lies means nothing."""
+    truth: NDArray[np.uint8]
+    """1 inside an outline as an analyst draws it (y, x)."""
+    landslides: range
+    """As many as there are."""
+    digest: str
+    """What the scene is made from."""
+    repaired: int = 0
+    dropped: int = 0
+
+    def mask(self, rows: slice, columns: slice) -> NDArray[np.uint8]:
+        """Mask of a window: 0 or 1."""
+        return np.asarray(self.truth[rows, columns])
+
+
+def make_missing(scenes: Iterable[KeptScene], make: Callable[[KeptScene], None]) -> None:
+    """Make the scenes whose files are not there yet, on all cores."""
+    waiting = [one for one in scenes if not one.path.with_suffix(".json").exists()]
+    if waiting:
+        # threads: a forked copy of a process with threads of its own may wait for ever
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(make, waiting))
+
+
+def keep(
+    path: Path,
+    cube: xr.Dataset,
+    terrain: xr.Dataset | None,
+    bands: Sequence[str],
+    truth: NDArray[np.uint8],
+    landslides: int,
+    spacing: float,
+    first: tuple[int, int] = (0, 0),
+) -> None:
+    """Level a scene and keep its evidence; the record is written last.
+
+    Parameters
+    ----------
+    path
+        Of its files, without their endings.
+    cube, terrain
+        As `sarmap.make_cube` and `sarmap.make_terrain` give them.
+    bands
+        Bands of evidence and terrain.
+    truth
+        1 inside an outline as an analyst draws it (y, x).
+    landslides
+        How many there are.
+    spacing
+        Metres from pixel to pixel.
+    first
+        Row and column from which on it is kept.
+    """
+    from sarmap.compose.composites import make_composite
+    from sarmap.compose.lattice import read_lattice
+    from sarmap.compose.levelling import change_sizes, find_levels, quiet_lattice
+    from sarmap.detect.trust import measure
+
+    lattice = read_lattice(cube, terrain)
+    levelling = find_levels(lattice)
+    composite = make_composite(cube, terrain, list(bands), scaling="db", levelling=levelling)
+    loaded: xr.DataArray = composite.compute(scheduler="synchronous")
+    before = quiet_lattice(lattice)
+    quiet = change_sizes(before, find_levels(before)) if before else np.empty(0, np.float32)
+    part = (slice(first[0], None), slice(first[1], None))
+    np.save(path.with_suffix(".evidence.npy"), loaded.values[:, *part].astype(np.float16))
+    codes = np.stack([loaded["observation"].values[part], truth[part]])
+    np.save(path.with_suffix(".codes.npy"), codes.astype(np.uint8))
+    record = {
+        "measures": measure(cube, lattice, levelling, quiet),
+        "landslides": landslides,
+        "spacing": spacing,
+    }
+    path.with_suffix(".json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def open_kept(scene: KeptScene, bands: Sequence[str]) -> Scene:
+    """A kept scene, lazily."""
+    import dask.array as da
+    from affine import Affine
+    from odc.geo.geobox import GeoBox
+
+    path = scene.path
+    record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    values = np.load(path.with_suffix(".evidence.npy"), mmap_mode="r")
+    codes = np.load(path.with_suffix(".codes.npy"), mmap_mode="r")
+    spacing = record["spacing"]
+    grid = GeoBox(
+        values.shape[1:], Affine(spacing, 0, 500_000, 0, -spacing, 5_000_000), "EPSG:32631"
+    )
+    lazy = da.from_array(values, chunks=values.shape, name=f"evidence-{path.name}")
+    composite = xr.DataArray(
+        lazy.astype(np.float32),
+        dims=("band", "y", "x"),
+        coords={"band": [*bands], "observation": (("y", "x"), np.asarray(codes[0]))},
+        attrs={"scaling": "db", "simulated": int(scene.simulated), "scenes": path.name},
+    )
+    labels: Any = KeptLabels(grid, codes[1], range(record["landslides"]), path.name)
+    return Scene(scene.name, composite, labels, role=scene.role, simulated=scene.simulated)
+
+
+def measured_ranges(scenes: Iterable[KeptScene]) -> dict[str, tuple[float, float]]:
+    """Measure -> least and most that the training scenes measure, outliers left out."""
+    found: dict[str, list[float]] = {}
+    for scene in scenes:
+        if scene.role != "training":
+            continue
+        record = json.loads(scene.path.with_suffix(".json").read_text(encoding="utf-8"))
+        for measure, value in record["measures"].items():
+            found.setdefault(measure, []).append(value)
+    ranges = {}
+    for measure, values in sorted(found.items()):
+        low, high = (float(f"{end:.4g}") for end in np.percentile(values, INNER))
+        ranges[measure] = (low, high)
+    return ranges
