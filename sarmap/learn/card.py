@@ -134,7 +134,9 @@ def _events(events: Sequence[Mapping[str, Any]]) -> str:
     drawn = [one for one in events if is_world(str(one["name"]))]
     put = [one for one in events if is_ground(str(one["name"]))]
     lines += _together(drawn, "drawn worlds", "simulated")
-    return "\n".join(lines + _together(put, "real scenes with landslides put in", "simulated in real"))
+    return "\n".join(
+        lines + _together(put, "real scenes with landslides put in", "simulated in real")
+    )
 
 
 def _together(events: Sequence[Mapping[str, Any]], what: str, kind: str) -> list[str]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -117,9 +117,9 @@ def open_grounds(
     Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
     scenes = []
     for source in sources:
-        how = {one: seed for one, seed in kept_grounds([source], bands, folder)}
-        make_missing(how, lambda one, s=source, h=how: _make(s, h[one], bands, one.path))
-        scenes += [open_kept(one, bands) for one in how]
+        kept = kept_grounds([source], bands, folder)
+        make_missing((one, partial(_make, source, seed, bands, one.path)) for one, seed in kept)
+        scenes += [open_kept(one, bands) for one, _ in kept]
     _read_once.cache_clear()
     return scenes
 
@@ -135,10 +135,10 @@ def kept_grounds(
         how = source.model_dump(mode="json", exclude={"first", "count", "role", "files", "series"})
         told = json.dumps([how, [*bands], world_hash(), _digest(source)], sort_keys=True)
         name = hashlib.sha256(told.encode()).hexdigest()[:10]
-        found += [
-            (KeptScene(f"{GROUND} {source.name} {seed}", where / f"ground-{seed}-{name}", source.role), seed)
-            for seed in range(source.first, source.first + source.count)
-        ]
+        for seed in range(source.first, source.first + source.count):
+            path = where / f"ground-{seed}-{name}"
+            scene = KeptScene(f"{GROUND} {source.name} {seed}", path, source.role, every_patch=True)
+            found.append((scene, seed))
     return found
 
 
@@ -346,17 +346,22 @@ def _from_series(source: GroundSource) -> tuple[xr.Dataset, xr.Dataset | None]:
         return xr.Dataset(bands), None
     plane = np.asarray(height.transpose("y", "x").values, np.float32)
     slope, aspect, _, _ = slope_aspect(plane, float(abs(data.x.values[1] - data.x.values[0])))
-    return xr.Dataset(bands), xr.Dataset({"slope": (("y", "x"), slope), "aspect": (("y", "x"), aspect)})
+    planes = {"slope": (("y", "x"), slope), "aspect": (("y", "x"), aspect)}
+    return xr.Dataset(bands), xr.Dataset(planes)
 
 
 def _open_series(path: Path) -> xr.Dataset:
     """A NetCDF (version 4) or Zarr file, lazily."""
     try:
-        if path.is_dir():
-            return xr.open_zarr(path, chunks=None)
-        return xr.open_dataset(path, engine="h5netcdf")
+        data: xr.Dataset = (
+            xr.open_zarr(path, chunks=None)
+            if path.is_dir()
+            else xr.open_dataset(path, engine="h5netcdf")
+        )
     except (OSError, ValueError, KeyError) as error:
-        raise RequestError(f"Series {path.name} cannot be read as NetCDF or Zarr: {error}") from error
+        said = str(error).splitlines()[0]
+        raise RequestError(f"{path.name} cannot be read as NetCDF or Zarr: {said}.") from error
+    return data
 
 
 def _digest(source: GroundSource) -> str:

@@ -37,8 +37,8 @@ class KeptScene:
     """Of its files, without their endings."""
     role: str
     """'training', 'validation' or 'test'."""
-    simulated: bool = True
-    """Whether its landslides are."""
+    every_patch: bool = False
+    """Whether patches without a landslide are all kept."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ class KeptLabels:
         return np.asarray(self.truth[rows, columns])
 
 
-def make_missing(scenes: Iterable[KeptScene], make: Callable[[KeptScene], None]) -> None:
-    """Make the scenes whose files are not there yet, on all cores."""
-    waiting = [one for one in scenes if not one.path.with_suffix(".json").exists()]
+def make_missing(jobs: Iterable[tuple[KeptScene, Callable[[], None]]]) -> None:
+    """Make the scenes whose files are not there yet, each by its own call, on all cores."""
+    waiting = [make for one, make in jobs if not one.path.with_suffix(".json").exists()]
     if waiting:
         # threads: a forked copy of a process with threads of its own may wait for ever
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(make, waiting))
+            list(pool.map(lambda make: make(), waiting))
 
 
 def keep(
@@ -141,10 +141,11 @@ def open_kept(scene: KeptScene, bands: Sequence[str]) -> Scene:
         lazy.astype(np.float32),
         dims=("band", "y", "x"),
         coords={"band": [*bands], "observation": (("y", "x"), np.asarray(codes[0]))},
-        attrs={"scaling": "db", "simulated": int(scene.simulated), "scenes": path.name},
+        attrs={"scaling": "db", "simulated": 1, "scenes": path.name},
     )
     labels: Any = KeptLabels(grid, codes[1], range(record["landslides"]), path.name)
-    return Scene(scene.name, composite, labels, role=scene.role, simulated=scene.simulated)
+    every = scene.every_patch
+    return Scene(scene.name, composite, labels, role=scene.role, simulated=True, every_patch=every)
 
 
 def measured_ranges(scenes: Iterable[KeptScene]) -> dict[str, tuple[float, float]]:

@@ -74,6 +74,8 @@ def plan_windows(
         index = index.take(np.lexsort((index.column, index.row, block)))
         block = np.sort(block)
         ordered.append(index)
+        if not len(block):  # of a small scene, its empty patches may all be left out
+            continue
         cuts = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), len(block)]
         for first, last in itertools.pairwise(cuts):
             rows, columns = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 from sarmap.learn.cutting import cut_clips, cut_tiles
-from sarmap.learn.index import ClipRule, PatchRule, find_clips, find_patches
+from sarmap.learn.index import ClipRule, Index, PatchRule, find_clips, find_patches
 from sarmap.learn.sample_layout import Rule, Window, create_store, fingerprint_of, plan_windows
 from sarmap.learn.sample_store import STATE, SampleStore, consolidate, open_samples
 from sarmap.learn.scene import Scene
@@ -86,14 +87,21 @@ def write_samples(
     group = _reusable(out, fingerprint, overwrite)
     if group is not None and group.attrs[STATE] == "complete":
         return SampleStore(group)
-    find = find_patches if isinstance(rule, PatchRule) else find_clips
     edge = rule.tile if isinstance(rule, PatchRule) else rule.clip
-    indices = [find(scene.labels, rule, scene.covers) for scene in scenes]  # type: ignore[arg-type]
+    indices = [_find(scene, rule) for scene in scenes]
     windows, places = plan_windows(indices, edge, window)
     if group is None:
         group = create_store(out, scenes, rule, minmax, edge, places, len(windows), fingerprint)
     _fill(group, scenes, rule, minmax, windows, places, client, progress)
     return _finish(group, out)
+
+
+def _find(scene: Scene, rule: PatchRule | ClipRule) -> Index:
+    """The samples of a scene that a rule keeps."""
+    if isinstance(rule, ClipRule):
+        return find_clips(scene.labels, rule, scene.covers)
+    own = replace(rule, keep="all", empty=1.0) if scene.every_patch else rule
+    return find_patches(scene.labels, own, scene.covers)
 
 
 def _check_scenes(scenes: Sequence[Scene]) -> None:

@@ -30,3 +30,5 @@ class Scene:
     """'training', 'validation' or 'test'; a test event is held out whole."""
     simulated: bool = False
     """Whether it was simulated."""
+    every_patch: bool = False
+    """Whether all its patches are kept, those without a landslide too, whatever the rule."""

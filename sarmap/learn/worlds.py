@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,9 +60,8 @@ def open_worlds(
     if len({one.path for one, _, _ in kept}) < len(kept):
         raise RequestError("Two sources of worlds draw the same seeds: give each its own first=.")
     Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
-    how = {one: (source, seed) for one, source, seed in kept}
-    make_missing(how, lambda one: _draw(*how[one], bands, one.path))
-    return [open_kept(one, bands) for one in how]
+    make_missing((one, partial(_draw, source, seed, bands, one.path)) for one, source, seed in kept)
+    return [open_kept(one, bands) for one, _, _ in kept]
 
 
 def kept_worlds(

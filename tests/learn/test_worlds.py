@@ -10,7 +10,8 @@ from sarmap.compose.names import EVIDENCE
 from sarmap.errors import RequestError
 from sarmap.learn.config import TrainingConfig
 from sarmap.learn.index import PatchRule, find_patches
-from sarmap.learn.worlds import WorldSource, measured_ranges, open_worlds
+from sarmap.learn.kept_evidence import measured_ranges
+from sarmap.learn.worlds import WorldSource, kept_worlds, open_worlds
 from sarmap.simulate.physics import Physics
 from sarmap.simulate.worlds import draw_world
 
@@ -34,7 +35,7 @@ def test_a_world_is_a_scene_of_evidence_with_the_outlines_of_its_landslides(draw
 
 def test_worlds_that_are_there_are_not_drawn_again(drawn, monkeypatch):
     scenes, folder = drawn
-    monkeypatch.setattr("sarmap.learn.worlds._draw", lambda job: pytest.fail("drawn again"))
+    monkeypatch.setattr("sarmap.learn.worlds._draw", lambda *job: pytest.fail("drawn again"))
     again = open_worlds([SOURCE], BANDS, folder)
     assert np.array_equal(again[1].composite.values, scenes[1].composite.values, equal_nan=True)
 
@@ -42,11 +43,11 @@ def test_worlds_that_are_there_are_not_drawn_again(drawn, monkeypatch):
 def test_ranges_come_from_worlds_that_train(drawn):
     _, folder = drawn
     records = [json.loads(path.read_text())["measures"] for path in folder.glob("*.json")]
-    ranges = measured_ranges([SOURCE], BANDS, folder)
+    ranges = measured_ranges(one for one, _, _ in kept_worlds([SOURCE], BANDS, folder))
     low, high = ranges["level"]
     assert min(r["level"] for r in records) <= low <= high <= max(r["level"] for r in records)
     held_out = SOURCE.model_copy(update={"role": "validation"})
-    assert measured_ranges([held_out], BANDS, folder) == {}
+    assert measured_ranges(one for one, _, _ in kept_worlds([held_out], BANDS, folder)) == {}
 
 
 def test_without_vh_and_terrain_their_bands_are_neutral(tmp_path):
