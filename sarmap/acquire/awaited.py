@@ -6,21 +6,19 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sarmap.acquire.items import search_items
+from sarmap.acquire.items import Catalogue, search_items
 from sarmap.acquire.pairing import SAME_PASS, Track, group_passes
 from sarmap.acquire.scenes import read_scene, readable
 from sarmap.errors import SarmapError
 from sarmap.types import Pass
 
 if TYPE_CHECKING:
-    import pystac_client
-
     from sarmap.acquire.shortfall import Sought
 
 __all__ = ["awaited"]
 
 
-def awaited(client: pystac_client.Client, sought: Sought, tracks: Sequence[Track]) -> str:
+def awaited(client: Catalogue, sought: Sought, tracks: Sequence[Track]) -> str:
     """A sentence on passes after the event that exist as GRD alone; empty where there are none.
 
     One query, of catalogues that name a `grd_collection`; what goes wrong with it is said.

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,10 +19,12 @@ from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 from pystac_client.warnings import DoesNotConformTo, PystacClientWarning
 
+from sarmap.acquire.item_files import ItemFiles, is_file, open_files
 from sarmap.errors import CatalogError, RequestError, SarmapError
-from sarmap.net.reach import reach_of
+from sarmap.net.reach import BUCKETS, WEB, reach_of
 from sarmap.net.signing import make_signer, redact, unsigned
 from sarmap.net.stac_io import Refusal, StacIO
+from sarmap.request_file import as_path
 from sarmap.types import CatalogSettings, Login
 
 __all__ = ["AUTO", "PRESETS", "catalog_errors", "open_catalog", "resolve_catalog"]
@@ -115,8 +118,9 @@ def resolve_catalog(
     Parameters
     ----------
     catalog
-        A preset's name; the URL of a STAC API that names things as the defaults of CatalogSettings
-        do; or a mapping of CatalogSettings' fields, which may start from a `preset`. In
+        A preset's name; the URL of a STAC API, or the path or address of a catalogue's file
+        (`sarmap.acquire.item_files`), that names things as the defaults of CatalogSettings do; or a
+        mapping of CatalogSettings' fields, which may start from a `preset`. In
         `optical_assets`, an asset key alone means its first band; in `radar_assets`, the band that
         is called so, else the first.
     trusted
@@ -136,8 +140,8 @@ def resolve_catalog(
         settings = catalog
     elif isinstance(catalog, Mapping):
         settings = _from_mapping(catalog)
-    elif isinstance(catalog, str):
-        settings = _from_text(catalog)
+    elif isinstance(catalog, str | Path):
+        settings = _from_text(str(catalog))
     else:
         raise RequestError(
             f"catalog cannot be a {type(catalog).__name__}: give a preset ({_names()}), the URL of "
@@ -149,8 +153,10 @@ def resolve_catalog(
     return dataclasses.replace(settings, trusted=True) if trusted else settings
 
 
-def open_catalog(settings: CatalogSettings, *, url: str | None = None) -> pystac_client.Client:
-    """A connection to the catalogue's STAC API (or to `url`, e.g. `settings.dem_url`).
+def open_catalog(
+    settings: CatalogSettings, *, url: str | None = None
+) -> pystac_client.Client | ItemFiles:
+    """A connection to the catalogue's STAC API (or to `url`, e.g. `settings.dem_url`), or its file.
 
     Requests are tried again, and held to the catalogue's reach, by `sarmap.net.stac_io`.
 
@@ -160,6 +166,9 @@ def open_catalog(settings: CatalogSettings, *, url: str | None = None) -> pystac
         It cannot be reached, is no STAC API, or offers no item search.
     """
     address = url or settings.url
+    if is_file(address):
+        with catalog_errors(settings, address):
+            return open_files(settings, address)
     reading = StacIO(reach_of(settings, address))
     with catalog_errors(settings, address), warnings.catch_warnings():
         warnings.simplefilter("ignore", PystacClientWarning)
@@ -167,7 +176,7 @@ def open_catalog(settings: CatalogSettings, *, url: str | None = None) -> pystac
     if not client.conforms_to("ITEM_SEARCH"):
         raise CatalogError(
             f"catalogue {settings.name} at {redact(address)} is a STAC catalogue without item "
-            "search: give the root of a STAC API."
+            "search: give the root of a STAC API, or a static catalogue's file (.../catalog.json)."
         )
     return client
 
@@ -197,15 +206,25 @@ def _from_text(text: str) -> CatalogSettings:
             f"catalog {AUTO!r} stands for several archives, and one is needed here: give a preset "
             f"({_names()}), the catalogue of the passes, or another STAC API."
         )
-    if not text.startswith(("http://", "https://")):
+    place = _place(text)
+    if place is None:
         raise RequestError(
-            f"catalog {redact(text)!r} is not known: give a preset ({_names()}) or the URL of a "
-            "STAC API."
+            f"catalog {redact(text)!r} is not known: give a preset ({_names()}), the URL of a STAC "
+            "API, or a catalogue's file or folder."
         )
     for preset in PRESETS.values():
         if text.rstrip("/") == preset.url:
             return preset
-    return CatalogSettings(name=_host(text), url=text)
+    return CatalogSettings(name=_host(place), url=place)
+
+
+def _place(text: str) -> str | None:
+    """An address as it is, a path on this machine whole; None where nothing is there."""
+    scheme, mark, _ = text.partition("://")
+    if mark and scheme.lower() in (*WEB, *BUCKETS):
+        return text
+    path = as_path(text)
+    return str(path.resolve()) if path.exists() else None
 
 
 def _from_mapping(given: Mapping[str, Any]) -> CatalogSettings:
@@ -226,6 +245,9 @@ def _from_mapping(given: Mapping[str, Any]) -> CatalogSettings:
     merged = base | values
     if not merged.get("url"):
         raise RequestError("catalog settings lack url: give the root of a STAC API, or a preset.")
+    for key in ("url", "dem_url"):
+        if isinstance(merged.get(key), str | Path):
+            merged[key] = _place(str(merged[key])) or str(merged[key])
     merged.setdefault("name", _host(str(merged["url"])))
     if isinstance(merged.get("optical_assets"), Mapping):
         merged["optical_assets"] = {
@@ -275,8 +297,11 @@ def _as_dict(settings: CatalogSettings) -> dict[str, Any]:
 
 
 def _host(url: str) -> str:
+    """What a catalogue is called: its host, or of a file its name."""
     try:
-        return urlsplit(unsigned(url)).netloc or "catalog"
+        parts = urlsplit(unsigned(url))
+        file = PurePosixPath(parts.path).name if is_file(url) else ""
+        return file or parts.netloc or "catalog"
     except ValueError:
         raise RequestError(
             "catalog holds an address that is no URL (its host cannot be read): write it like "

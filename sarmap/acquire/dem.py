@@ -301,8 +301,9 @@ def find_dem(grid: GeoBox, settings: CatalogSettings, *, margin: float) -> Dem:
     if not any(meets(item.bbox, inside) for item in items):
         raise RequestError(
             f"No elevation tile covers {in_words(inside)} in collection "
-            f"{settings.dem_collection!r} of catalogue {settings.name!r}: choose another "
-            "dem_collection, or a composite without terrain."
+            f"{settings.dem_collection!r} of catalogue {settings.name!r}: give your own with dem= "
+            "(--dem FILE), choose another dem_collection (and dem_url), or a composite without "
+            "terrain."
         )
     say_gaps(inside, [item.bbox for item in items])
     groups = in_groups(sources)

@@ -9,26 +9,33 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import pystac_client
-from pystac.utils import make_absolute_href
 
 from sarmap.acquire.catalogs import catalog_errors
+from sarmap.acquire.item_files import ItemFiles, at_place, joined
 from sarmap.errors import CatalogError, RequestError
-from sarmap.net.reach import WEB
 from sarmap.net.stac_io import FRUITLESS
 from sarmap.types import CatalogSettings
 
-__all__ = ["first_item", "require_collection", "search_items", "understands", "with_addresses"]
+__all__ = [
+    "Catalogue",
+    "first_item",
+    "require_collection",
+    "search_items",
+    "understands",
+    "with_addresses",
+]
 
+Catalogue = pystac_client.Client | ItemFiles
+"""What `sarmap.acquire.catalogs.open_catalog` opens."""
 MAX_ITEMS = 20_000
 """More items than this are refused: the request is too wide."""
 PAGE = 200
 
 
 def search_items(
-    client: pystac_client.Client,
+    client: Catalogue,
     settings: CatalogSettings,
     collection: str,
     bbox: tuple[float, float, float, float],
@@ -49,6 +56,9 @@ def search_items(
     RequestError
         More items than anyone could want.
     """
+    if isinstance(client, ItemFiles):
+        yield from client.search(collection, bbox, window)
+        return
     conditions = _conditions(client, equals or {})
     seen: set[str] = set()
     with catalog_errors(settings, client.self_href):
@@ -90,49 +100,20 @@ def with_addresses(
     """A record whose assets' relative addresses are whole, and read from where the settings say.
 
     They are relative to the record's own address, or where it names none, to the one it came from.
-    Paths on the disk of a catalogue that is trusted stay what they are.
 
     >>> record, settings = {"assets": {"vv": {"href": "./a.tif"}}}, CatalogSettings("a", "")
     >>> with_addresses(record, "https://a.org/stac/search", settings)["assets"]["vv"]["href"]
     'https://a.org/stac/a.tif'
     """
     try:
-        links, assets = record.get("links") or (), record["assets"].items()
-        own = next((str(one["href"]) for one in links if one.get("rel") == "self"), "")
-        base = _joined(came_from, own)
-        whole = {
-            key: {**asset, "href": _read_from(asset["href"], base, settings)}
-            if isinstance(asset["href"], str)
-            else asset
-            for key, asset in assets
-        }
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return record  # what is odd about it is said where it is read
-    return {**record, "assets": whole}
-
-
-def _read_from(href: str, base: str, settings: CatalogSettings) -> str:
-    """The whole address of one that may be relative, or what the settings have it read from."""
-    if settings.trusted and href[:1] == "/":
-        return href
-    href = _joined(base, href)
-    for start, instead in settings.addresses.items():
-        if href.startswith(start):
-            return instead + href.removeprefix(start)
-    return href
-
-
-def _joined(base: str, href: str) -> str:
-    """An address that may be relative to another."""
-    if urlsplit(href).scheme:
-        return href
-    if urlsplit(base).scheme in WEB:
-        return urljoin(base, href)
-    return str(make_absolute_href(href, base, start_is_dir=False))  # s3://, which urljoin ignores
+        own = next((str(one["href"]) for one in record["links"] if one["rel"] == "self"), "")
+    except (KeyError, TypeError):
+        own = ""
+    return at_place(record, joined(came_from, own), settings)
 
 
 def first_item(
-    client: pystac_client.Client,
+    client: Catalogue,
     settings: CatalogSettings,
     collection: str,
     bbox: tuple[float, float, float, float] | None = None,
@@ -144,6 +125,8 @@ def first_item(
     CatalogError
         The server cannot be reached or does not answer as a STAC API.
     """
+    if isinstance(client, ItemFiles):
+        return next(client.search(collection, bbox, None), None)
     with catalog_errors(settings, client.self_href):
         found = client.search(
             method=_method(client), collections=[collection], bbox=bbox, limit=1, max_items=1
@@ -152,7 +135,7 @@ def first_item(
 
 
 def require_collection(
-    client: pystac_client.Client, settings: CatalogSettings, name: str, setting: str
+    client: Catalogue, settings: CatalogSettings, name: str, setting: str
 ) -> None:
     """Refuse a collection that the catalogue does not list; `setting` is what named it.
 
@@ -162,8 +145,7 @@ def require_collection(
         The catalogue lists others.
     """
     try:
-        with catalog_errors(settings, client.self_href):
-            known = sorted(collection.id for collection in client.get_collections())
+        known = _collections(client, settings)
     except CatalogError:
         return  # a server may search without listing its collections
     if known and name not in known:
@@ -173,8 +155,17 @@ def require_collection(
         )
 
 
-def understands(client: pystac_client.Client) -> bool:
+def _collections(client: Catalogue, settings: CatalogSettings) -> list[str]:
+    if isinstance(client, ItemFiles):
+        return client.collections
+    with catalog_errors(settings, client.self_href):
+        return sorted(collection.id for collection in client.get_collections())
+
+
+def understands(client: Catalogue) -> bool:
     """True where a server says that it can filter by property (Filter or Query extension)."""
+    if isinstance(client, ItemFiles):
+        return False
     return bool(client.conforms_to("FILTER") or client.conforms_to("QUERY"))
 
 

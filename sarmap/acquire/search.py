@@ -13,14 +13,19 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import pystac
-import pystac_client
 
 from sarmap.acquire.archives import archives_of, from_first
 from sarmap.acquire.area import parse_area
 from sarmap.acquire.awaited import awaited
 from sarmap.acquire.catalogs import AUTO, open_catalog, resolve_catalog
 from sarmap.acquire.instants import parse_event, utc_now
-from sarmap.acquire.items import first_item, require_collection, search_items, understands
+from sarmap.acquire.items import (
+    Catalogue,
+    first_item,
+    require_collection,
+    search_items,
+    understands,
+)
 from sarmap.acquire.pairing import Choice, Track, choose, group_passes, tracks_of
 from sarmap.acquire.scenes import (
     Scene,
@@ -325,7 +330,7 @@ def window_of(
 
 
 def _choices(
-    client: pystac_client.Client, sought: Sought, pre: int, post: int, least: tuple[int, int]
+    client: Catalogue, sought: Sought, pre: int, post: int, least: tuple[int, int]
 ) -> tuple[tuple[Choice, ...], Sought]:
     """One complete choice per orbit asked for, and what was sought with what was left out."""
     wanted = sought.orbit if sought.orbit in _STATES else None
@@ -363,7 +368,7 @@ def _of(tracks: list[Track], state: str | None, number: int | None) -> list[Trac
 
 
 def _tracks(
-    client: pystac_client.Client, sought: Sought, equals: Mapping[str, str]
+    client: Catalogue, sought: Sought, equals: Mapping[str, str]
 ) -> tuple[list[Track], Sought]:
     """Tracks over the place, and what was sought with the scenes that had to be left out."""
     scenes, found = _scenes(client, sought, equals)
@@ -373,7 +378,7 @@ def _tracks(
 
 
 def _scenes(
-    client: pystac_client.Client, sought: Sought, equals: Mapping[str, str]
+    client: Catalogue, sought: Sought, equals: Mapping[str, str]
 ) -> tuple[list[Scene], Sought]:
     """Scenes with all bands, and what was sought with those that had to be left out."""
     settings = sought.settings
@@ -412,7 +417,7 @@ def _passes(
     )
 
 
-def _optical(client: pystac_client.Client, sought: Sought) -> tuple[pystac.Item, ...]:
+def _optical(client: Catalogue, sought: Sought) -> tuple[pystac.Item, ...]:
     settings = sought.settings
     if settings.optical_collection is None:
         raise RequestError(
@@ -434,7 +439,7 @@ def _optical(client: pystac_client.Client, sought: Sought) -> tuple[pystac.Item,
     return items
 
 
-def _nothing(client: pystac_client.Client, sought: Sought) -> RequestError:
+def _nothing(client: Catalogue, sought: Sought) -> RequestError:
     """Why a search found nothing: the collection, the place or the dates."""
     settings = sought.settings
     name = settings.radar_collection

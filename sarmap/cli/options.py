@@ -35,9 +35,10 @@ _PLACE = [
     click.option("--event", help="UTC instant: 2018-09-05T18:08:00Z; for a storm START/END."),
     click.option(
         "--catalog",
-        metavar="auto|NAME|URL",
-        help="A preset (planetary-computer, opera-rtc-s1, digital-earth-africa) or the URL of a "
-        "STAC API. Default: auto, the first archive of a list that has the passes.",
+        metavar="auto|NAME|URL|FILE",
+        help="A preset (planetary-computer, opera-rtc-s1, digital-earth-africa), the URL of a STAC "
+        "API, or a catalogue's file or folder. Default: auto, the first archive of a list that has "
+        "the passes.",
     ),
     click.option(
         "--trust-catalog",

@@ -6,7 +6,8 @@ or reserved addresses) only where that host is the catalogue's own, at any port:
 loopback, as the demo's, may serve files on loopback. Local paths, `file:`, `/vsi...` chains and
 every other scheme are refused. A name counts by the addresses it resolves to, looked up where the
 connection is made, so neither a redirect nor a name that changes its address leads elsewhere.
-`CatalogSettings.trusted` lifts all of it.
+`CatalogSettings.trusted` lifts all of it. The records of a catalogue that is itself a file of this
+machine may name files of this machine, too.
 
 What counts as public follows IANA's special-purpose registries, as Python's `ipaddress` has them;
 IPv4 addresses inside IPv6 ones (mapped, 6to4, NAT64 of RFC 6052) count as themselves.
@@ -55,6 +56,8 @@ class Reach:
     """True: everywhere."""
     home: tuple[str, ...] = ()
     """Addresses of the catalogue itself that are not public."""
+    local: bool = False
+    """True: to files of this machine, too."""
 
     def allows(self, address: str) -> bool:
         """True where a connection to an IP address may be made."""
@@ -102,10 +105,12 @@ def reach_of(settings: CatalogSettings, url: str | None = None) -> Reach:
     """How far the records of a catalogue's API reach; of the one at `url` (`settings.dem_url`).
 
     >>> reach_of(CatalogSettings("mine", "http://127.0.0.1:7822"))
-    Reach(trusted=False, home=('127.0.0.1',))
+    Reach(trusted=False, home=('127.0.0.1',), local=False)
     """
     if settings.trusted:
         return Reach(trusted=True)
+    if not urlsplit(url or settings.url or "x:").scheme:
+        return Reach(local=True)
     return Reach(home=tuple(_private_addresses(_host(url or settings.url))))
 
 
@@ -138,6 +143,8 @@ this catalogue, set trusted in its settings (--trust-catalog).
         return
     scheme, host = _scheme(href), _host(href)
     if scheme in BUCKETS and host:
+        return
+    if reach.local and href[:1] == "/" and not href.startswith("/vsi"):
         return
     if scheme not in WEB or not host:
         raise RequestError(
