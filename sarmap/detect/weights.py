@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sarmap.detect.change import Change
 from sarmap.detect.engines import Engine, choose_engine, make_engine
 from sarmap.detect.fetching import fetch_manifest, fetch_weights, is_address
+from sarmap.detect.joining import join, log_odds
 from sarmap.detect.manifest import Manifest, digest, read_manifest
 from sarmap.detect.quiet import QuietGround
 from sarmap.errors import RequestError, WeightsError
@@ -94,7 +95,7 @@ class NetworkDetector:
         added = np.float32(self.manifest.odds_added)
         if self.beside is None and self.quiet is None and not added:
             return answer
-        odds = _log_odds(answer)
+        odds = log_odds(answer)
         if self.beside is not None:
             odds = self._joined(odds, tiles, self.beside)
         odds += added
@@ -115,35 +116,23 @@ class NetworkDetector:
         return self._at_place(self.beside, quiet)
 
     def _at_place(self, beside: Change | None, quiet: QuietGround | None) -> NetworkDetector:
-        network = NetworkDetector(
-            self.manifest,
-            self._folder,
-            self._source,
-            self.engine,
-            self.precision,
-            self.dense > 0,
-            beside,
-            quiet,
-        )
+        how = (self.engine, self.precision, self.dense > 0, beside, quiet)
+        network = NetworkDetector(self.manifest, self._folder, self._source, *how)
         network.reason, network._engines = self.reason, self._engines
         return network
 
     def _joined(
         self, odds: NDArray[np.float32], tiles: NDArray[np.float32], beside: Change
     ) -> NDArray[np.float32]:
-        """The network's log-odds and those of `change`, joined.
-
-        What both call stands; what one alone calls has to be called clearly.
-        """
+        """The network's log-odds and those of `change`, joined."""
         statistics = cast(dict[str, tuple[float, float]], self.manifest.normalisation)
         planes = [
             tiles[..., self.bands.index(band)] * np.float32(statistics[band][1])
             + np.float32(statistics[band][0])
             for band in beside.bands
         ]
-        other = _log_odds(beside(np.stack(planes, axis=-1)))
-        share = np.float32(self.manifest.change_share)
-        return np.asarray((1 - share) * odds + share * other, np.float32)
+        other = log_odds(beside(np.stack(planes, axis=-1)))
+        return join(odds, other, self.manifest.change_share)
 
     def sweep(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """All windows of patches at once, for networks that can (`sarmap.detect.dense_cnn`).
@@ -325,16 +314,6 @@ def _of_patches(manifest: Manifest, dense: int) -> Manifest:
     }
     tile = (dense - 1) * manifest.stride + manifest.tile
     return manifest.model_copy(update={"arguments": arguments, "tile": tile, "kind": "segment"})
-
-
-def _log_odds(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logarithm of p / (1 - p), kept within what float32 tells apart.
-
-    >>> _log_odds(np.float32([0.5, 1.0])).round().tolist()
-    [0.0, 9.0]
-    """
-    inside = np.clip(probability, np.float32(1e-4), np.float32(1 - 1e-4))
-    return np.asarray(np.log(inside / (1 - inside)), np.float32)
 
 
 def _reload(source: str, record: str, *how: Any) -> NetworkDetector:
