@@ -102,7 +102,19 @@ def judge(
     trust = trust_in(measures, made_for(DEFAULT))
     if not cube.attrs.get("scaling_told"):
         trust = doubted(trust, check_power(lattice, measures.get("looks")))
+    trust = doubted(trust, _other_wavelength(cube), "wavelength")
     return Judged(levelling, trust, quiet, change_sizes(lattice, levelling), pair)
+
+
+def _other_wavelength(cube: xr.Dataset) -> str:
+    """Why passes of another wavelength than Sentinel-1's are no input for its networks; else ''."""
+    band = str(cube.attrs.get("frequency_band", "C"))
+    if band == "C":
+        return ""
+    return (
+        f"the passes are of {band}-band, and networks learnt from C-band (Sentinel-1), in which "
+        "forest, soil and debris look otherwise: use detector change"
+    )
 
 
 def look_at(passes: Passes, grid: GeoBox) -> str:

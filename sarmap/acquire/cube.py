@@ -358,5 +358,12 @@ def _attributes(passes: Passes) -> dict[str, Any]:
         "orbit_state": passes.orbit_state,
         "relative_orbit": passes.relative_orbit,
         "scaling_told": passes.catalog.scaling or "",
+        "frequency_band": _frequency_band(passes),
         "scenes": json.dumps(scenes),
     }
+
+
+def _frequency_band(passes: Passes) -> str:
+    """The letter of the wavelengths that the items tell, another than C first; C untold."""
+    told = {item.properties.get("sar:frequency_band") for one in passes for item in one.items}
+    return next((band for band in sorted(map(str, told)) if band not in ("C", "None")), "C")

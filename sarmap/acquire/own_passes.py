@@ -47,6 +47,8 @@ _POLARISATION = re.compile(r"(?<![A-Za-z])(vv|vh|hh|hv)(?![A-Za-z])", re.IGNOREC
 _INSTANT = re.compile(r"(?<!\d)((?:19|20)\d{6})T(\d{6})(?!\d)")
 _DAY = re.compile(r"(?<!\d)((?:19|20)\d{2})([-_]?)([01]\d)\2([0-3]\d)(?!\d)")
 _SATELLITE = re.compile(r"(?<![A-Za-z0-9])S1([A-D])(?![A-Za-z0-9])")
+_LONG_WAVES = re.compile(r"ALOS|PALSAR|SAOCOM|NISAR", re.IGNORECASE)
+"""Parts of the names of L-band products."""
 _TRACK = re.compile(r"RTC-S1_T(\d{3})-")
 ATTRIBUTION = "Contains modified Copernicus Sentinel data."
 
@@ -345,7 +347,8 @@ def _item(scene: OwnScene) -> pystac.Item:
         dict(shapely.geometry.mapping(shape)),
         list(shape.bounds),
         scene.dated,
-        {"platform": scene.satellite, "sarmap:simulated": simulated},
+        {"platform": scene.satellite, "sarmap:simulated": simulated}
+        | ({"sar:frequency_band": "L"} if _LONG_WAVES.search(scene.name) else {}),
     )
     for band in (one for one in POLARISATIONS if one in scene.files):
         path, number = scene.files[band]

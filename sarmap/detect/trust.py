@@ -172,12 +172,16 @@ it learnt 0.0 to 2.0)')
     return Trust(not notes, tuple(notes), dict(measures))
 
 
-def doubted(trust: Trust, doubt: str) -> Trust:
-    """The same with a doubt about what the values are; as it is where there is none."""
+def doubted(trust: Trust, doubt: str, code: str = "scaling") -> Trust:
+    """The same with a doubt about what the values are; as it is where there is none.
+
+    >>> doubted(Trust(True, (), {"level": -9.0}), "recorded in L-band", "wavelength").fits
+    False
+    """
     if not doubt:
         return trust
     level = trust.measures.get("level", float("nan"))
-    note = Note("scaling", level, *USUAL, doubt)
+    note = Note(code, level, *USUAL, doubt)
     return Trust(False, (*trust.notes, note), trust.measures)
 
 

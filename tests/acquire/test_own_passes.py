@@ -9,6 +9,7 @@ import sarmap
 from sarmap.acquire.own_passes import own_scenes
 from sarmap.acquire.own_request import completed, left_out, passes_in_files
 from sarmap.errors import RequestError
+from sarmap.mapping import judge
 
 HYP3 = "S1A_IW_{when}_DVP_RTC10_G_gpuned_1A2B"
 OPERA = "OPERA_L2_RTC-S1_T137-292319-IW2_{when}Z_20250830T120333Z_S1A_30_v1.0"
@@ -195,3 +196,13 @@ def test_the_nearest_passes_may_be_asked_for(tmp_path):
     passes = passes_in_files(asked, pre=1, post=1)
     assert [f"{one.datetime:%m%d}" for one in passes] == ["0901", "0913"]
     assert "20180820" in left_out(asked, [passes], "log-ratio")[0]
+
+
+def test_passes_of_a_longer_wave_say_so_and_no_network_of_c_band_is_trusted(tmp_path):
+    names = [f"ALOS2_{when}_FBDR2.1_GUA" for when in DAYS]
+    files = [write(tmp_path / f"{name}.tif", (0.2, 0.04), names=("vv", "vh")) for name in names]
+    passes, asked = found(files[:1], files[1:])
+    cube = sarmap.open_cube(passes, asked.area)
+    assert cube.attrs["frequency_band"] == "L"
+    note = next(n for n in judge(cube, None).trust.notes if n.code == "wavelength")
+    assert "L-band" in note.text
