@@ -31,5 +31,7 @@ from sarmap.types import Observation as Observation
 from sarmap.types import Passes as Passes
 from sarmap.types import Plan as Plan
 from sarmap.version import __version__ as __version__
+from sarmap.watch.request import WatchRequest as WatchRequest
+from sarmap.watch.watching import watch_event as watch_event
 
 __all__: list[str]

@@ -25,6 +25,7 @@ from sarmap.cli.papers import reproduce
 from sarmap.cli.regions import scan, status
 from sarmap.cli.remaking import polygons
 from sarmap.cli.reporting import report
+from sarmap.cli.watching import watch
 from sarmap.errors import SarmapError
 from sarmap.version import __version__
 
@@ -72,6 +73,7 @@ for command in (
     map_,
     polygons,
     scan,
+    watch,
     status,
     train,
     tune,

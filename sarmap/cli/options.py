@@ -23,6 +23,7 @@ __all__ = [
     "products_of",
     "request_from",
     "request_options",
+    "with_products",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -138,6 +139,7 @@ SECTIONS = {
     "after_days times scaling dem crs resolution",
     "What finds": "detector composite level overlap dense threshold min_area control",
     "Units of a region": "unit epicentre priority order dry_run calibrate",
+    "Watching": "days passes every once webhook webhook_secret command",
     "Resources": "engine precision chunk memory cluster performance_report",
     "Output": "out overwrite resume strict keep_radar products cog_dtype as_json",
 }
@@ -189,12 +191,16 @@ def request_from(flags: Mapping[str, Any]) -> MapRequest:
     RequestError
         The file or a flag is wrong.
     """
-    fields = fields_from(flags)
-    if isinstance(fields.get("products"), str):
-        if fields["products"] == "all":
-            fields.setdefault("keep_radar", True)
-        fields["products"] = products_of(fields["products"], fields.get("detector", ""))
-    return make_request(fields)
+    return make_request(with_products(fields_from(flags)))
+
+
+def with_products(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a map's request with its products by name, where they were given as words."""
+    words = fields.get("products")
+    if not isinstance(words, str):
+        return fields
+    kept = {"keep_radar": True} if words == "all" else {}
+    return kept | fields | {"products": products_of(words, fields.get("detector", ""))}
 
 
 def fields_from(flags: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from sarmap.cli.options import (
 )
 from sarmap.cli.printing import echo_json
 from sarmap.cli.startup import import_libraries
+from sarmap.cli.watching import print_watch
 from sarmap.errors import RequestError
 from sarmap.progress import megapixels
 from sarmap.request_file import make_request
@@ -266,19 +267,36 @@ def _print_plan(plan: ScanPlan) -> None:
 def status(out: str, watch: float | None, as_json: bool) -> None:
     """Say how far a scan is: units and blocks done, failed and left, rate and time left.
 
-    OUT is the scan's folder or URL. Only small records are read from there, on any machine.
+    OUT is the folder or URL of a scan, or of `sarmap watch`: then its maps, and when it looks next.
+    Only small records are read from there, on any machine.
     """
-    from sarmap.regions.status import scan_status
-
     while True:
-        found = scan_status(out)
-        if as_json:
-            echo_json(found.record())
-        else:
-            _print_status(found)
-        if watch is None or found.finished:
+        finished = _say_status(out, as_json)
+        if watch is None or finished:
             return
         time.sleep(watch)
+
+
+def _say_status(out: str, as_json: bool) -> bool:
+    """Say where a scan or a watch stands; True where it is over."""
+    from sarmap.regions.scan_folder import Folder
+    from sarmap.regions.status import scan_status
+    from sarmap.watch.record import RECORD, read_watch
+
+    folder = Folder(out)
+    if folder.read_bytes(RECORD) is None:
+        scanned = scan_status(out)
+        if as_json:
+            echo_json(scanned.record())
+        else:
+            _print_status(scanned)
+        return scanned.finished
+    watched = read_watch(folder)
+    if as_json:
+        echo_json(watched.record())
+    else:
+        print_watch(folder.shown, watched)
+    return bool(watched.ended)
 
 
 def _print_status(found: ScanStatus) -> None:

@@ -145,7 +145,7 @@ class Folder:
             raise RequestError(f"{self.shown} is a file: give a folder as out.")
         record = self.read("scan.json")
         if record is None:
-            if not self._empty():
+            if not self.empty():
                 raise RequestError(
                     f"{self.shown} exists and holds no scan, so nothing is written into it: choose "
                     "another `out`."
@@ -161,7 +161,14 @@ class Folder:
             )
         return dict(record)
 
-    def _empty(self) -> bool:
+    def empty(self) -> bool:
+        """True where nothing is.
+
+        Raises
+        ------
+        OutputError
+            The store does not answer.
+        """
         from zarr.core.sync import sync
 
         async def nothing() -> bool:

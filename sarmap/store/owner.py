@@ -51,7 +51,7 @@ class Owner:
         return f"process {self.pid} on {self.host}, since {self.since}"
 
 
-def check_free(store: Any, shown: str, *, overwrite: bool) -> None:
+def check_free(store: Any, shown: str, *, overwrite: bool, advice: str = "") -> None:
     """Refuse a store that another run is writing to, unless it may be taken over.
 
     A run on another machine is waited for as long as it takes to see whether it lives.
@@ -63,10 +63,11 @@ def check_free(store: Any, shown: str, *, overwrite: bool) -> None:
     """
     owner = _read(store)
     if owner is not None and not overwrite and _lives(store, owner):
-        raise RequestError(
-            f"{shown} is being written by {owner}: wait until it is done, or give overwrite=True "
-            "(--overwrite) to take it over, which ends that run."
+        taking = (
+            "wait until it is done, or give overwrite=True (--overwrite) to take it over, which "
+            "ends that run"
         )
+        raise RequestError(f"{shown} is being written by {owner}: {advice or taking}.")
 
 
 @contextmanager

@@ -1,0 +1,295 @@
+"""A watch through a season: every pass is mapped once, whatever the archive and the machine do.
+
+The archive is a STAC API on loopback over the small event's files. Passes appear in it one by one,
+in two slices, late, twice and reprocessed; it is away at times, and the watch is killed; no time
+passes but the test's own.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+
+import sarmap
+from sarmap.errors import RequestError
+from sarmap.export.owner import owning
+from sarmap.regions.scan_folder import Folder
+from sarmap.watch.record import Watch, read_watch
+from sarmap.watch.request import check_request
+from sarmap.watch.watching import Clock
+
+DAYS = 60
+
+
+def instant(day: str) -> dt.datetime:
+    """'09-13 20' -> that hour of 2018, UTC."""
+    return dt.datetime.strptime(f"2018-{day}", "%Y-%m-%d %H").replace(tzinfo=dt.UTC)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class Archive:
+    """A STAC API whose records appear as time passes, and which is away at times."""
+
+    api: Any
+    now: dt.datetime
+    appears: list[tuple[dt.datetime, dict[str, Any]]]
+    away: list[tuple[dt.datetime, dt.datetime]] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += dt.timedelta(seconds=seconds)
+        self.show()
+
+    def show(self) -> None:
+        self.api.records = [record for when, record in self.appears if when <= self.now]
+        gone = any(start <= self.now < end for start, end in self.away)
+        self.api.status = 404 if gone else 200
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(lambda: self.now, self.sleep, random.Random(4).uniform)
+
+
+def passes_in(event: Any) -> dict[str, list[dict[str, Any]]]:
+    """Day of a pass -> records of its slices, whose files are found on this disk; '' -> others."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for record in json.loads(event.items.read_text(encoding="utf-8"))["features"]:
+        for asset in record["assets"].values():
+            asset["href"] = str(event.path / asset["href"])
+        told = record["properties"]
+        day = told["datetime"][5:10] if told.get("sat:relative_orbit") in (46, 68) else ""
+        found.setdefault(day, []).append(record)
+    return found
+
+
+def again(record: dict[str, Any], days: int = 0, **changes: Any) -> dict[str, Any]:
+    """A record under another id: made anew, or the same ground some days later."""
+    fresh = copy.deepcopy(record)
+    when = dt.datetime.fromisoformat(fresh["properties"]["datetime"]) + dt.timedelta(days=days)
+    fresh["properties"] |= {"datetime": f"{when:%Y-%m-%dT%H:%M:%S.%f}Z", **changes}
+    fresh["id"] = f"{fresh['id']}_{days}_{len(changes)}"
+    return fresh
+
+
+@pytest.fixture(scope="module")
+def fields(event: Any) -> dict[str, Any]:
+    """What is asked: the east of the small event, where both slices of a pass meet."""
+    return {
+        "area": event.grid[110:206, 160:256],
+        "event": event.event,
+        "detector": "change",
+        "trust_catalog": True,
+    }
+
+
+@pytest.fixture(scope="module")
+def archive(event: Any, load_helper: Callable[..., Any]) -> Iterator[Archive]:
+    known = passes_in(event)
+    first, second = known["09-13"], known["09-16"]
+    appears = [(instant("01-01 00"), r) for r in known[""] if r["collection"] != "sentinel-1-rtc"]
+    for day in ("08-20", "09-01", "08-23", "09-04"):
+        appears += [(instant("09-02 00"), record) for record in known[day]]
+    appears += [(instant("09-13 20"), first[0]), (instant("09-14 08"), first[1])]  # by halves
+    appears += [(instant("09-17 10"), one) for one in second]
+    appears += [(instant("09-17 10"), again(one)) for one in second]  # twice
+    appears += [(instant("09-29 00"), one) for one in known["09-28"]]
+    appears += [(instant("10-02 00"), again(one, created="2018-10-02T00:00:00Z")) for one in second]
+    appears += [(instant("10-08 00"), again(one, 24)) for one in first]  # the third, and then
+    appears += [(instant("10-20 06"), one) for one in known["09-25"]]  # the second, late
+    away = [("09-13 18", "09-14 00"), ("09-28 00", "09-30 12"), ("10-20 00", "10-21 00")]
+    with load_helper("acquire", "conftest").fake_api([]) as api:
+        yield Archive(
+            api, instant("09-06 06"), appears, [(instant(a), instant(b)) for a, b in away]
+        )
+
+
+@dataclass
+class Season:
+    """What a watched season left."""
+
+    folder: Path
+    watch: Watch
+    lines: list[str]
+    kills: int
+    told: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def season(
+    archive: Archive, fields: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Season:
+    """Watched to its end, killed at every second map: in the middle of it, or when it is whole and
+    nobody has noted it."""
+    folder = tmp_path_factory.mktemp("season")
+    heard = folder / "told.json"
+    request = sarmap.WatchRequest(
+        **fields,
+        catalog=archive.api.url,
+        out=str(folder / "iburi"),
+        products=("geopackage",),
+        days=DAYS,
+        every=8,
+        chunk=64,
+        command=f"tee -a '{heard}'",
+    )
+    lines: list[str] = []
+    kills = 0
+
+    def say(line: str) -> None:
+        lines.append(line)
+        if "maps/" in line and len(lines) % 3 == 0:
+            raise Killed
+
+    def progress(done: int, total: int) -> None:
+        if 0 < done < total and kills % 2 == 0 and len(lines) % 3 == 1:
+            raise Killed
+
+    archive.show()
+    with dask.config.set({"sarmap.reads.attempts": 1}):
+        while True:
+            try:
+                watch = sarmap.watch_event(request, clock=archive.clock, say=say, progress=progress)
+                break
+            except Killed:
+                kills += 1
+                assert kills < 20
+    decoder, text, told = json.JSONDecoder(), heard.read_text(encoding="utf-8"), []
+    while text:
+        one, end = decoder.raw_decode(text)
+        told.append(one)
+        text = text[end:]
+    return Season(folder / "iburi", watch, lines, kills, told)
+
+
+def test_each_pass_is_mapped_once_as_it_comes(season: Season) -> None:
+    made = [
+        (one.relative_orbit, [look.datetime[5:10] for look in one.passes], one.passes[-1].coverage)
+        for one in season.watch.products
+    ]
+    half = made[0][2]
+    assert 0.5 < half < 0.9
+    assert made == [
+        (68, ["09-13"], half),
+        (68, ["09-13"], 1.0),
+        (46, ["09-16"], 1.0),
+        (46, ["09-16", "09-28"], 1.0),
+        (68, ["09-13", "10-07"], 1.0),
+        (68, ["09-13", "09-25", "10-07"], 1.0),
+    ]
+    assert season.watch.ended == f"{DAYS} days have passed since the event"
+    assert season.kills >= 2
+    assert not season.watch.sentence
+
+
+def test_the_archive_is_asked_politely(season: Season, archive: Archive) -> None:
+    """Once a day, and every 8 hours while one of 10 passes is overdue, for 5 days at most."""
+    assert DAYS <= season.watch.looks < DAYS + 10 * 5 * 3
+    assert any("404" in line or "127.0.0.1" in line for line in season.lines)
+
+
+def test_each_map_is_that_of_a_plain_map_of_its_passes(
+    season: Season, archive: Archive, fields: dict[str, Any], tmp_path: Path
+) -> None:
+    others = [r for _, r in archive.appears if r["collection"] != "sentinel-1-rtc"]
+    for product in season.watch.products:
+        archive.api.records = others + [r for _, r in archive.appears if r["id"] in product.scenes]
+        request = sarmap.MapRequest(
+            **fields, catalog=archive.api.url, out=str(tmp_path / f"{product.name}.zarr"), chunk=64
+        )
+        plain = sarmap.map_landslides(request)
+        stores = [season.folder / product.files["zarr"], plain.path]
+        mine, theirs = (xr.open_zarr(one, mask_and_scale=False).load() for one in stores)
+        for layer in ("probability", "observation", "slope"):
+            np.testing.assert_array_equal(mine[layer].values, theirs[layer].values)
+        assert (mine.observation.values == 0).any()
+
+
+def test_each_is_compared_with_the_one_before(season: Season) -> None:
+    befores = [one.changes.get("with") for one in season.watch.products]
+    names = [one.name for one in season.watch.products]
+    assert befores == [None, names[0], names[1], names[2], names[1], names[4]]
+    for product in season.watch.products[1:]:
+        assert (season.folder / product.files["changes"]).exists()
+        area = product.changes["kept"] + product.changes["new"]
+        assert 0 <= area <= product.km2 + 1e-6
+
+
+def test_latest_feed_and_command_tell_of_the_maps(season: Season) -> None:
+    names = [one.name for one in season.watch.products]
+    latest = json.loads((season.folder / "latest.json").read_text(encoding="utf-8"))
+    assert latest["name"] == names[-1]
+    assert (season.folder / latest["files"]["geopackage"]).exists()
+    atom = "{http://www.w3.org/2005/Atom}"
+    root = ElementTree.fromstring((season.folder / "feed.xml").read_bytes())
+    entries = root.findall(f"{atom}entry")
+    assert len({entry.findtext(f"{atom}id") for entry in entries}) == len(names)
+    assert "SIMULATED" in str(entries[0].findtext(f"{atom}title"))
+    assert list(dict.fromkeys(one["name"] for one in season.told)) == names
+    assert str(season.folder) not in json.dumps(season.told)
+
+
+def test_status_says_where_it_stands(season: Season, capsys: pytest.CaptureFixture[str]) -> None:
+    from sarmap.cli import main
+
+    with pytest.raises(SystemExit) as left:
+        main(["status", str(season.folder)])
+    said = capsys.readouterr().out
+    assert not left.value.code
+    assert said.count("\nmap ") == len(season.watch.products)
+    assert "SIMULATED" in said
+    assert "ended     60 days" in said
+
+
+def test_what_it_knows_is_what_its_folder_says(season: Season) -> None:
+    assert read_watch(Folder(season.folder)) == season.watch
+
+
+def test_one_watch_to_a_folder(
+    season: Season, archive: Archive, fields: dict[str, Any], tmp_path: Path
+) -> None:
+    """Another process's is left alone, and so is a folder that watches something else."""
+    request = sarmap.WatchRequest(**fields, catalog=archive.api.url, out=str(season.folder))
+    elsewhere = request.model_copy(update={"event": "2018-09-04T00:00:00Z"})
+    with pytest.raises(RequestError, match=r"iburi watches something else \(event differ\)"):
+        sarmap.watch_event(elsewhere)
+    folder = Folder(tmp_path / "watch")
+    folder.write("watch.json", replace(season.watch, ended="").record())
+    with (
+        owning(folder.store, folder.shown),
+        pytest.raises(RequestError, match="one watch to a folder is enough"),
+    ):
+        sarmap.watch_event(request.model_copy(update={"out": folder.out}), once=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("mine")
+    with pytest.raises(RequestError, match="holds no watch, so nothing is written"):
+        sarmap.watch_event(request.model_copy(update={"out": str(tmp_path / "other")}), once=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"overwrite": True}, "leave out overwrite"),
+        ({"after_days": 3.0}, "--days"),
+        ({"pre_files": ("a.tif",)}, "sarmap map"),
+        ({"webhook": "ftp://example.org"}, "https://"),
+        ({"webhook": "https://example.org", "webhook_secret": "NO_SUCH"}, "NO_SUCH"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused_in_words(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(RequestError, match=sentence):
+        check_request(sarmap.WatchRequest(area=(1, 1, 2, 2), event="2018-09-05", **given))
