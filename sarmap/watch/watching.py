@@ -276,7 +276,7 @@ class _Look:
         known = next((one for one in watch.products if one.name == name), None)
         others = [one for one in watch.products if one.name != name]
         same = [one for one in others if one.relative_orbit == orbit.relative_orbit]
-        before = (same or others or [None])[-1]
+        before = (same or others)[-1] if others else None
         changes, file, why = self._changes(before, result, name) if before else ({}, {}, ())
         count, area = count_landslides(
             result.path, threshold=self.request.threshold, min_area=self.request.min_area
@@ -357,8 +357,8 @@ class _Look:
             wait = often
         else:
             wait = min([one - now for one in due] + [LONGEST])
-        wait = min(wait, LONGEST) * self.clock.spread(1.0, 1.2)
-        return min(now + wait, max(now, self._event[1] + dt.timedelta(days=self.request.days)))
+        later: dt.datetime = now + min(wait, LONGEST) * self.clock.spread(1.0, 1.2)
+        return min(later, max(now, self._event[1] + dt.timedelta(days=self.request.days)))
 
 
 def _number(n: int) -> str:
