@@ -28,11 +28,11 @@ from sarmap.assembly import Prepared, prepare
 from sarmap.assess.comparison import changed_polygons, compare_maps
 from sarmap.choosing import lacks_data
 from sarmap.errors import CatalogError, RequestError
-from sarmap.export.owner import check_free, check_ours, owning
 from sarmap.export.polygons import count_landslides, pixel_area
 from sarmap.export.vector_files import write_frame
 from sarmap.pipeline import map_landslides
 from sarmap.regions.scan_folder import Folder
+from sarmap.store.owner import check_free, check_ours, owning
 from sarmap.types import MapResult, Pass
 from sarmap.watch.record import RECORD, Look, Product, Watch, begun_or_new, read_watch
 from sarmap.watch.request import WatchRequest, check_request
