@@ -78,8 +78,8 @@ class Product:
     files: Mapping[str, str]
     """Product -> file, from the folder."""
     changes: Mapping[str, Any] = field(default_factory=dict)
-    """Beside the map before it (`with`): km2 `kept`, `withdrawn` and `new`; empty: it is the first,
-    or both saw nothing in common."""
+    """Beside its track's map before it (`with`): km2 `kept`, `withdrawn` and `new`; empty: it is
+    the first, or both saw nothing in common."""
     warnings: tuple[str, ...] = ()
     """What a reader of the map should know."""
     told: tuple[str, ...] = ()

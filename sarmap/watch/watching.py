@@ -274,10 +274,12 @@ class _Look:
         name = str(prepared.request.out).rpartition("/")[2].removesuffix(".zarr")
         (orbit,) = result.plan.passes
         known = next((one for one in watch.products if one.name == name), None)
-        others = [one for one in watch.products if one.name != name]
-        same = [one for one in others if one.relative_orbit == orbit.relative_orbit]
-        before = (same or others)[-1] if others else None
-        changes, file, why = self._changes(before, result, name) if before else ({}, {}, ())
+        before = [
+            one
+            for one in watch.products
+            if one.name != name and one.relative_orbit == orbit.relative_orbit
+        ]
+        changes, file, why = self._changes(before[-1], result, name) if before else ({}, {}, ())
         count, area = count_landslides(
             result.path, threshold=self.request.threshold, min_area=self.request.min_area
         )
