@@ -1,12 +1,14 @@
 """A STAC item that describes a finished map, so that it is found like any other data.
 
-STAC 1.1 with the projection, satellite, raster and processing extensions. Scenes are named by their
-ids, and by their items' own addresses, which carry no signature; never by those of their files.
+STAC 1.1 with the projection, satellite, raster, render, file and processing extensions. Scenes are
+named by their ids, and by their items' own addresses, which carry no signature; never by those of
+their files. The extensions `sar` and `mlm` describe scenes and networks, and a map is neither.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -35,6 +37,8 @@ _EXTENSIONS = (
 )
 _SAT = "https://stac-extensions.github.io/sat/v1.0.0/schema.json"
 _RASTER = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
+_RENDER = "https://stac-extensions.github.io/render/v2.0.0/schema.json"
+_FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
 
 _MEDIA = {
     ".zarr": ("application/vnd.zarr; version=3", ["data"], "Landslide map (Zarr)"),
@@ -58,6 +62,7 @@ def write_item(
     out: str | Path,
     *,
     assets: Mapping[str, str] | None = None,
+    copies: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> str:
     """Write a STAC item of a map, with its files as assets, and name it in the folder's collection.
@@ -71,6 +76,9 @@ def write_item(
     assets
         Asset key -> file; addresses in the item are relative to the item. A stored map given as
         `source` is always an asset, ``zarr``.
+    copies
+        Asset key -> local file with the same bytes, for size and checksum; None: the assets that
+        are on this machine.
     overwrite
         Replace an existing file.
 
@@ -95,10 +103,17 @@ def write_item(
     else:
         dataset = source
     item = make_item(file.stem, dataset)
+    stored = "float32" if _cog_dtype(dataset) == "float32" else "uint8"
+    local = {**files, **(copies or {})}
     for key, path in files.items():
-        item.add_asset(key, _asset(path, file))
-    if any("bands" in asset.extra_fields for asset in item.assets.values()):
+        item.add_asset(key, _asset(path, file, Path(local[key]).expanduser(), stored))
+    if "raster:scale" in json.dumps([asset.extra_fields for asset in item.assets.values()]):
         item.stac_extensions.append(_RASTER)
+    if "cog" in files:
+        item.properties["renders"] = {"probability": _render(stored)}
+        item.stac_extensions.append(_RENDER)
+    if any("file:size" in asset.extra_fields for asset in item.assets.values()):
+        item.stac_extensions.append(_FILE)
     record = item.to_dict(include_self_link=False)
     check_file(file, overwrite=overwrite)
     join_catalogue(record, file)
@@ -213,23 +228,40 @@ def _code(grid: GeoBox) -> str | None:
     return None if epsg is None else f"EPSG:{epsg}"
 
 
-def _asset(path: str, item: Path) -> pystac.Asset:
+def _asset(path: str, item: Path, local: Path, stored: str) -> pystac.Asset:
     import pystac
 
     suffix = ".tif" if path.lower().endswith(".tiff") else Path(path).suffix.lower()
     media, roles, title = _MEDIA.get(suffix, (None, ["data"], None))
     extra: dict[str, Any] = {}
     if suffix == ".tif":
-        extra["bands"] = [
-            {
-                "name": "probability",
-                "data_type": "uint8",
-                "nodata": FILL,
-                "raster:scale": PROBABILITY_STEP,
-                "raster:offset": 0.0,
-            }
-        ]
+        packed = {"nodata": FILL, "raster:scale": PROBABILITY_STEP, "raster:offset": 0.0}
+        band = {"name": "probability", "data_type": stored}
+        extra["bands"] = [band | (packed if stored == "uint8" else {"nodata": "nan"})]
+    if local.is_file():
+        with local.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        # a multihash: sha2-256 (12), 32 bytes (20)
+        extra |= {"file:size": local.stat().st_size, "file:checksum": f"1220{digest}"}
     return pystac.Asset(_relative(path, item), title, None, media, roles, extra)
+
+
+def _cog_dtype(dataset: xr.Dataset) -> str:
+    """How the map's COG is stored, as the store's record of its products has it."""
+    made = json.loads(dataset.attrs.get("sarmap:products", "{}"))
+    return str(made.get("cog", {}).get("cog_dtype"))
+
+
+def _render(stored: str) -> dict[str, Any]:
+    """How a tile server shall draw the COG."""
+    greatest = 1.0 if stored == "float32" else 1 / PROBABILITY_STEP
+    return {
+        "title": "Landslide probability, 0 to 1",
+        "assets": ["cog"],
+        "rescale": [[0.0, round(greatest, 6)]],
+        "colormap_name": "ylorrd",
+        "resampling": "nearest",
+    }
 
 
 def _relative(path: str, item: Path) -> str:

@@ -175,4 +175,5 @@ def _write(
         )
     if "item" in files:  # last, as it names the others
         assets = {name: address for name, address in addresses.items() if name != "item"}
-        write_item(source, files["item"], assets=assets, overwrite=overwrite)
+        own = {name: file for name, file in files.items() if name != "item"}
+        write_item(source, files["item"], assets=assets, copies=own, overwrite=overwrite)

@@ -102,6 +102,38 @@ def test_scenes_are_named_by_their_items_and_files_are_relative(item_file):
     assert raw["quicklook"]["roles"] == ["overview"]
 
 
+def test_files_have_their_size_and_checksum(item_file, tmp_path):
+    """file v2.1.0: a multihash in hexadecimal; that of "abc" is in FIPS 180-2, appendix B.1."""
+    assert "file:size" not in json.dumps(json.loads(Path(item_file).read_text())["assets"])
+    (tmp_path / "map.png").write_bytes(b"abc")
+    made = write_item(make_map(), tmp_path / "a.json", assets={"quicklook": f"{tmp_path}/map.png"})
+    record = json.loads(Path(made).read_text())
+    picture = record["assets"]["quicklook"]
+    assert picture["file:size"] == 3
+    assert picture["file:checksum"] == (
+        "1220ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+    assert "https://stac-extensions.github.io/file/v2.1.0/schema.json" in record["stac_extensions"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "nodata", "greatest"), [("uint8", 255, 250.0), ("float32", "nan", 1.0)]
+)
+def test_a_tile_server_is_told_how_to_draw_it(tmp_path, stored, nodata, greatest):
+    """render v2.0.0, in the values that the file holds: 1 is 250 steps of 0.004."""
+    attrs = {**ATTRS, "sarmap:products": json.dumps({"cog": {"cog_dtype": stored}})}
+    assets = {"cog": str(tmp_path / "map.tif")}
+    made = write_item(make_map(attrs), tmp_path / "a.json", assets=assets)
+    record = json.loads(Path(made).read_text())
+    (drawn,) = record["properties"]["renders"].values()
+    assert drawn["assets"] == ["cog"]
+    assert drawn["rescale"] == [[0.0, greatest]]
+    (band,) = record["assets"]["cog"]["bands"]
+    assert (band["data_type"], band["nodata"]) == (stored, nodata)
+    declared = any("/raster/" in one for one in record["stac_extensions"])
+    assert declared == ("raster:scale" in band) == (stored == "uint8")
+
+
 def test_a_folder_of_maps_is_a_catalogue(tmp_path):
     for name in ("a", "b", "b"):
         write_item(make_map(), tmp_path / f"{name}.json", overwrite=True)
