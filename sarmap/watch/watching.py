@@ -15,15 +15,13 @@ from __future__ import annotations
 import datetime as dt
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sarmap.acquire.area import Area, parse_area
-from sarmap.acquire.catalogs import resolve_catalog
+from sarmap.acquire.area import parse_area
 from sarmap.acquire.instants import parse_event, utc_now
-from sarmap.acquire.pairing import USABLE, Track, choose, group_passes, tracks_of
-from sarmap.acquire.search import search_passes, search_scenes
+from sarmap.acquire.pairing import Track
 from sarmap.assembly import Prepared, prepare
 from sarmap.assess.comparison import changed_polygons, compare_maps
 from sarmap.choosing import lacks_data
@@ -33,7 +31,8 @@ from sarmap.export.vector_files import write_frame
 from sarmap.pipeline import map_landslides
 from sarmap.regions.scan_folder import Folder
 from sarmap.store.owner import check_free, check_ours, owning
-from sarmap.types import MapResult, Pass
+from sarmap.types import MapResult
+from sarmap.watch.looking import Found, looked_at, require_radar
 from sarmap.watch.record import RECORD, Look, Product, Watch, begun_or_new, read_watch
 from sarmap.watch.request import WatchRequest, check_request
 from sarmap.watch.telling import headline, publish, tell
@@ -110,7 +109,7 @@ def watch_event(
     check_request(request)
     folder, clock = Folder(str(request.out)), clock or Clock()
     if folder.read_bytes(RECORD) is None:
-        _require_radar(request)
+        require_radar(request)
     watch = begun_or_new(folder, _asked(request), clock.now())
     if watch.ended:
         return watch
@@ -140,39 +139,6 @@ def _asked(request: WatchRequest) -> dict[str, Any]:
     }
 
 
-def _require_radar(request: WatchRequest) -> None:
-    """Refuse a place, or days, of which the catalogue has no radar at all."""
-    if not _tracks(request, parse_area(request.area)):
-        search_passes(
-            parse_area(request.area),
-            request.event,
-            catalog=resolve_catalog(request.catalog, trusted=request.trust_catalog),
-            orbit=None if request.orbit == "both" else request.orbit,
-            relative_orbit=request.relative_orbit,
-            post=1,
-        )
-
-
-def _tracks(request: WatchRequest, area: Area) -> list[Track]:
-    """The tracks that are watched, with all their passes: those that cover a fair part of it."""
-    scenes, _ = search_scenes(
-        area,
-        request.event,
-        catalog=resolve_catalog(request.catalog, trusted=request.trust_catalog),
-        bands=(),
-        before_days=request.before_days,
-        after_days=request.days,
-    )
-    found = [
-        track
-        for track in tracks_of(group_passes(scenes, area.geometry))
-        if request.orbit in (None, "both", track.orbit_state)
-        and request.relative_orbit in (None, track.relative_orbit)
-    ]
-    widest = max((track.coverage for track in found), default=0.0)
-    return [track for track in found if track.coverage >= USABLE * widest]
-
-
 @dataclass(frozen=True)
 class _Look:
     """One look after another, each from what is known to what is known then."""
@@ -189,11 +155,12 @@ class _Look:
         """Ask the archive, map what is new, tell who waits, and say when to look next."""
         check_ours(self.folder.store, self.run, self.folder.shown)
         watch = replace(watch, looks=watch.looks + 1, failures=watch.failures + 1, sentence="")
-        tracks: list[Track] = []
+        found: list[Found] = []
         try:
-            tracks = _tracks(self.request, parse_area(self.request.area))
-            for track, passes in self._with_news(watch, tracks):
-                watch = self._mapped(watch, track, passes)
+            found = looked_at(self.request)
+            news = [one for one in found if not all(map(watch.knows, one.passes))]
+            for one in sorted(news, key=lambda one: one.passes[-1].datetime):
+                watch = self._mapped(watch, one)
             watch = replace(watch, failures=0)
         except CatalogError as error:
             watch = replace(watch, sentence=str(error))
@@ -203,7 +170,9 @@ class _Look:
         if watch.sentence:
             self.say(watch.sentence)
         watch = replace(watch, ended=self._ended(watch))
-        watch = replace(watch, next_look=self._next_look(watch, tracks).isoformat())
+        watch = replace(
+            watch, next_look=self._next_look(watch, [one.track for one in found]).isoformat()
+        )
         self._keep(watch)
         return watch
 
@@ -215,21 +184,9 @@ class _Look:
     def _event(self) -> tuple[dt.datetime, dt.datetime]:
         return parse_event(self.request.event)
 
-    def _with_news(
-        self, watch: Watch, tracks: Iterable[Track]
-    ) -> list[tuple[Track, tuple[Pass, ...]]]:
-        """Tracks with a pass after the event that was not looked at, and all their passes after it;
-        the first to have come first."""
-        found = []
-        for track in tracks:
-            choice = choose([track], self._event, pre=1, post=len(track.passes))
-            if choice and choice.pre and not all(watch.knows(one) for one in choice.post):
-                found.append((track, choice.post))
-        return sorted(found, key=lambda one: one[1][-1].datetime)
-
-    def _mapped(self, watch: Watch, track: Track, passes: Sequence[Pass]) -> Watch:
+    def _mapped(self, watch: Watch, found: Found) -> Watch:
         """With a map of a track's passes, where the detector reads one that no map has yet."""
-        request = self._request_for(watch, track, passes)
+        request = self._request_for(watch, found)
         try:
             prepared = prepare(request, warm=self.client is None)
         except RequestError as error:
@@ -246,17 +203,19 @@ class _Look:
                 watch = replace(watch, sentence=sentence)
                 self._keep(watch)
                 return watch
-        watch = replace(watch, seen=(*watch.seen, *(Look.of(one) for one in passes)))
+        watch = replace(watch, seen=(*watch.seen, *map(Look.of, found.passes)))
         self._keep(watch)
         return watch
 
-    def _request_for(self, watch: Watch, track: Track, passes: Sequence[Pass]) -> WatchRequest:
-        """The request of one map: this track, up to its newest pass."""
+    def _request_for(self, watch: Watch, found: Found) -> WatchRequest:
+        """The request of one map: this archive and track, up to its newest pass."""
+        track, passes = found.track, found.passes
         newest = passes[-1].datetime
         name = f"{newest:%Y-%m-%d}_{track.orbit_state}_{track.relative_orbit}_{len(passes)}"
         whole = {one.name for one in watch.products if not one.unread}
         again = next(n for n in range(1, len(whole) + 2) if f"{name}{_number(n)}" not in whole)
         changes = {
+            "catalog": found.archive,
             "orbit": track.orbit_state,
             "relative_orbit": track.relative_orbit,
             "after_days": (newest + SLACK - self._event[1]) / dt.timedelta(days=1),

@@ -282,6 +282,35 @@ def test_one_watch_to_a_folder(
         sarmap.watch_event(request.model_copy(update={"out": str(tmp_path / "other")}), once=True)
 
 
+def test_an_archive_that_lags_holds_nothing_up(
+    archive: Archive,
+    fields: dict[str, Any],
+    load_helper: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second of the list has the pass that the first has not; and is not mapped from twice."""
+    known = [r for when, r in archive.appears if when < instant("09-14 12")]
+    archive.api.records = [r for r in known if "2018-09-13" not in r["properties"]["datetime"]]
+    with load_helper("acquire", "conftest").fake_api(known) as other:
+        listed = [
+            {"url": one.url, "name": name} for one, name in ((archive.api, "a"), (other, "b"))
+        ]
+        (tmp_path / "archives.yaml").write_text(json.dumps(listed))
+        monkeypatch.setenv("SARMAP_ARCHIVES", str(tmp_path / "archives.yaml"))
+        request = sarmap.WatchRequest(
+            **fields, out=str(tmp_path / "watch"), relative_orbit=68, products=(), chunk=64
+        )
+        clock = Clock(lambda: instant("09-14 12"))
+        first = sarmap.watch_event(request, once=True, clock=clock)
+        archive.api.records = known
+        second = sarmap.watch_event(request, once=True, clock=clock)
+    (product,) = first.products
+    assert [look.datetime[:10] for look in product.passes] == ["2018-09-13"]
+    assert second.products == first.products
+    assert (second.looks, second.failures) == (2, 0)
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
