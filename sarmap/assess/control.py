@@ -99,7 +99,7 @@ def read_control(
         It is no map, it has no control, or the threshold is out of range.
     """
     reader = open_reader(source, "control_probability")
-    if "control_probability" not in reader.kept:
+    if "control_probability" not in reader.layers:
         raise RequestError(
             "This map has no control: make it with control=True (--control), beside a new out=."
         )
@@ -175,10 +175,10 @@ def _control_alone(source: xr.Dataset | MapReader | str | Path, reader: MapReade
         names = ("probability", "observation")
         return open_reader(source.assign({name: source[f"control_{name}"] for name in names}))
     layers = {
-        "probability": reader._layers["control_probability"],
-        "observation": reader._layers["observation"],
+        "probability": reader.layers["control_probability"],
+        "observation": reader.layers["observation"],
     }
-    return replace(reader, kept=frozenset(layers), _layers=layers)
+    return replace(reader, layers=layers)
 
 
 def _patches(control: MapReader, level: int, min_area: float) -> int:

@@ -162,7 +162,7 @@ def tally_map(
         slide_called=count.slide_called,
         slide_gradient=None if gradients is None else count.mean_gradients(),
         cover=None if cover is None else count.cover,
-        control=count.control if "control_probability" in reader.kept else None,
+        control=count.control if "control_probability" in reader.layers else None,
     )
 
 

@@ -12,9 +12,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 from sarmap.errors import ClusterError, RequestError
+from sarmap.store.location import is_url, store_at
+from sarmap.store.objects import delete, get, put
 
 __all__ = ["MeetingPlace", "meeting_place"]
 
@@ -41,7 +42,7 @@ class MeetingPlace:
         for pause in _PAUSES:
             time.sleep(pause)
             try:
-                if _read(self) == self.token:
+                if get(store_at(self.folder), self.name) == self.token.encode():
                     return None
             except Exception as error:  # any store's own, which has tried again itself
                 reason = f"cannot reach ({type(error).__name__})"
@@ -71,7 +72,7 @@ def meeting_place(out: str) -> Iterator[MeetingPlace]:
         )
     place = _place(out)
     try:
-        _write(place)
+        put(store_at(place.folder), place.name, place.token.encode())
     except Exception as error:
         raise ClusterError(
             f"A token for the workers cannot be written beside {place.shown} "
@@ -81,14 +82,12 @@ def meeting_place(out: str) -> Iterator[MeetingPlace]:
         yield place
     finally:
         with suppress(Exception):  # a token left behind does no harm
-            _remove(place)
+            delete(store_at(place.folder), [place.name])
 
 
 def _place(out: str) -> MeetingPlace:
     """Beside the result, so that nothing of it is touched; inside where it is a bucket's root."""
     from urllib.parse import urlsplit
-
-    from sarmap.store.location import is_url, store_at
 
     token = uuid.uuid4().hex
     if not is_url(out):
@@ -99,31 +98,3 @@ def _place(out: str) -> MeetingPlace:
     folder, _, name = parts.path.rpartition("/")
     shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
     return MeetingPlace(root + folder, f"{name}.workers", token, shown)
-
-
-def _store(place: MeetingPlace) -> Any:
-    from sarmap.store.location import store_at
-
-    return store_at(place.folder)
-
-
-def _write(place: MeetingPlace) -> None:
-    from zarr.core.buffer import default_buffer_prototype
-    from zarr.core.sync import sync
-
-    buffer = default_buffer_prototype().buffer.from_bytes(place.token.encode())
-    sync(_store(place).set(place.name, buffer))
-
-
-def _read(place: MeetingPlace) -> str | None:
-    from zarr.core.buffer import default_buffer_prototype
-    from zarr.core.sync import sync
-
-    found = sync(_store(place).get(place.name, default_buffer_prototype()))
-    return None if found is None else found.to_bytes().decode(errors="replace")
-
-
-def _remove(place: MeetingPlace) -> None:
-    from zarr.core.sync import sync
-
-    sync(_store(place).delete(place.name))

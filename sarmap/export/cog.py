@@ -117,7 +117,7 @@ def write_cog(
     check_file(file, overwrite=overwrite)
     optional = () if variable in ("probability", "observation") else (variable,)
     reader = open_reader(source, *optional)
-    if variable not in _BANDS or variable not in reader.kept:
+    if variable not in _BANDS or variable not in reader.layers:
         raise RequestError(
             f"variable={variable!r} is not in the map as an image; it is one of "
             f"{', '.join(_BANDS)}, and slope and disagreement are not in every map."

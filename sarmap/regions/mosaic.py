@@ -147,10 +147,9 @@ class ZoneMap:
         return MapReader(
             grid=self.grid,
             attrs=self.attrs,
-            kept=frozenset(names),
             block_rows=BLOCK // 2,
-            _layers={name: self.canvas(name) for name in names},
-            _packed=True,
+            layers={name: self.canvas(name) for name in names},
+            packed=True,
         )
 
     def dataset(self) -> xr.Dataset:

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.store.ledger import get_bytes, read_bytes, write_bytes
 from sarmap.store.location import is_url, storage_errors, store_at
+from sarmap.store.objects import clear, get, get_many, holds, put, put_file
 from sarmap.store.retrying import patiently
 
 __all__ = ["PROGRESS", "Folder", "State", "Status", "Units", "now", "read_units"]
@@ -70,15 +70,8 @@ class Folder:
         OutputError
             The store does not answer.
         """
-        try:
-            return get_bytes(self._reading, name)
-        except FileNotFoundError:  # no folder at all
-            return None
-        except storage_errors() as error:
-            raise OutputError(
-                f"{self.shown} cannot be read ({type(error).__name__}): check the path and the "
-                "credentials in the environment."
-            ) from None
+        with self._asked():
+            return get(self._reading, name)
 
     def read(self, name: str) -> Any:
         """A JSON object; None where there is none.
@@ -98,23 +91,18 @@ class Folder:
 
     def read_many(self, names: Iterable[str]) -> dict[str, bytes]:
         """Those of several objects that exist, asked for side by side."""
-        import asyncio
+        with self._asked():
+            return get_many(self._reading, names)
 
-        from zarr.core.sync import sync
-
-        keys = list(names)
-
-        async def all_of_them() -> list[bytes | None]:
-            return await asyncio.gather(*(read_bytes(self._reading, name) for name in keys))
-
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
         try:
-            found = sync(all_of_them())
+            yield
         except storage_errors() as error:
             raise OutputError(
-                f"{self.shown} cannot be read ({type(error).__name__}): check the path and the "
+                f"{self.shown} does not answer ({type(error).__name__}): check the path and the "
                 "credentials in the environment."
             ) from None
-        return {name: one for name, one in zip(keys, found, strict=True) if one is not None}
 
     def write_bytes(self, name: str, value: bytes) -> None:
         """Put an object, whole or not at all.
@@ -124,7 +112,7 @@ class Folder:
         OutputError
             The store does not take it.
         """
-        patiently(lambda: write_bytes(self.store, name, value), f"{name} in {self.shown}")
+        patiently(lambda: put(self.store, name, value), f"{name} in {self.shown}")
 
     def write(self, name: str, record: Mapping[str, Any]) -> None:
         """Put a JSON object."""
@@ -169,37 +157,13 @@ class Folder:
         OutputError
             The store does not answer.
         """
-        from zarr.core.sync import sync
-
-        async def nothing() -> bool:
-            async for _ in self._reading.list_prefix(""):
-                return False
-            return True
-
-        try:
-            return bool(sync(nothing()))
-        except FileNotFoundError:
-            return True
-        except storage_errors() as error:
-            raise OutputError(
-                f"{self.shown} does not answer ({type(error).__name__}): check `out` and the "
-                "credentials in the environment."
-            ) from None
+        with self._asked():
+            return not holds(self._reading)
 
     def _clear(self) -> None:
         """Remove the scan, its record last: what is left of it is known for a scan."""
-        from zarr.core.sync import sync
-
-        async def clear() -> None:
-            for name in ("units/", ""):
-                keys = [key async for key in self.store.list_prefix(name) if key != "scan.json"]
-                for key in keys:
-                    await self.store.delete(key)
-            await self.store.delete_dir("units")
-            await self.store.delete("scan.json")
-
         try:
-            sync(clear())
+            clear(self.store, last="scan.json")
         except storage_errors() as error:
             raise OutputError(
                 f"The old scan cannot be removed ({type(error).__name__}): check the permissions."
@@ -211,7 +175,7 @@ class Folder:
         with tempfile.TemporaryDirectory(prefix="sarmap-scan-") as scratch:
             fresh = Path(scratch) / Path(name).name
             yield fresh
-            self.write_bytes(name, fresh.read_bytes())
+            patiently(lambda: put_file(self.store, name, fresh), f"{name} in {self.shown}")
 
 
 @dataclass(frozen=True)

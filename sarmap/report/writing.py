@@ -241,7 +241,7 @@ def _own_interval(
     source: xr.Dataset | Source | str | Path, made: Source, survey: _Survey, threshold: float
 ) -> AreaInterval:
     """What the map itself tells of its area: by its control where it has one."""
-    if "control_probability" not in made.reader.kept or not survey.histogram.control.any():
+    if "control_probability" not in made.reader.layers or not survey.histogram.control.any():
         return from_threshold(survey.histogram.probability)
     from sarmap.assess.control import read_control
 
@@ -304,7 +304,7 @@ def _record(
         "lonlat": _lonlat(made),
         "interval": interval.record(),
         "grid": survey.seen.record(survey.seen.edge * metres / 1000),
-        "hasSlope": "slope" in made.reader.kept,
+        "hasSlope": "slope" in made.reader.layers,
         "places": areas is not None or bool(things),
     }
 

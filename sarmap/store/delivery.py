@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sarmap.store.ledger import get_bytes, write_bytes
-from sarmap.store.location import is_url, object_store, store_at
+from sarmap.store.location import is_url, store_at
+from sarmap.store.objects import exists, get, put_file
 from sarmap.store.retrying import patiently
 
 __all__ = ["deliver", "fetched", "stands"]
@@ -26,11 +26,8 @@ def stands(file: str) -> bool:
     """
     if not is_url(file):
         return Path(file).exists()
-    from zarr.core.sync import sync
-
     folder, name = _split(file)
-    found: bool = patiently(lambda: sync(store_at(folder).exists(name)), name)
-    return found
+    return patiently(lambda: exists(store_at(folder), name), name)
 
 
 def deliver(local: Path, url: str) -> None:
@@ -42,17 +39,7 @@ def deliver(local: Path, url: str) -> None:
         The store does not take it.
     """
     folder, name = _split(url)
-    bucket = object_store(folder)
-
-    def put() -> None:
-        if bucket is None:
-            write_bytes(store_at(folder), name, local.read_bytes())
-            return
-        import obstore
-
-        obstore.put(bucket, name, local)
-
-    patiently(put, name)
+    patiently(lambda: put_file(store_at(folder), name, local), name)
 
 
 def fetched(url: str) -> bytes:
@@ -64,7 +51,7 @@ def fetched(url: str) -> bytes:
         The store does not answer.
     """
     folder, name = _split(url)
-    return patiently(lambda: get_bytes(store_at(folder, read_only=True), name), name) or b""
+    return patiently(lambda: get(store_at(folder, read_only=True), name), name) or b""
 
 
 def _split(url: str) -> tuple[str, str]:

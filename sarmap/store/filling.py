@@ -22,11 +22,11 @@ from sarmap.store.ledger import (
     Block,
     Counts,
     Ledger,
-    delete,
     is_whole,
     read_attributes,
 )
 from sarmap.store.location import storage_errors, store_at, writing_to
+from sarmap.store.objects import delete
 from sarmap.store.owner import check_ours, owning
 from sarmap.store.pieces import load_pieces, piece_family
 from sarmap.store.provenance import public_attributes

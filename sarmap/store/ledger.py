@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sarmap.errors import RequestError
+from sarmap.store.objects import delete_folder, get, names_in, put
 from sarmap.types import Observation
 
 __all__ = [
@@ -38,15 +39,11 @@ __all__ = [
     "Entry",
     "Ledger",
     "damaged",
-    "delete",
     "failed",
-    "get_bytes",
     "is_whole",
     "mark_name",
     "read_attributes",
-    "read_bytes",
     "total",
-    "write_bytes",
 ]
 
 STATUS = "sarmap:status"
@@ -111,7 +108,7 @@ class Ledger:
 
     def mark(self, family: str, block: Block, counts: Counts, size: int) -> None:
         """Say that all of a block is stored; to be called when it is, by who stored it."""
-        write_bytes(self.store, mark_name(family, block, counts, size, self.run), b"1")
+        put(self.store, mark_name(family, block, counts, size, self.run), b"1")
 
     def read(self) -> dict[str, dict[Block, Counts]]:
         """Family -> block -> what was counted in it, of every block that is done."""
@@ -122,9 +119,10 @@ class Ledger:
 
     def entries(self) -> dict[str, dict[Block, Entry]]:
         """As `read`, with the bytes of each block's objects (None: not known)."""
-        kept = _page(get_bytes(self.store, _PAGE))
+        kept = _page(get(self.store, _PAGE))
         marked: dict[tuple[str, Block], set[Entry]] = {}
-        for name in _names(self.store):
+        # A mark that is being written, or that a kill has left half written, has another ending.
+        for name in filter(_MARK.fullmatch, names_in(self.store, _MARKS)):
             family, row, column, *numbers, run = name.split(",")
             if not self.run or run == self.run:
                 entry = _counts(numbers[:5]), int(numbers[5])
@@ -145,12 +143,12 @@ class Ledger:
             }
             for family, blocks in kept.items()
         }
-        write_bytes(self.store, _PAGE, json.dumps(page, sort_keys=True).encode())
-        _delete_dir(self.store, _MARKS)
+        put(self.store, _PAGE, json.dumps(page, sort_keys=True).encode())
+        delete_folder(self.store, _MARKS)
 
     def remove(self) -> None:
         """Forget everything: the map is whole."""
-        _delete_dir(self.store, ROOM)
+        delete_folder(self.store, ROOM)
 
 
 def _page(text: bytes | None) -> dict[str, dict[Block, Entry]]:
@@ -177,7 +175,7 @@ def _counts(values: Iterable[Any]) -> Counts:
 
 def read_attributes(store: Any) -> dict[str, Any] | None:
     """Attributes of the group at a store's root; None where there is none."""
-    record = get_bytes(store, "zarr.json")
+    record = get(store, "zarr.json")
     if record is None:
         return None
     try:
@@ -204,56 +202,3 @@ def is_whole(attributes: Mapping[str, Any]) -> bool:
         return bool(attributes.get(STATUS) == "complete" and not unread + attributes.get(PARTLY, 0))
     except (ValueError, TypeError, AttributeError):
         raise damaged(f"its attribute {PIXELS} or {PARTLY} is of another kind") from None
-
-
-# --- a store's objects, as bytes -----------------------------------------------------------------
-
-
-async def read_bytes(store: Any, key: str) -> bytes | None:
-    """An object of a Zarr store; None where there is none."""
-    from zarr.core.buffer import default_buffer_prototype
-
-    found = await store.get(key, default_buffer_prototype())
-    return None if found is None else bytes(found.to_bytes())
-
-
-def get_bytes(store: Any, key: str) -> bytes | None:
-    """`read_bytes`, waited for."""
-    from zarr.core.sync import sync
-
-    found: bytes | None = sync(read_bytes(store, key))
-    return found
-
-
-def write_bytes(store: Any, key: str, value: bytes) -> None:
-    """Put an object into a Zarr store, whole or not at all."""
-    from zarr.core.buffer import default_buffer_prototype
-    from zarr.core.sync import sync
-
-    sync(store.set(key, default_buffer_prototype().buffer.from_bytes(value)))
-
-
-def delete(store: Any, keys: Iterable[str]) -> None:
-    """Remove objects of a Zarr store."""
-    from zarr.core.sync import sync
-
-    for key in keys:
-        sync(store.delete(key))
-
-
-def _delete_dir(store: Any, key: str) -> None:
-    from zarr.core.sync import sync
-
-    sync(store.delete_dir(key))
-
-
-def _names(store: Any) -> list[str]:
-    """Names of all marks."""
-    from zarr.core.sync import sync
-
-    async def listed() -> list[str]:
-        return [key async for key in store.list_dir(_MARKS)]
-
-    # A mark that is just being written, or that a kill has left half written, has another ending.
-    names = (key.rstrip("/").rpartition("/")[2] for key in sync(listed()))
-    return [name for name in names if _MARK.fullmatch(name)]

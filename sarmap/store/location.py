@@ -8,7 +8,6 @@ starts. A run that ends early leaves what it has stored where it is, for another
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import json
 import os
@@ -21,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.store.ledger import ROOM, STATUS, read_bytes
+from sarmap.store.ledger import ROOM, STATUS
+from sarmap.store.objects import clear, get, holds, names_in
 from sarmap.store.owner import OWNER, check_free
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "check_writable",
     "forget_unbegun",
     "is_url",
-    "object_store",
     "storage_errors",
     "store_at",
     "sweep",
@@ -67,8 +66,10 @@ def store_at(out: str | Path, *, read_only: bool = False) -> Any:
     if not is_url(out):
         return LocalStore(_local(out), read_only=read_only)
     try:
-        bucket = object_store(out)
-        if bucket is not None:
+        if str(out).split("://", 1)[0] in _OBJECT_STORES:
+            from obstore.store import from_url
+
+            bucket = from_url(str(out), retry_config=_retries())
             return ObjectStore(bucket, read_only=read_only)
         return FsspecStore.from_url(str(out), read_only=read_only)
     except Exception as error:
@@ -76,15 +77,6 @@ def store_at(out: str | Path, *, read_only: bool = False) -> Any:
             f"No store is known for {_shown(out)} ({type(error).__name__}): give `out` as a local "
             "path or an s3://, gs:// or az:// address."
         ) from error
-
-
-def object_store(out: str | Path) -> Any:
-    """obstore's store at a URL of an object store; None for any other."""
-    if str(out).split("://", 1)[0] not in _OBJECT_STORES:
-        return None
-    from obstore.store import from_url
-
-    return from_url(str(out), retry_config=_retries())
 
 
 def _retries() -> Any:
@@ -234,14 +226,8 @@ def forget_unbegun(out: str | Path) -> None:
 
 
 def _forget(store: Any) -> None:
-    from zarr.core.sync import sync
-
-    async def begun() -> bool:
-        record = await read_bytes(store, "zarr.json")
-        left = [key async for key in store.list_dir(ROOM)]
-        return not _is_unfinished(record) or any(not OWNER.endswith(key) for key in left)
-
-    if not sync(begun()):
+    left = {f"{ROOM}/{name}" for name in names_in(store, ROOM)}
+    if _is_unfinished(get(store, "zarr.json")) and left <= {OWNER}:
         _clear(store)
 
 
@@ -300,20 +286,13 @@ def _is_unfinished(record: bytes | None) -> bool:
 
 def _remote_state(out: str | Path) -> str:
     """As `_local_state`, of what stands at a URL."""
-    from zarr.core.sync import sync
-
-    async def look(store: Any) -> str:
+    try:
+        store = store_at(out)
         for name in ("zarr.json", ".zgroup", ".zarray"):
-            record = await read_bytes(store, name)
+            record = get(store, name)
             if record is not None:
                 return "unfinished" if _is_unfinished(record) else "zarr"
-        async for key in store.list():
-            if key != OWNER:
-                return "other"
-        return "nothing"
-
-    try:
-        return str(sync(look(store_at(out))))
+        return "other" if holds(store, besides=OWNER) else "nothing"
     except RequestError:
         raise
     except Exception as error:
@@ -343,16 +322,8 @@ def _refuse_existing(state: str, out: str | Path, overwrite: bool) -> None:
 
 def _clear(store: Any) -> None:
     """Empty a store; its own record goes last, so that what is left of it is known for a map."""
-    from zarr.core.sync import sync
-
-    async def clear() -> None:
-        keys = [key async for key in store.list() if key != "zarr.json"]
-        for start in range(0, len(keys), 100):
-            await asyncio.gather(*map(store.delete, keys[start : start + 100]))
-        await store.delete_dir("")
-
     try:
-        sync(clear())
+        clear(store, last="zarr.json")
     except Exception as error:
         raise OutputError(
             f"The old result cannot be deleted ({type(error).__name__}): check the permissions."

@@ -21,7 +21,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.store.ledger import ROOM, get_bytes, write_bytes
+from sarmap.store.ledger import ROOM
+from sarmap.store.objects import delete, get, put, put_new
 
 __all__ = ["OWNER", "check_free", "check_ours", "owning"]
 
@@ -79,15 +80,11 @@ def owning(store: Any, shown: str) -> Iterator[str]:
     OutputError
         Another run began at the same moment, or took the store over.
     """
-    from zarr.core.buffer import default_buffer_prototype
-    from zarr.core.sync import sync
-
     mine = _myself()
     if _read(store) is None:
-        text = default_buffer_prototype().buffer.from_bytes(_record(mine))
-        sync(store.set_if_not_exists(OWNER, text))
+        put_new(store, OWNER, _record(mine))
     else:
-        write_bytes(store, OWNER, _record(mine))
+        put(store, OWNER, _record(mine))
     check_ours(store, mine.run, shown)
     done = threading.Event()
     beating = threading.Thread(target=_renew, args=(store, mine, done), daemon=True)
@@ -99,7 +96,7 @@ def owning(store: Any, shown: str) -> Iterator[str]:
         beating.join()
         with suppress(Exception):  # a record that stays is of a process that is gone
             if _owned(store, mine.run):
-                sync(store.delete(OWNER))
+                delete(store, [OWNER])
 
 
 def check_ours(store: Any, run: str, shown: str) -> None:
@@ -140,7 +137,7 @@ def _record(owner: Owner) -> bytes:
 
 def _read(store: Any) -> Owner | None:
     """The record in a store; None where there is none, or none that can be read."""
-    text = get_bytes(store, OWNER)
+    text = get(store, OWNER)
     with suppress(ValueError, TypeError):
         return Owner(**json.loads(text or b""))
     return None
@@ -152,7 +149,7 @@ def _renew(store: Any, mine: Owner, done: threading.Event) -> None:
         with suppress(Exception):  # a store that is away for a moment
             if not _owned(store, mine.run):
                 return
-            write_bytes(store, OWNER, _record(Owner(**{**asdict(mine), "beat": time.time()})))
+            put(store, OWNER, _record(Owner(**{**asdict(mine), "beat": time.time()})))
 
 
 def _lives(store: Any, owner: Owner) -> bool:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.store.blocks import Family, marks
-from sarmap.store.ledger import NOTHING, ROOM, Block, Ledger, get_bytes, write_bytes
+from sarmap.store.ledger import NOTHING, ROOM, Block, Ledger
+from sarmap.store.objects import get, put
 from sarmap.store.retrying import patiently
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class _Keeper:
         np.save(buffer, np.ascontiguousarray(piece), allow_pickle=False)
         key, store = _key(block), self.ledger.store
         what = f"Piece {block[0]}, {block[1]} of the picture"
-        patiently(partial(write_bytes, store, key, buffer.getvalue()), what, self.patience)
+        patiently(partial(put, store, key, buffer.getvalue()), what, self.patience)
         mark = partial(self.ledger.mark, _FAMILY, block, NOTHING, len(buffer.getvalue()))
         patiently(mark, f"The mark of {what[0].lower()}{what[1:]}", self.patience)
 
@@ -60,7 +61,7 @@ def load_pieces(picture: xr.DataArray, store: Any) -> bool:
     values = np.full(data.shape, np.nan, data.dtype)
     rows, columns = (tuple(accumulate(sizes, initial=0)) for sizes in data.chunks[-2:])
     for i, j in product(range(len(rows) - 1), range(len(columns) - 1)):
-        stored = get_bytes(store, _key((i, j)))
+        stored = get(store, _key((i, j)))
         if stored is None:
             return False
         piece = np.load(io.BytesIO(stored), allow_pickle=False)

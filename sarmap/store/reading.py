@@ -62,12 +62,12 @@ class MapReader:
     """Rows, columns, transform and CRS."""
     attrs: Mapping[str, Any]
     """The map's attributes."""
-    kept: frozenset[str]
-    """Layers that are read, of those asked for."""
     block_rows: int
     """Rows of one stored block: strips of this height are read once."""
-    _layers: Mapping[str, Any]
-    _packed: bool
+    layers: Mapping[str, Any]
+    """Arrays (rows, columns) that are read by name, of those asked for."""
+    packed: bool
+    """Whether they hold packed numbers, as a store does, and not a Dataset's own."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -83,13 +83,13 @@ class MapReader:
     def strip(self, top: int, bottom: int) -> Strip:
         """Rows `top` to `bottom` (exclusive), computed or read now."""
         window = (slice(top, bottom), slice(None))
-        if self._packed:
-            read = {name: np.asarray(layer[window]) for name, layer in self._layers.items()}
+        if self.packed:
+            read = {name: np.asarray(layer[window]) for name, layer in self.layers.items()}
             return Strip(top, **read)
         from dask.base import compute
 
-        names = list(self._layers)
-        values = dict(zip(names, compute(*(self._layers[n][window] for n in names)), strict=True))
+        names = list(self.layers)
+        values = dict(zip(names, compute(*(self.layers[n][window] for n in names)), strict=True))
         probability, observation = seen_only(
             pack_probability(values["probability"]), values["observation"]
         )
@@ -188,8 +188,7 @@ def _reader(
     return MapReader(
         grid=geobox_of(dataset),
         attrs=dataset.attrs,
-        kept=frozenset(layers),
         block_rows=max(int(rows), 1),
-        _layers=layers,
-        _packed=packed,
+        layers=layers,
+        packed=packed,
     )

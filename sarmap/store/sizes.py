@@ -13,6 +13,7 @@ from zarr.storage import WrapperStore
 from sarmap.errors import RequestError
 from sarmap.store.ledger import BYTES, read_attributes
 from sarmap.store.location import store_at
+from sarmap.store.objects import waited
 
 __all__ = ["MeasuredStore", "check_whole", "layer_bytes", "sizes_of"]
 
@@ -91,9 +92,7 @@ def _local(root: Path) -> Iterable[tuple[str, int]]:
 
 
 def _one_by_one(store: Any) -> dict[str, int]:
-    from zarr.core.sync import sync
-
     async def found() -> dict[str, int]:
         return {key: await store.getsize(key) async for key in store.list()}
 
-    return dict(sync(found()))
+    return waited(found())

@@ -25,11 +25,10 @@ from sarmap.store.ledger import (
     Ledger,
     damaged,
     failed,
-    get_bytes,
     total,
-    write_bytes,
 )
 from sarmap.store.location import sweep
+from sarmap.store.objects import get, put
 from sarmap.store.owner import OWNER
 from sarmap.store.provenance import public_attributes, read_provenance
 from sarmap.store.retrying import patiently
@@ -69,12 +68,12 @@ def create(
         SESSIONS: 1,
     }
 
-    owner = patiently(partial(get_bytes, store, OWNER), "The result's owner", patience)
+    owner = patiently(partial(get, store, OWNER), "The result's owner", patience)
 
     def make() -> Any:
         group = zarr.create_group(store, zarr_format=3, attributes=described, overwrite=True)
         if owner is not None:  # all else that was there is gone
-            write_bytes(store, OWNER, owner)
+            put(store, OWNER, owner)
         for name in ("y", "x", *_WINDOW_AXES):
             if name in dataset.sizes:
                 _create_coordinate(group, name, dataset, grid)
