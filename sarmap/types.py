@@ -8,6 +8,7 @@ sees, a *block* is one Dask chunk. Backscatter is gamma-nought power unless a na
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -31,6 +32,7 @@ __all__ = [
     "Pass",
     "Passes",
     "Plan",
+    "names_quake",
 ]
 
 Orbit = Literal["ascending", "descending", "both"]
@@ -39,6 +41,18 @@ Kind = Literal["segment", "window", "pixel"]
 Instant = str | dt.datetime | dt.date
 Chunk = int | tuple[tuple[int, ...], tuple[int, ...]]
 """Block edge in pixels, or the lengths of all blocks along y and along x."""
+
+
+_QUAKE = re.compile(r"usgs:.*|.*\.(?:json|geojson|xml)", re.IGNORECASE | re.DOTALL)
+
+
+def names_quake(event: Any) -> bool:
+    """True for text that names an earthquake, by id or by file, and no instant.
+
+    >>> names_quake("usgs:us2000h8ty"), names_quake("a/grid.xml"), names_quake("2018-09-05")
+    (True, True, False)
+    """
+    return isinstance(event, str) and _QUAKE.fullmatch(event.strip()) is not None
 
 
 class Observation(IntEnum):
@@ -217,11 +231,15 @@ class MapRequest(BaseModel):
 
     area: Any = Field(
         description="bbox (west, south, east, north), GeoJSON geometry or vector file; of files "
-        "may be left out: all that the first pass covers"
+        "may be left out: all that the first pass covers, and of an earthquake: where it shook"
     )
     event: Instant | tuple[Instant, Instant] | None = Field(
-        description="UTC instant, or (start, end) for a storm; of files may be left out: between "
-        "the last pass before and the first after"
+        description="UTC instant, or (start, end) for a storm; an earthquake as usgs:ID, or its "
+        "GeoJSON or ShakeMap grid.xml; of files may be left out: between the last pass before and "
+        "the first after"
+    )
+    mmi: float = Field(
+        default=6.0, ge=1, le=12, description="shaking that makes the area of an earthquake (MMI)"
     )
     pre_files: tuple[str | Path, ...] = Field(
         default=(),
@@ -319,10 +337,13 @@ class MapRequest(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _files_say_it(cls, given: Any) -> Any:
-        """Files say where they lie and when: of them, area and event may be left out."""
+    def _others_say_it(cls, given: Any) -> Any:
+        """Files say where they lie and when, an earthquake where it shook: what they say may be
+        left out."""
         if isinstance(given, Mapping) and (given.get("pre_files") or given.get("post_files")):
             return {"area": None, "event": None, **given}
+        if isinstance(given, Mapping) and names_quake(given.get("event")):
+            return {"area": None, **given}
         return given
 
     @property

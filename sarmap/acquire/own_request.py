@@ -17,6 +17,7 @@ from sarmap.acquire.files import POLARISATIONS, source_of
 from sarmap.acquire.grid import bounds_in, make_grid
 from sarmap.acquire.own_passes import ATTRIBUTION, OwnScene, own_passes, own_scenes
 from sarmap.acquire.pairing import SAME_PASS
+from sarmap.acquire.quakes import from_quake
 from sarmap.acquire.source import Bounds, Source
 from sarmap.acquire.tiles import METRES_PER_DEGREE
 from sarmap.errors import RequestError
@@ -35,10 +36,10 @@ _OF_A_SEARCH |= {"pre": "--pre NUMBER", "post": "--post NUMBER"}
 
 
 def completed(request: MapRequest) -> MapRequest:
-    """A request of files with the catalogue that they are; another is as it was.
+    """A request of an earthquake with what it says; one of files with the catalogue that they are.
 
-    The area becomes the grid to be mapped: the first pass's own, where it is in metres and no other
-    was asked for.
+    Of files the area becomes the grid to be mapped: the first pass's own, where it is in metres and
+    no other was asked for.
 
     Raises
     ------
@@ -46,6 +47,7 @@ def completed(request: MapRequest) -> MapRequest:
         A file cannot be read, the files hold no band in common, or something was given that is for
         the search of a catalogue.
     """
+    request = from_quake(request)
     if not request.from_files:
         if request.times is not None:
             raise RequestError(

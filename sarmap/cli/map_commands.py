@@ -48,9 +48,10 @@ def search(as_json: bool, **flags: Any) -> None:
     """
     from sarmap.acquire.archives import archives_of, compared
     from sarmap.acquire.area import parse_area
+    from sarmap.acquire.quakes import from_quake
     from sarmap.acquire.search import look
 
-    request = request_from(flags)
+    request = from_quake(request_from(flags))
     if request.from_files:
         raise RequestError(
             "sarmap search looks into a catalogue, and files were given (--pre, --post): sarmap "

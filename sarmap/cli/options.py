@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sarmap.request_file import make_request, read_request_file
-from sarmap.types import MapRequest
+from sarmap.types import MapRequest, names_quake
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -33,7 +33,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 _PLACE = [
     click.argument("file", required=False, type=click.Path()),
     click.option("--area", help="west,south,east,north in degrees, GeoJSON, or a vector file."),
-    click.option("--event", help="UTC instant: 2018-09-05T18:08:00Z; for a storm START/END."),
+    click.option(
+        "--event",
+        help="UTC instant: 2018-09-05T18:08:00Z; for a storm START/END; for an earthquake usgs:ID, "
+        "or its GeoJSON or ShakeMap grid.xml, which give the area, too.",
+    ),
+    click.option("--mmi", type=float, help="Least shaking of an earthquake's area. Default: 6."),
     click.option(
         "--catalog",
         metavar="auto|NAME|URL|FILE",
@@ -135,8 +140,8 @@ _MAP = [
 
 
 SECTIONS = {
-    "Where and when": "area event catalog trust_catalog orbit relative_orbit pre post before_days "
-    "after_days times scaling dem crs resolution",
+    "Where and when": "area event mmi catalog trust_catalog orbit relative_orbit pre post "
+    "before_days after_days times scaling dem crs resolution",
     "What finds": "detector composite level overlap dense threshold min_area control",
     "Units of a region": "unit epicentre priority order dry_run calibrate",
     "Watching": "days passes every once webhook webhook_secret command",
@@ -216,7 +221,7 @@ def fields_from(flags: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: one for name, one in flags.items() if one not in absent and name != "file"}
     if isinstance(given.get("times"), str):
         given["times"] = [one.strip() for one in given["times"].split(",")]
-    if "event" in given and "/" in given["event"]:
+    if "/" in given.get("event", "") and not names_quake(given["event"]):
         given["event"] = tuple(given["event"].split("/", 1))
     return fields | given
 

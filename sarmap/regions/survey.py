@@ -17,6 +17,7 @@ from shapely.geometry.base import BaseGeometry
 
 from sarmap.acquire.archives import archives_of
 from sarmap.acquire.instants import parse_event
+from sarmap.acquire.quakes import from_quake
 from sarmap.assembly import DEFAULT_CHUNK
 from sarmap.choosing import each, eligible, passes_asked
 from sarmap.compose.composites import needs_terrain, required_passes
@@ -211,6 +212,7 @@ def make_survey(request: ScanRequest) -> Survey:
         The request is wrong, or the region no place to be mapped.
     """
     check_request(request)
+    request = from_quake(request)
     region = parse_region(request.area)
     zones = tuple(zones_of(region, request.crs))
     archives = archives_of(request.catalog, trusted=request.trust_catalog)
