@@ -38,12 +38,14 @@ def progress_bar() -> Iterator[Progress]:
     Where there is neither, as in a job's log, a line on standard error every half minute; nothing
     where the logger ``sarmap`` says errors alone.
 
-    Yields:
-        A function for `map_landslides(progress=...)`.
+    Yields
+    ------
+    A function for `map_landslides(progress=...)`.
 
-    Examples:
-        >>> with progress_bar() as progress:
-        ...     progress(3, 12)
+    Examples
+    --------
+    >>> with progress_bar() as progress:
+    ...     progress(3, 12)
     """
     if not logging.getLogger("sarmap").isEnabledFor(logging.WARNING):
         yield lambda done, total: None

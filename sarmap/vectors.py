@@ -8,6 +8,7 @@ names, up to a bound. Polygons are read whatever their attributes hold.
 from __future__ import annotations
 
 import errno
+import glob
 import shutil
 import tempfile
 import threading
@@ -303,7 +304,7 @@ def _restored(file: Path, scratch: Path) -> Path:
     import pyogrio
 
     folder = Path(tempfile.mkdtemp(dir=scratch))
-    for part in file.parent.glob(f"{_literal(file.stem)}.*"):
+    for part in file.parent.glob(f"{glob.escape(file.stem)}.*"):
         shutil.copyfile(part, folder / part.name)
     with _restoring:
         before = pyogrio.get_gdal_config_option("SHAPE_RESTORE_SHX")
@@ -315,12 +316,6 @@ def _restored(file: Path, scratch: Path) -> Path:
         finally:
             pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": before})
     return folder / file.name
-
-
-def _literal(stem: str) -> str:
-    import glob
-
-    return glob.escape(stem)
 
 
 # --- archives ------------------------------------------------------------------------------------
@@ -368,19 +363,13 @@ def _members(source: Path, folder: Path, shown: str, scratch: Path) -> dict[str,
             return _extracted(archive, entries, folder)
     except RequestError:
         raise
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # of the scratch folder
-            raise
-        raise _no_archive(shown, error) from None
     except Exception as error:  # zipfile and its codecs raise many kinds; each means the same
-        raise _no_archive(shown, error) from None
-
-
-def _no_archive(shown: str, error: Exception) -> RequestError:
-    return RequestError(
-        f"{shown} is not a readable zip file, or is encrypted ({type(error).__name__}): unpack it "
-        "and name the file inside."
-    )
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):  # of the scratch folder
+            raise
+        raise RequestError(
+            f"{shown} is not a readable zip file, or is encrypted ({type(error).__name__}): unpack "
+            "it and name the file inside."
+        ) from None
 
 
 def _extracted(

@@ -13,10 +13,12 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from zict import LRU
 
 from sarmap.net.checksums import inflates
 from sarmap.net.patience import Deadline, Patience, hold_off, patience, wait_for
@@ -68,36 +70,12 @@ class Pin(NamedTuple):
     """Start of the SHA-256 of its first page; empty for a local file."""
 
 
-class _Blocks:
+def _no_blocks() -> LRU[tuple[object, int], bytes]:
     """Stored blocks of all files, bounded, the least recently used out first."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.lock = threading.Lock()
-        self.kept: OrderedDict[tuple[object, int], bytes] = OrderedDict()
-        self.bytes = 0
-
-    def get(self, key: tuple[object, int]) -> bytes | None:
-        with self.lock:
-            found = self.kept.get(key)
-            if found is not None:
-                self.kept.move_to_end(key)
-            return found
-
-    def put(self, key: tuple[object, int], block: bytes) -> None:
-        with self.lock:
-            self.bytes += len(block) - len(self.kept.pop(key, b""))
-            self.kept[key] = block
-            while self.bytes > self.limit:
-                self.bytes -= len(self.kept.popitem(last=False)[1])
-
-    def drop(self, keys: Iterable[tuple[object, int]]) -> None:
-        with self.lock:
-            for key in keys:
-                self.bytes -= len(self.kept.pop(key, b""))
+    return LRU(BLOCK_BYTES, {}, weight=lambda _, block: len(block))
 
 
-_blocks = _Blocks(BLOCK_BYTES)
+_blocks = _no_blocks()
 _fetchers: ThreadPoolExecutor | None = None
 _starting = threading.Lock()
 
@@ -105,7 +83,7 @@ _starting = threading.Lock()
 def _after_fork() -> None:
     # Threads do not survive a fork, and locks may have been held.
     global _blocks, _fetchers, _starting
-    _blocks, _fetchers, _starting = _Blocks(BLOCK_BYTES), None, threading.Lock()
+    _blocks, _fetchers, _starting = _no_blocks(), None, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -124,7 +102,7 @@ class RemoteFile:
     """One file on the web, used by one read at a time."""
 
     def __init__(self, href: str, signer: Signer, reach: Reach, pin: Pin | None = None) -> None:
-        """Args: the unsigned href, what signs it, where it may lead, and what it must be."""
+        """By the unsigned href, what signs it, where it may lead, and what it must be."""
         self.href = href
         self.signer = signer
         self.reach = reach
@@ -223,11 +201,12 @@ class RemoteFile:
             if inflated and self.href.startswith("http://") and not inflates(block, inflated):
                 raise OSError("a stored block does not agree with its checksum")
             self._ahead[first] = block
-            _blocks.put((self._identity, first), block)
+            _blocks[self._identity, first] = block
 
     def forget(self) -> None:
         """Drop what was fetched for this read: it made no sense."""
-        _blocks.drop([(self._identity, first) for first in self._ahead])
+        for first in self._ahead:
+            _blocks.discard((self._identity, first))
         self._ahead = {}
         self._pages.clear()
 

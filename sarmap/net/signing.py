@@ -204,7 +204,7 @@ class TokenStore:
         fetch: Callable[[str], tuple[str, dt.datetime]] = _request_token,
         clock: Callable[[], dt.datetime] = _now,
     ):
-        """Args: `fetch` turns an endpoint into (token, expiry, UTC); `clock` tells the time."""
+        """`fetch` turns an endpoint into (token, expiry, UTC); `clock` tells the time."""
         self._fetch = fetch
         self._clock = clock
         self._tokens: dict[str, _Token] = {}

@@ -59,7 +59,7 @@ class StacIO(StacApiIO):
     """Carries one client's requests."""
 
     def __init__(self, reach: Reach) -> None:
-        """Args: where the API's records may lead."""
+        """`reach`: where the API's records may lead."""
         super().__init__(max_retries=None)
         self.answers = 0
         self.bytes = 0

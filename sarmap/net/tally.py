@@ -49,7 +49,7 @@ class Meter:
     """
 
     def __init__(self, client: Client | None = None) -> None:
-        """Args: the Dask client whose workers read; None: this process reads."""
+        """For the workers of a Dask client; None: this process reads."""
         self._client = client
         self._before = self._now()
 

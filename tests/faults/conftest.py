@@ -24,7 +24,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from sarmap.net import patience, remote
 
     monkeypatch.setattr(reader, "_failures", reader._Failures())
-    monkeypatch.setattr(remote, "_blocks", remote._Blocks(remote.BLOCK_BYTES))
+    monkeypatch.setattr(remote, "_blocks", remote._no_blocks())
     monkeypatch.setattr(patience, "_held", {})
     limits = {"backoff": 0.001, "connect": 2, "stall": 0.4, "deadline": 20}
     with dask.config.set({f"sarmap.reads.{name}": value for name, value in limits.items()}):

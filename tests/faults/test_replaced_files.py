@@ -58,7 +58,7 @@ def test_a_file_of_the_same_size_in_its_place_is_refused_by_name(
         write(tmp_path / "a.tif", changed)
         from sarmap.net import remote
 
-        remote._blocks = remote._Blocks(remote.BLOCK_BYTES)
+        remote._blocks = remote._no_blocks()
         with pytest.raises(RequestError, match=r"item 'S1_a', asset 'vv' is another one than when"):
             read_rows(source)
 

@@ -20,7 +20,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from sarmap.net import patience, reach, remote
 
     monkeypatch.setattr(reader, "_failures", reader._Failures())
-    monkeypatch.setattr(remote, "_blocks", remote._Blocks(remote.BLOCK_BYTES))
+    monkeypatch.setattr(remote, "_blocks", remote._no_blocks())
     monkeypatch.setattr(patience, "_held", {})
     reach._lookup.cache_clear()
     with dask.config.set({"sarmap.reads.backoff": 0.001, "sarmap.reads.stall": 1}):
