@@ -100,28 +100,39 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
         RequestError: the request cannot be served as given.
         CatalogError: the catalogue cannot be reached.
     """
+    from odc.geo.geobox import GeoBox
+
     from sarmap.acquire.archives import from_first
+    from sarmap.acquire.area import parse_area
     from sarmap.acquire.grid import make_grid
+    from sarmap.acquire.instants import parse_event
     from sarmap.acquire.own_request import completed, left_out
+    from sarmap.choosing import choose_detector
+    from sarmap.net.signing import check_login
 
     request = completed(request)
-    grid = make_grid(request.area, crs=request.crs, resolution=request.resolution)
+    place = parse_area(request.area)
+    lies = request.area if isinstance(request.area, GeoBox) else place
+    grid = make_grid(lies, crs=request.crs, resolution=request.resolution)
+    event = None if request.event is None else parse_event(request.event)
+    request = request.model_copy(update={"area": place, "event": event})
     archives = _archives(request)
 
-    def ask(catalog: CatalogSettings) -> tuple[CatalogSettings, Chosen, tuple[Passes, ...]]:
-        return catalog, *_served(request, catalog, warm=warm and catalog is archives[0])
+    def ask(catalog: CatalogSettings) -> tuple[CatalogSettings, Chosen]:
+        check_login(catalog)
+        return catalog, choose_detector(request, catalog, warm=warm and catalog is archives[0])
 
-    (catalog, chosen, passes), whys = from_first(archives, ask)
+    (catalog, chosen), whys = from_first(archives, ask)
     chunk = request.chunk or DEFAULT_CHUNK
     prepared = Prepared(
         request,
         catalog,
         chosen.detector,
         chosen.spec,
-        passes,
+        chosen.passes,
         grid,
         chunk,
-        warnings=(*whys, *chosen.warnings, *left_out(request, passes, chosen.spec.name)),
+        warnings=(*whys, *chosen.warnings, *left_out(request, chosen.passes, chosen.spec.name)),
     )
     return levelled(prepared)
 
@@ -135,20 +146,6 @@ def _archives(request: MapRequest) -> tuple[CatalogSettings, ...]:
     begun = begun_with(str(request.out)) if request.resume and request.out else None
     named = (begun or {}).get("catalogue", [""])[0]
     return tuple(one for one in archives if one.name == named) or archives
-
-
-def _served(
-    request: MapRequest, catalog: CatalogSettings, *, warm: bool
-) -> tuple[Chosen, tuple[Passes, ...]]:
-    """The detector that can map from one archive, and the passes that it and its control read."""
-    from sarmap.choosing import choose_detector
-    from sarmap.net.signing import check_login
-
-    check_login(catalog)
-    chosen = choose_detector(request, catalog, warm=warm)
-    if not request.control:
-        return chosen, chosen.passes
-    return chosen, tuple(_with_earlier(one, request, chosen.spec) for one in chosen.passes)
 
 
 def levelled(prepared: Prepared) -> Prepared:
@@ -290,21 +287,6 @@ def _many_threads() -> Iterator[None]:
 
     with ThreadPoolExecutor(16) as pool, dask.config.set(scheduler=get, pool=pool):
         yield
-
-
-def _with_earlier(passes: Passes, request: MapRequest, spec: DetectorSpec) -> Passes:
-    """The passes with those that a control reads; the map's own stay what they are."""
-    from sarmap.acquire.earlier import with_earlier
-    from sarmap.compose.composites import required_radar_bands
-    from sarmap.compose.control_cube import control_passes
-
-    return with_earlier(
-        passes,
-        request.area,
-        control_passes(spec.bands),
-        bands=required_radar_bands(spec.bands),
-        before_days=request.before_days,
-    )
 
 
 def assemble(prepared: Prepared) -> Assembly:

@@ -247,30 +247,32 @@ def _search(
     request: MapRequest, spec: DetectorSpec, catalog: CatalogSettings, radar: tuple[str, ...]
 ) -> tuple[Passes, ...]:
     """The passes of the orbits asked for, whose scenes hold these bands."""
-    from sarmap.acquire.area import parse_area
     from sarmap.acquire.search import search_orbits
     from sarmap.acquire.shortfall import TooFewPassesError
+    from sarmap.acquire.sought import Search
     from sarmap.compose.composites import needs_optical, required_passes
+    from sarmap.compose.control_cube import control_passes
     from sarmap.compose.names import reads_evidence
 
     pre, post = passes_asked(request, spec.bands)
     try:
         if request.from_files:
             return (_in_files(request, spec),)
-        return search_orbits(
-            parse_area(request.area),
+        search = Search.of(
+            request.area,
             request.event,
-            catalog=catalog,
             orbit=orbit_of(request, spec),
             relative_orbit=request.relative_orbit,
             pre=pre,
             post=post,
             least=required_passes(spec.bands) if reads_evidence(spec.bands) else None,
+            earlier=control_passes(spec.bands) if request.control else 0,
             optical=needs_optical(spec.bands),
             bands=radar,
             before_days=request.before_days,
             after_days=request.after_days,
         )
+        return search_orbits(search, catalog)
     except TooFewPassesError as error:
         raise _with_offer(error, spec) from error
 

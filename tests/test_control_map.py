@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
 from collections.abc import Callable
@@ -9,9 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import numpy as np
 import pystac
 import pytest
+import shapely
 import xarray as xr
 
 import sarmap
@@ -81,6 +84,38 @@ def test_every_chunk_size_gives_the_same_control_of_both_orbits(
     for other in maps[1:]:
         for name in ("probability", "control_probability", "control_observation"):
             np.testing.assert_array_equal(maps[0][name].values, other[name].values)
+
+
+def test_a_request_is_resolved_once_and_its_catalogue_searched_once(
+    request_of: Callable[..., sarmap.MapRequest],
+    event: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The area's file is read, the catalogue's settings are made out and the scenes are asked for
+    once each, although a control needs passes of its own."""
+    west, south, east, north = event.grid.geographic_extent.boundingbox.bbox
+    place = tmp_path / "place.gpkg"
+    geopandas.GeoSeries([shapely.box(west, south, east, north)], crs=4326).to_file(place)
+    asked: list[str] = []
+
+    def counted(where: str, name: str) -> None:
+        module = importlib.import_module(where)
+        plain = getattr(module, name)
+
+        def call(*given: Any, **words: Any) -> Any:
+            asked.append(name)
+            return plain(*given, **words)
+
+        monkeypatch.setattr(module, name, call)
+
+    counted("sarmap.acquire.area", "read_vector")
+    counted("sarmap.acquire.archives", "resolve_catalog")
+    counted("sarmap.acquire.terrain", "resolve_catalog")
+    counted("sarmap.acquire.search", "search_items")
+    made = sarmap.map_landslides(request_of(area=place))
+    assert made.control is not None
+    assert sorted(asked) == ["read_vector", "resolve_catalog", "search_items"]
 
 
 class Stopping:

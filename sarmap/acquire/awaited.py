@@ -13,7 +13,7 @@ from sarmap.errors import SarmapError
 from sarmap.types import Pass
 
 if TYPE_CHECKING:
-    from sarmap.acquire.shortfall import Sought
+    from sarmap.acquire.sought import Sought
 
 __all__ = ["awaited"]
 

@@ -6,26 +6,19 @@ event stand in for those after it, and still earlier ones for those before.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from sarmap.acquire.pairing import choose, group_passes, tracks_of
+from sarmap.acquire.pairing import choose, tracks_of
 from sarmap.acquire.scenes import is_simulated
-from sarmap.acquire.search import search_scenes
 from sarmap.acquire.shortfall import TooFewPassesError
+from sarmap.acquire.sought import Sought
 from sarmap.types import Pass, Passes
 
 __all__ = ["with_earlier"]
 
 
-def with_earlier(
-    passes: Passes,
-    area: Any,
-    count: int,
-    *,
-    bands: tuple[str, ...] = ("vv",),
-    before_days: float | None = None,
-) -> Passes:
+def with_earlier(passes: Passes, seen: Sequence[Pass], sought: Sought) -> Passes:
     """The same passes with as many before the event as a control needs; those there stay as they
     are.
 
@@ -33,44 +26,30 @@ def with_earlier(
     ----------
     passes
         The passes of one orbit, as a map reads them.
-    area
-        Anything `parse_area` takes.
-    count
-        Passes before the event, those that are there included.
-    bands
-        Bands that every scene must have an asset for.
-    before_days
-        Days searched before the event; None: 60, or more for many passes.
+    seen
+        All passes over the place that were found.
+    sought
+        What was looked for; `earlier` says how many are needed.
 
     Raises
     ------
     TooFewPassesError
         The track has fewer passes before the event.
-    CatalogError
-        The catalogue cannot be reached.
     """
-    lacking = count - len(passes.pre)
+    lacking = sought.earlier - len(passes.pre)
     if lacking <= 0:
         return passes
     oldest = passes.pre[-1]
-    scenes, sought = search_scenes(
-        area,
-        passes.event,
-        catalog=passes.catalog,
-        orbit=passes.orbit_state,  # type: ignore[arg-type]  # never 'both' for one track
-        pre=count,
-        bands=bands,
-        before_days=before_days,
-    )
     own = [
         track
-        for track in tracks_of(group_passes(scenes, sought.area.geometry))
+        for track in tracks_of(seen)
         if (track.relative_orbit, track.mode) == (passes.relative_orbit, oldest.mode)
+        and track.orbit_state == passes.orbit_state
     ]
     found = choose(own, (oldest.datetime, passes.event[1]), pre=lacking, post=1)
     earlier = found.pre if found is not None else ()
     if len(earlier) < lacking:
-        raise _too_few(passes, earlier, count, f"{sought.window[0]:%Y-%m-%d}")
+        raise _too_few(passes, earlier, sought)
     further = tuple(
         replace(one, role=f"pre_{number}")
         for number, one in enumerate(earlier, start=len(passes.pre) + 1)
@@ -80,16 +59,14 @@ def with_earlier(
     return replace(passes, pre=(*passes.pre, *further), simulated=simulated)
 
 
-def _too_few(
-    passes: Passes, earlier: tuple[Pass, ...], count: int, since: str
-) -> TooFewPassesError:
+def _too_few(passes: Passes, earlier: tuple[Pass, ...], sought: Sought) -> TooFewPassesError:
     known = (*passes.pre, *earlier)
     days = ", ".join(f"{one.datetime:%Y-%m-%d}" for one in reversed(known))
     return TooFewPassesError(
-        f"A control map with this detector needs {count} passes before the event, and "
-        f"{passes.orbit_state} orbit {passes.relative_orbit} has {len(known)} since {since} "
-        f"({days}): search further back with before_days= (--before-days), or leave out control= "
-        "(--control).",
+        f"A control map with this detector needs {sought.earlier} passes before the event, and "
+        f"{passes.orbit_state} orbit {passes.relative_orbit} has {len(known)} since "
+        f"{sought.window[0]:%Y-%m-%d} ({days}): search further back with "
+        "before_days= (--before-days), or leave out control= (--control).",
         known,
         {},
     )

@@ -6,19 +6,19 @@ done here (`pairing`), and what cannot be served is explained (`shortfall`).
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import pystac
 
 from sarmap.acquire.archives import archives_of, from_first
-from sarmap.acquire.area import parse_area
 from sarmap.acquire.awaited import awaited
-from sarmap.acquire.catalogs import AUTO, open_catalog, resolve_catalog
-from sarmap.acquire.instants import parse_event, utc_now
+from sarmap.acquire.catalogs import AUTO, open_catalog
+from sarmap.acquire.earlier import with_earlier
+from sarmap.acquire.instants import utc_now
 from sarmap.acquire.items import (
     Catalogue,
     first_item,
@@ -26,7 +26,7 @@ from sarmap.acquire.items import (
     search_items,
     understands,
 )
-from sarmap.acquire.pairing import Choice, Track, choose, group_passes, tracks_of
+from sarmap.acquire.pairing import Choice, Track, group_passes, tracks_of
 from sarmap.acquire.scenes import (
     Scene,
     is_simulated,
@@ -42,11 +42,11 @@ from sarmap.acquire.shortfall import (
     NoSceneError,
     OutsideCoverageError,
     PassError,
-    Sought,
     shortfall,
 )
+from sarmap.acquire.sought import Search, Sought
 from sarmap.errors import RequestError
-from sarmap.types import CatalogSettings, Pass, Passes
+from sarmap.types import CatalogSettings, Orbit, Pass, Passes
 
 __all__ = [
     "describe",
@@ -56,18 +56,11 @@ __all__ = [
     "search_orbits",
     "search_passes",
     "search_scenes",
-    "search_tracks",
-    "window_of",
 ]
 
 logger = logging.getLogger(__name__)
 
-DAYS = 60.0
-"""Days searched on either side of the event, at least."""
-CYCLE_DAYS = 14.0
-"""Further days for each pass asked for beyond the first: a repeat of 12 and some slack."""
 Catalog = str | CatalogSettings | Mapping[str, Any]
-Orbit = Literal["ascending", "descending", "both"]
 _STATES = ("ascending", "descending")
 
 
@@ -110,140 +103,66 @@ def search_passes(
         raise RequestError(
             "search_passes gives the passes of one orbit: for orbit='both' call search_orbits."
         )
-    (found,) = search_orbits(
+    search = Search.of(
         area,
         event,
-        catalog=catalog,
         orbit=orbit,
         relative_orbit=relative_orbit,
         pre=pre,
         post=post,
         optical=optical,
-        bands=bands,
+        bands=tuple(bands),
         before_days=before_days,
         after_days=after_days,
     )
-    return found
+    (found,), whys = from_first(archives_of(catalog), partial(search_orbits, search))
+    return replace(found, notes=(*found.notes, *whys))
 
 
-def search_orbits(
-    area: Any,
-    event: Any,
-    *,
-    catalog: Catalog = AUTO,
-    orbit: Orbit | None = None,
-    relative_orbit: int | None = None,
-    pre: int = 1,
-    post: int = 2,
-    least: tuple[int, int] | None = None,
-    optical: bool = False,
-    bands: tuple[str, ...] = ("vv",),
-    before_days: float | None = None,
-    after_days: float | None = None,
-) -> tuple[Passes, ...]:
+def search_orbits(search: Search, settings: CatalogSettings) -> tuple[Passes, ...]:
     """The passes of each orbit to be mapped: one entry, or with orbit='both' one per direction.
 
-    Arguments and errors are those of `search_passes`; with orbit='both' each direction must have
-    its passes. With `least` so many before and after suffice where there are no more.
+    Errors are those of `search_passes`; with orbit='both' each direction must have its passes.
     """
-    _check(orbit, pre, post)
-    instants = parse_event(event)
-    window = window_of(instants, pre, post, before_days, after_days)
-    place = parse_area(area)
-
-    def ask(settings: CatalogSettings) -> tuple[Passes, ...]:
-        sought = Sought(place, settings, instants, window, orbit, tuple(bands), relative_orbit)
-        client = open_catalog(settings)
-        choices, sought = _choices(client, sought, pre, post, least or (pre, post))
-        images = _optical(client, sought) if optical else ()
-        return tuple(_passes(choice, sought, images) for choice in choices)
-
-    found, whys = from_first(archives_of(catalog), ask)
-    return tuple(replace(one, notes=(*one.notes, *whys)) for one in found)
+    client = open_catalog(settings)
+    choices, seen, sought = _choices(client, _in(settings, search))
+    images = _optical(client, sought) if search.optical else ()
+    return tuple(with_earlier(_passes(one, sought, images), seen, sought) for one in choices)
 
 
-def search_tracks(
-    area: Any,
-    event: Any,
-    *,
-    catalog: Catalog = AUTO,
-    orbit: Orbit | None = None,
-    relative_orbit: int | None = None,
-    pre: int = 1,
-    post: int = 2,
-    before_days: float | None = None,
-    after_days: float | None = None,
-) -> tuple[Passes, ...]:
-    """The passes of every orbit that has one before and one after the event, best orbit first.
+def look(search: Search, settings: CatalogSettings) -> tuple[tuple[Passes, ...], Pass]:
+    """The passes of every orbit that has one before and one after the event, best orbit first, and
+    the newest pass over the place.
 
-    Arguments and errors are those of `search_passes`; each orbit has up to `pre` and `post` passes.
-    Notes say which passes after the event exist as GRD alone.
+    Errors are those of `search_passes`; each orbit has up to `pre` and `post` passes. Notes say
+    which passes after the event exist as GRD alone.
     """
-
-    def ask(settings: CatalogSettings) -> tuple[Passes, ...]:
-        return look(
-            area,
-            event,
-            settings,
-            orbit=orbit,
-            relative_orbit=relative_orbit,
-            pre=pre,
-            post=post,
-            before_days=before_days,
-            after_days=after_days,
-        )[0]
-
-    found, whys = from_first(archives_of(catalog), ask)
-    return tuple(replace(one, notes=(*one.notes, *whys)) for one in found)
-
-
-def look(
-    area: Any, event: Any, catalog: CatalogSettings, relative_orbit: int | None = None, **how: Any
-) -> tuple[tuple[Passes, ...], Pass]:
-    """What `search_tracks` finds in one archive, and the newest pass over the place that it has.
-
-    Arguments and errors are those of `search_tracks`.
-    """
-    orbit, pre, post = how.get("orbit"), how["pre"], how["post"]
-    scenes, sought = search_scenes(area, event, catalog=catalog, **how)
+    scenes, sought = search_scenes(search, settings)
     if not scenes and not sought.lacking:
-        raise _nothing(open_catalog(sought.settings), sought)
+        raise _nothing(open_catalog(settings), sought)
     tracks = tracks_of(group_passes(scenes, sought.area.geometry))
-    sought = replace(sought, relative_orbit=relative_orbit)
-    wanted = _of(tracks, orbit if orbit in _STATES else None, relative_orbit)
-    best = choose(wanted, sought.event, pre=pre, post=post, least=(1, 1))
-    error = shortfall(best, tracks, sought, pre=1, post=1, now=utc_now())
+    wanted = _of(tracks, search.orbit if search.orbit in _STATES else None, search.relative_orbit)
+    sought = replace(sought, least=(1, 1))
+    best = sought.choose(wanted)
+    error = shortfall(best, tracks, sought, now=utc_now())
     seen = ""
-    if sought.settings.grd_collection is not None:
-        seen = awaited(open_catalog(sought.settings), sought, tracks)
+    if settings.grd_collection is not None:
+        seen = awaited(open_catalog(settings), sought, tracks)
     if isinstance(error, PassError):
         error.add(seen)
     if error is not None:
         raise error
-    each = [choose([track], sought.event, pre=pre, post=post) for track in wanted]
+    each = [sought.choose([track]) for track in wanted]
     found = [one for one in each if one is not None and one.pre and one.post]
     found.sort(key=lambda one: (one != best, -one.coverage))
     newest = max((track.passes[-1] for track in tracks), key=lambda one: one.datetime)
     return tuple(_passes(one, sought, (), (seen,)) for one in found), newest
 
 
-def search_scenes(
-    area: Any,
-    event: Any,
-    *,
-    catalog: Catalog,
-    orbit: Orbit | None = None,
-    pre: int = 1,
-    post: int = 1,
-    bands: tuple[str, ...] = ("vv",),
-    before_days: float | None = None,
-    after_days: float | None = None,
-) -> tuple[list[Scene], Sought]:
+def search_scenes(search: Search, settings: CatalogSettings) -> tuple[list[Scene], Sought]:
     """All scenes before and after an event, of every track, not paired; none is no error.
 
     For who decides over a wider place than one map: see `sarmap.regions.tracks`.
-
-    Arguments are those of `search_passes`.
 
     Returns:
         The scenes that hold all bands, and what was sought, for messages.
@@ -252,12 +171,7 @@ def search_scenes(
         RequestError: the request is wrong.
         CatalogError: the catalogue cannot be reached.
     """
-    _check(orbit, pre, post)
-    settings = resolve_catalog(catalog)
-    instants = parse_event(event)
-    window = window_of(instants, pre, post, before_days, after_days)
-    sought = Sought(parse_area(area), settings, instants, window, orbit, tuple(bands))
-    return _scenes(open_catalog(settings), sought, {})
+    return _scenes(open_catalog(settings), _in(settings, search), {})
 
 
 def search_optical(sought: Sought) -> tuple[pystac.Item, ...]:
@@ -303,60 +217,39 @@ def describe(passes: Passes) -> str:
     return "\n".join(lines)
 
 
-def _check(orbit: str | None, pre: int, post: int) -> None:
-    if orbit not in (None, "both", *_STATES):
-        raise RequestError(
-            f"orbit {orbit!r} is not known: give 'ascending', 'descending', 'both' or None."
-        )
-    for name, count in (("pre", pre), ("post", post)):
-        if count < 1:
-            raise RequestError(f"{name} is {count}: give at least 1 pass.")
+def _in(settings: CatalogSettings, search: Search) -> Sought:
+    return Sought(**vars(search), settings=settings)
 
 
-def window_of(
-    event: tuple[dt.datetime, dt.datetime],
-    pre: int,
-    post: int,
-    before_days: float | None,
-    after_days: float | None,
-) -> tuple[dt.datetime, dt.datetime]:
-    """First and last instant that a search for so many passes looks at, UTC."""
-    before = max(DAYS, CYCLE_DAYS * pre) if before_days is None else before_days
-    after = max(DAYS, CYCLE_DAYS * post) if after_days is None else after_days
-    for name, days in (("before_days", before), ("after_days", after)):
-        if not 0 < days < 20_000:
-            raise RequestError(f"{name} is {days}: give a number of days above 0.")
-    return event[0] - dt.timedelta(days=before), event[1] + dt.timedelta(days=after)
-
-
-def _choices(
-    client: Catalogue, sought: Sought, pre: int, post: int, least: tuple[int, int]
-) -> tuple[tuple[Choice, ...], Sought]:
-    """One complete choice per orbit asked for, and what was sought with what was left out."""
+def _choices(client: Catalogue, sought: Sought) -> tuple[tuple[Choice, ...], list[Pass], Sought]:
+    """One complete choice per orbit asked for, all passes, and what was sought and left out."""
     wanted = sought.orbit if sought.orbit in _STATES else None
     equals = {sought.settings.orbit_state_property: wanted} if wanted else {}
     if equals and understands(client):
         # half the records to carry; where they do not suffice, all are read, to say what there is
-        tracks, narrowed = _tracks(client, sought, equals)
-        own = _of(tracks, wanted, sought.relative_orbit)
-        narrow = choose(own, sought.event, pre=pre, post=post, least=least)
-        if narrow and len(narrow.pre) >= least[0] and len(narrow.post) >= least[1]:
-            return (narrow,), narrowed
-    tracks, sought = _tracks(client, sought, {})
-    states = _STATES if sought.orbit == "both" else (wanted,)
+        seen, narrowed = _seen(client, sought, equals)
+        narrow = sought.choose(_of(_own(seen, sought), wanted, sought.relative_orbit))
+        if narrow is not None and sought.served_by(narrow):
+            return (narrow,), seen, narrowed
+    seen, sought = _seen(client, sought, {})
+    tracks = _own(seen, sought)
     choices = []
-    for state in states:
-        own = _of(tracks, state, sought.relative_orbit)
-        choice = choose(own, sought.event, pre=pre, post=post, least=least)
+    for state in _STATES if sought.orbit == "both" else (wanted,):
+        choice = sought.choose(_of(tracks, state, sought.relative_orbit))
         asked = replace(sought, orbit=state)
-        error = shortfall(choice, tracks, asked, pre=least[0], post=least[1], now=utc_now())
+        error = shortfall(choice, tracks, asked, now=utc_now())
         if isinstance(error, NoPostPassError):
             error.add(awaited(client, asked, tracks))
         if error is not None:
             raise error
         if choice is not None:
             choices.append(choice)
-    return tuple(choices), sought
+    return tuple(choices), seen, sought
+
+
+def _own(seen: Sequence[Pass], sought: Sought) -> list[Track]:
+    """Tracks of the passes that the map itself may be made from."""
+    return tracks_of(one for one in seen if one.datetime >= sought.own_since)
 
 
 def _of(tracks: list[Track], state: str | None, number: int | None) -> list[Track]:
@@ -367,14 +260,14 @@ def _of(tracks: list[Track], state: str | None, number: int | None) -> list[Trac
     ]
 
 
-def _tracks(
+def _seen(
     client: Catalogue, sought: Sought, equals: Mapping[str, str]
-) -> tuple[list[Track], Sought]:
-    """Tracks over the place, and what was sought with the scenes that had to be left out."""
+) -> tuple[list[Pass], Sought]:
+    """Passes over the place, and what was sought with the scenes that had to be left out."""
     scenes, found = _scenes(client, sought, equals)
     if not scenes and not found.lacking and not equals:
         raise _nothing(client, sought)
-    return tracks_of(group_passes(scenes, sought.area.geometry)), found
+    return group_passes(scenes, sought.area.geometry), found
 
 
 def _scenes(

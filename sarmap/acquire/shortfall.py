@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from sarmap.acquire.area import Area
 from sarmap.acquire.pairing import LONG_PAST, Choice, Track
-from sarmap.acquire.scenes import left_out
+from sarmap.acquire.sought import Sought
 from sarmap.errors import RequestError
-from sarmap.types import CatalogSettings, Pass
+from sarmap.types import Pass
 
 __all__ = [
     "NoPostPassError",
@@ -18,7 +16,6 @@ __all__ = [
     "NoSceneError",
     "OutsideCoverageError",
     "PassError",
-    "Sought",
     "TooFewPassesError",
     "shortfall",
 ]
@@ -70,64 +67,15 @@ class TooFewPassesError(PassError):
     """Fewer passes than asked for."""
 
 
-@dataclass(frozen=True)
-class Sought:
-    """What was searched for, for messages."""
-
-    area: Area
-    """The place."""
-    settings: CatalogSettings
-    """The catalogue."""
-    event: tuple[dt.datetime, dt.datetime]
-    """Start and end, UTC."""
-    window: tuple[dt.datetime, dt.datetime]
-    """First and last instant searched, UTC."""
-    orbit: str | None
-    """'ascending', 'descending', or None for any."""
-    bands: tuple[str, ...]
-    """Bands every scene must have."""
-    relative_orbit: int | None = None
-    """Number of the one track; None: any."""
-    lacking: tuple[str, ...] = ()
-    """Ids of scenes left out because they lack an asset for one of `bands`."""
-    odd: tuple[str, ...] = ()
-    """What is wrong with records left out because they cannot be used, a sentence each."""
-
-    def __str__(self) -> str:
-        """Collection, catalogue, place and dates in words."""
-        first, last = self.window
-        return (
-            f"collection {self.settings.radar_collection!r} of {self.settings.name} for "
-            f"{self.area} between {first:%Y-%m-%d} and {last:%Y-%m-%d}"
-        )
-
-    @property
-    def left_out(self) -> str:
-        """A clause on scenes without the bands, or with odd records; empty where there are none."""
-        said = []
-        if self.lacking:
-            named = (self.settings.radar_assets.get(band, band) for band in self.bands)
-            keys = " and ".join(repr(one if isinstance(one, str) else one[0]) for one in named)
-            count = len(self.lacking)
-            said.append(
-                f"{count} scene{'s' * (count > 1)} left out for want of asset {keys}, such as "
-                f"{self.lacking[0]}"
-            )
-        if self.odd:
-            said.append(left_out(self.odd).rstrip("."))
-        return f" ({'; '.join(said)})" if said else ""
-
-
 def shortfall(
     choice: Choice | None,
     tracks: Sequence[Track],
     sought: Sought,
     *,
-    pre: int,
-    post: int,
     now: dt.datetime,
 ) -> RequestError | None:
-    """The error of a choice that lacks passes; None where it has them all."""
+    """The error of a choice that lacks passes; None where it has enough."""
+    pre, post = sought.enough
     if choice is None:
         return _no_track(tracks, sought, now)
     passes = tuple(sorted((p for t in tracks for p in t.passes), key=lambda p: p.datetime))

@@ -96,7 +96,7 @@ def open_terrain(
     CatalogError
         The catalogue cannot be reached.
     """
-    settings = resolve_catalog(catalog)
+    settings = catalog if isinstance(catalog, CatalogSettings) else resolve_catalog(catalog)
     crs = CRS.from_epsg(check_grid(grid))
     if not crs.is_projected or crs.linear_units_factor[1] != 1.0:
         raise RequestError(

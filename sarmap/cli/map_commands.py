@@ -47,9 +47,9 @@ def search(as_json: bool, **flags: Any) -> None:
     has some before and after. FILE is an optional request in YAML or TOML; flags override it.
     """
     from sarmap.acquire.archives import archives_of, compared
-    from sarmap.acquire.area import parse_area
     from sarmap.acquire.quakes import from_quake
     from sarmap.acquire.search import look
+    from sarmap.acquire.sought import Search
 
     request = from_quake(request_from(flags))
     if request.from_files:
@@ -58,21 +58,17 @@ def search(as_json: bool, **flags: Any) -> None:
             "plan says what they hold."
         )
     archives = archives_of(request.catalog, trusted=request.trust_catalog)
-    place = parse_area(request.area)
-    looks, found = compared(
-        archives,
-        lambda settings: look(
-            place,
-            request.event,
-            settings,
-            orbit=request.orbit,
-            relative_orbit=request.relative_orbit,
-            pre=request.pre,
-            post=request.post or 2,
-            before_days=request.before_days,
-            after_days=request.after_days,
-        ),
+    wanted = Search.of(
+        request.area,
+        request.event,
+        orbit=request.orbit,
+        relative_orbit=request.relative_orbit,
+        pre=request.pre,
+        post=request.post or 2,
+        before_days=request.before_days,
+        after_days=request.after_days,
     )
+    looks, found = compared(archives, lambda settings: look(wanted, settings))
     orbits = found or ()
     if as_json:
         record = {"orbits": [passes_record(passes) for passes in orbits]}

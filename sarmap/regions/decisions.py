@@ -15,10 +15,9 @@ import pystac
 
 from sarmap.acquire.archives import from_first
 from sarmap.acquire.area import Area
-from sarmap.acquire.instants import parse_event
 from sarmap.acquire.scenes import Scene
-from sarmap.acquire.search import search_optical, search_scenes, window_of
-from sarmap.acquire.shortfall import Sought
+from sarmap.acquire.search import search_optical, search_scenes
+from sarmap.acquire.sought import Search, Sought
 from sarmap.choosing import check_bands, lacks_data, orbit_of
 from sarmap.compose.composites import needs_optical, required_radar_bands
 from sarmap.errors import RequestError, SarmapError
@@ -85,36 +84,31 @@ class Decider:
         """What the catalogue says of a zone; asked once for the same bands and dates."""
         request = self.survey.request
         pre, post = loaded.passes(request, control=request.control)
-        bands = required_radar_bands(loaded.spec.bands)
-        days = request.before_days, request.after_days
-        key = zone.name, bands, window_of(parse_event(request.event), pre, post, *days)
+        searches = [
+            Search.of(
+                place,
+                request.event,
+                orbit=orbit_of(request, loaded.spec),
+                pre=pre,
+                post=post,
+                bands=required_radar_bands(loaded.spec.bands),
+                before_days=request.before_days,
+                after_days=request.after_days,
+            )
+            for place in sides(zone.geometry)
+        ]
+        key = zone.name, searches[0].bands, searches[0].window
         if key not in self.answers:
-            self.answers[key] = self._search(loaded, zone, (pre, post))
+            self.answers[key] = self._search(searches)
         answer = self.answers[key]
         if isinstance(answer, SarmapError):
             raise answer
         return answer
 
-    def _search(
-        self, loaded: LoadedDetector, zone: Zone, passes: tuple[int, int]
-    ) -> Answer | SarmapError:
+    def _search(self, searches: list[Search]) -> Answer | SarmapError:
         """The answer, or what went wrong: a zone that has not answered is not asked again."""
-        request = self.survey.request
         try:
-            answer = [
-                search_scenes(
-                    place,
-                    request.event,
-                    catalog=self.survey.catalog,
-                    orbit=orbit_of(request, loaded.spec),
-                    pre=passes[0],
-                    post=passes[1],
-                    bands=required_radar_bands(loaded.spec.bands),
-                    before_days=request.before_days,
-                    after_days=request.after_days,
-                )
-                for place in sides(zone.geometry)
-            ]
+            answer = [search_scenes(one, self.survey.catalog) for one in searches]
         except SarmapError as error:
             return error
         self.searches += len(answer)
@@ -213,7 +207,8 @@ class Decider:
             pieces = {name: self.survey.works[name].piece for name in names}
             pre, post = loaded.passes(request, control=control)
             least = loaded.least(request, control=control)
-            return decide(pieces, scenes, sought, pre=pre, post=post, least=least, optical=optical)
+            asked = replace(sought, pre=pre, post=post, least=least)
+            return decide(pieces, scenes, asked, optical=optical)
 
         decided = choose(self.undecided, request.control)
         lacking = [name for name, one in decided.units.items() if not one.takes]

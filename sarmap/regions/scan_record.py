@@ -15,7 +15,7 @@ from typing import Any
 import pystac
 
 from sarmap.acquire.scenes import Scene, is_simulated
-from sarmap.acquire.shortfall import Sought
+from sarmap.acquire.sought import Sought
 from sarmap.choosing import instead
 from sarmap.errors import RequestError
 from sarmap.regions.scan_folder import Folder, State, Units

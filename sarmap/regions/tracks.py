@@ -23,9 +23,10 @@ from shapely.geometry.base import BaseGeometry
 
 from sarmap.acquire.area import Area, share_covered
 from sarmap.acquire.instants import utc_now
-from sarmap.acquire.pairing import TOLERANCE, USABLE, Choice, Track, choose, group_passes, tracks_of
+from sarmap.acquire.pairing import TOLERANCE, USABLE, Choice, Track, group_passes, tracks_of
 from sarmap.acquire.scenes import Scene, footprint_of, is_simulated
-from sarmap.acquire.shortfall import Sought, shortfall
+from sarmap.acquire.shortfall import shortfall
+from sarmap.acquire.sought import Sought
 from sarmap.types import Pass, Passes
 
 __all__ = ["Decision", "Decisions", "decide", "narrowed"]
@@ -105,9 +106,6 @@ def decide(
     scenes: Sequence[Scene],
     sought: Sought,
     *,
-    pre: int,
-    post: int,
-    least: tuple[int, int] | None = None,
     optical: tuple[pystac.Item, ...] = (),
 ) -> Decisions:
     """Choose the passes of every unit.
@@ -120,16 +118,10 @@ def decide(
         All scenes found over the region.
     sought
         What was searched for.
-    pre
-        Passes before the event.
-    post
-        Passes after the event.
-    least
-        Passes before and after that suffice where there are no more; None: all of them.
     optical
         Sentinel-2 scenes for all units.
     """
-    board = _Board(pieces, scenes, sought, pre, post, least or (pre, post))
+    board = _Board(pieces, scenes, sought)
     states = ("ascending", "descending") if sought.orbit == "both" else (sought.orbit,)
     ranked = {state: board.ranking(state) for state in states}
     keys: dict[tuple[Any, ...], str] = {}
@@ -167,16 +159,9 @@ class _Board:
     """All tracks against all units, each question answered once."""
 
     def __init__(
-        self,
-        pieces: Mapping[str, BaseGeometry],
-        scenes: Sequence[Scene],
-        sought: Sought,
-        pre: int,
-        post: int,
-        least: tuple[int, int],
+        self, pieces: Mapping[str, BaseGeometry], scenes: Sequence[Scene], sought: Sought
     ) -> None:
-        self.pieces, self.sought, self.pre, self.post = pieces, sought, pre, post
-        self.least = least
+        self.pieces, self.sought = pieces, sought
         region = shapely.union_all(list(pieces.values())) if pieces else shapely.Polygon()
         self.seen = _seen(scenes, region)
         self.region = region
@@ -201,24 +186,18 @@ class _Board:
             whole = shapely.union_all([seen.footprint for seen in several])
             reach = whole.intersection(self.region)
             passes = [replace(s.one, coverage=s.over(reach)) for s in several]
-            choice = self._choose(tracks_of(passes))
-            if choice is not None and self._complete(choice):
+            choice = self.sought.choose(tracks_of(passes))
+            if choice is not None and self.sought.served_by(choice):
                 choices[track] = choice
         return choices
-
-    def _choose(self, tracks: list[Track]) -> Choice | None:
-        return choose(tracks, self.sought.event, pre=self.pre, post=self.post, least=self.least)
-
-    def _complete(self, choice: Choice) -> bool:
-        return len(choice.pre) >= self.least[0] and len(choice.post) >= self.least[1]
 
     def _candidates(self, name: str) -> dict[tuple[int, str], _Candidate]:
         """Tracks that have all passes asked for over one unit."""
         found = {}
         for track in self.own[name]:
             key = (track.relative_orbit, track.orbit_state)
-            choice = self._shared(track, key) or self._choose([track])
-            if choice is not None and self._complete(choice):
+            choice = self._shared(track, key) or self.sought.choose([track])
+            if choice is not None and self.sought.served_by(choice):
                 found[key] = _Candidate(key, choice, (*choice.pre, *choice.post))
         return found
 
@@ -292,12 +271,10 @@ class _Board:
         """What the tracks over a unit lack, and whether there is none at all."""
         tracks = self.own[name]
         asked_for = [track for track in tracks if state in (None, track.orbit_state)]
-        choice = self._choose(asked_for)
+        choice = self.sought.choose(asked_for)
         piece = self.pieces[name]
         asked = replace(self.sought, area=Area(piece, piece), orbit=state)
-        error = shortfall(
-            choice, tracks, asked, pre=self.least[0], post=self.least[1], now=utc_now()
-        )
+        error = shortfall(choice, tracks, asked, now=utc_now())
         return Decision(sentence=str(error), no_radar=not tracks)
 
     def passes(self, one: _Candidate, optical: tuple[pystac.Item, ...]) -> Passes:

@@ -10,10 +10,10 @@ import logging
 from dataclasses import dataclass
 
 from sarmap.acquire.archives import archives_of
-from sarmap.acquire.area import parse_area
 from sarmap.acquire.catalogs import AUTO
 from sarmap.acquire.pairing import USABLE, Track, choose, group_passes, tracks_of
 from sarmap.acquire.search import search_passes, search_scenes
+from sarmap.acquire.sought import Search
 from sarmap.errors import SarmapError
 from sarmap.net.signing import check_login
 from sarmap.types import CatalogSettings, Pass
@@ -49,7 +49,7 @@ def require_radar(request: WatchRequest) -> None:
     if not looked_at(request):
         archives = archives_of(request.catalog, trusted=request.trust_catalog)
         search_passes(
-            parse_area(request.area),
+            request.area,
             request.event,
             catalog=AUTO if archives[1:] else archives[0],
             orbit=None if request.orbit == "both" else request.orbit,
@@ -70,10 +70,17 @@ def looked_at(request: WatchRequest) -> list[Found]:
     found: dict[tuple[int, str, str], Found] = {}
     archives = archives_of(request.catalog, trusted=request.trust_catalog)
     failed: list[SarmapError] = []
+    search = Search.of(
+        request.area,
+        request.event,
+        bands=(),
+        before_days=request.before_days,
+        after_days=request.days,
+    )
     for settings in archives:
         try:
             check_login(settings)
-            tracks = _tracks(request, settings)
+            tracks = _tracks(request, search, settings)
         except SarmapError as error:
             logger.info("%s is not looked at: %s", settings.name, error)
             failed.append(error)
@@ -89,16 +96,9 @@ def looked_at(request: WatchRequest) -> list[Found]:
     return [one for one in found.values() if one.track.coverage >= USABLE * widest]
 
 
-def _tracks(request: WatchRequest, archive: CatalogSettings) -> list[Found]:
+def _tracks(request: WatchRequest, search: Search, archive: CatalogSettings) -> list[Found]:
     """All tracks of one archive that are asked for."""
-    scenes, sought = search_scenes(
-        parse_area(request.area),
-        request.event,
-        catalog=archive,
-        bands=(),
-        before_days=request.before_days,
-        after_days=request.days,
-    )
+    scenes, sought = search_scenes(search, archive)
     found = []
     for track in tracks_of(group_passes(scenes, sought.area.geometry)):
         choice = choose([track], sought.event, pre=1, post=len(track.passes))

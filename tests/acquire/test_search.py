@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from sarmap.acquire.search import describe, pass_rows, search_orbits, search_passes, search_tracks
+from sarmap.acquire.catalogs import resolve_catalog
+from sarmap.acquire.search import describe, look, pass_rows, search_orbits, search_passes
 from sarmap.acquire.shortfall import (
     NoPostPassError,
     NoPrePassError,
@@ -19,7 +20,13 @@ from sarmap.acquire.shortfall import (
     PassError,
     TooFewPassesError,
 )
+from sarmap.acquire.sought import Search
 from sarmap.errors import CatalogError, RequestError
+from sarmap.types import Passes
+
+
+def search_tracks(area: Any, event: Any, *, catalog: Any, **wanted: Any) -> tuple[Passes, ...]:
+    return look(Search.of(area, event, **wanted), resolve_catalog(catalog))[0]
 
 
 def days(passes: Any) -> list[str]:
@@ -69,7 +76,9 @@ class TestRealServer:
         ]
 
     def test_both_gives_one_entry_per_direction(self, rustac: str, stac: Any) -> None:
-        found = search_orbits(stac.area, stac.event, catalog=rustac, orbit="both")
+        found = search_orbits(
+            Search.of(stac.area, stac.event, orbit="both"), resolve_catalog(rustac)
+        )
         assert [one.orbit_state for one in found] == ["ascending", "descending"]
         assert days(found[1]) == ["09-04", "09-16", "09-28"]
 
@@ -232,7 +241,9 @@ class TestWhatIsMissing:
     def test_both_needs_both(self, api: Any, stac: Any) -> None:
         records = [r for r in stac.iburi() if r["properties"]["sat:orbit_state"] == "ascending"]
         with api(records) as server, pytest.raises(PassError, match="no descending pass"):
-            search_orbits(stac.area, stac.event, catalog=server.url, orbit="both")
+            search_orbits(
+                Search.of(stac.area, stac.event, orbit="both"), resolve_catalog(server.url)
+            )
 
     def test_scenes_without_the_band_are_left_out_and_named(self, api: Any, stac: Any) -> None:
         records = stac.iburi()

@@ -11,7 +11,7 @@ import shapely
 
 from sarmap.acquire.area import Area
 from sarmap.acquire.scenes import Scene
-from sarmap.acquire.shortfall import Sought
+from sarmap.acquire.sought import Sought
 from sarmap.regions.tracks import Decisions, decide, narrowed
 from sarmap.types import CatalogSettings
 
@@ -40,10 +40,9 @@ def scene(
 
 def chosen(scenes: list[Scene], *, orbit: str | None = None, post: int = 1) -> Decisions:
     region = shapely.union_all(list(UNITS.values()))
-    window = (EVENT - dt.timedelta(days=60), EVENT + dt.timedelta(days=60))
     area = Area(region, region)
-    sought = Sought(area, SETTINGS, (EVENT, EVENT), window, orbit, ("vv",))
-    return decide(UNITS, scenes, sought, pre=1, post=post)
+    sought = Sought(area=area, settings=SETTINGS, event=(EVENT, EVENT), orbit=orbit, post=post)
+    return decide(UNITS, scenes, sought)
 
 
 def orbits(made: Decisions, unit: str) -> list[int]:
