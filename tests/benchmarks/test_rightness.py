@@ -16,7 +16,7 @@ from benchmarks.rightness.mapping import Answer
 from benchmarks.rightness.scenes import make_scene, plans, read_scene, write_scenes
 from benchmarks.rightness.score import best_f1, calibration_gap, score
 from benchmarks.rightness.slides import Slides, change_of
-from benchmarks.tasks import simulator
+from benchmarks.tasks import rightness, simulator
 
 SMALL = Plan(
     1, 5, "darken", 0.03, size=128, n_pre=3, n_post=2, shift=0.0, drift=0.0, median_area=1500
@@ -170,3 +170,11 @@ def test_statistics_of_passes_are_those_that_were_drawn():
     assert found["vv_step"] == pytest.approx(np.sqrt(2) * 2.0, rel=0.06)
     assert found["vv_correlation"] == pytest.approx(0.3, abs=0.04)
     assert found["vv_level"] == pytest.approx(-10, abs=0.6)
+
+
+def test_drawn_worlds_are_scored_seed_by_seed_against_what_an_analyst_draws():
+    made = rightness.drawn("change", 26_000, 2, 0.05, 0.1, edge=96)["metrics"]
+    seeds = [made["f1 26000"], made["f1 26001"]]
+    assert made["f1"] == pytest.approx(np.mean(seeds))
+    assert made["f1_worst"] == min(seeds)
+    assert made["f1_best_cut"] >= made["f1"]
