@@ -40,13 +40,16 @@ def test_a_map_is_a_folder_not_a_file(request_of: Callable[..., sarmap.MapReques
 
 
 def test_every_chunk_size_gives_the_same_map(
-    request_of: Callable[..., sarmap.MapRequest], tmp_path: Path
+    event: Any, request_of: Callable[..., sarmap.MapRequest], tmp_path: Path
 ) -> None:
     """The whole route, block borders anywhere: terrain, layover, tiles and all."""
     maps = []
     for chunk in (37, 128, 1024):
         request = request_of(
-            chunk=chunk, out=str(tmp_path / f"{chunk}.zarr"), detector="attention-unet"
+            area=event.grid[90:240, 60:200],
+            chunk=chunk,
+            out=str(tmp_path / f"{chunk}.zarr"),
+            detector="attention-unet",
         )
         maps.append(xr.open_zarr(sarmap.map_landslides(request).path).load())
     for other in maps[1:]:

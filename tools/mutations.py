@@ -86,6 +86,7 @@ def _outcome(one: Protection, tree: Path) -> Answer:
     flags = ["--doctest-modules"] if one.doctest else []
     command = [
         *(sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider"),
+        *("-m", ""),  # nightly ones, too
         *flags,
         *one.test.split(),
     ]

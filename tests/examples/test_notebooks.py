@@ -81,7 +81,9 @@ def test_the_notebook_is_made_from_the_script_and_holds_no_output(
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.nightly) for name in NAMES[1:])]
+)
 def test_the_notebook_runs_from_top_to_bottom_and_its_pictures_say_simulated(
     tool: ModuleType, name: str, tmp_path: Path
 ) -> None:

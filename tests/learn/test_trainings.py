@@ -77,6 +77,7 @@ def test_workers_train_what_this_process_trains(trainings, client, tmp_path):
     assert losses(there[1]) == pytest.approx(losses(here), rel=1e-3)
 
 
+@pytest.mark.nightly
 def test_epochs_are_told_of_wherever_they_are_trained(trainings, client):
     here, there = [], []
     for told, seed, where in ((here, 10, None), (there, 11, client)):
@@ -93,6 +94,7 @@ def test_epochs_are_told_of_wherever_they_are_trained(trainings, client):
         ]
 
 
+@pytest.mark.nightly
 def test_a_training_that_ends_its_workers_is_said_and_the_others_are_trained(trainings):
     class Deadly:
         def __eq__(self, _: object) -> bool:
@@ -120,6 +122,7 @@ def test_a_training_that_ends_its_workers_is_said_and_the_others_are_trained(tra
     assert "Training seed-13 ended its workers again and again: give the workers more" in str(error)
 
 
+@pytest.mark.nightly
 def test_a_training_that_nobody_waits_for_ends_and_leaves_its_worker_to_others(trainings, client):
     (quick,) = trainings([20])
     (endless,) = trainings([21], epochs=10_000, patience=10_000)
@@ -130,6 +133,7 @@ def test_a_training_that_nobody_waits_for_ends_and_leaves_its_worker_to_others(t
     assert (Path(endless.config.out) / "training" / "checkpoint.npz").is_file()
 
 
+@pytest.mark.nightly
 def test_a_cluster_that_goes_is_said(trainings):
     learning = threading.Event()
     endless = trainings([15], epochs=10_000, patience=10_000)
@@ -151,6 +155,7 @@ def test_a_cluster_that_goes_is_said(trainings):
         closing.join()
 
 
+@pytest.mark.nightly
 def test_a_worker_has_one_training_at_a_time_on_its_share_of_the_cores(trainings, client):
     running = run_trainings(trainings([4, 5, 6, 7]), client=client)
     done = {next(running)[0]}
@@ -166,6 +171,7 @@ def test_a_worker_has_one_training_at_a_time_on_its_share_of_the_cores(trainings
     assert set(client.run(threads).values()) == {share}
 
 
+@pytest.mark.nightly
 def test_what_cannot_be_trained_is_said_in_a_sentence(trainings, client):
     assert len(list(run_trainings(trainings([9]), client=client))) == 1
     with pytest.raises(RequestError, match="holds another training"):
@@ -181,6 +187,7 @@ def test_a_folder_that_cannot_be_written_is_no_divergence(trainings, tmp_path):
     assert not told
 
 
+@pytest.mark.nightly
 def test_a_folder_that_only_the_workers_see_is_refused(trainings, client, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

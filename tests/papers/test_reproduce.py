@@ -140,6 +140,7 @@ def test_a_row_that_diverges_is_said_and_the_others_are_trained(
     assert all(row["accuracy_ours"] for row in rows_of(tmp_path / "paper1.csv"))
 
 
+@pytest.mark.nightly
 def test_rows_train_side_by_side_on_the_workers_of_a_cluster(small, event, tmp_path, monkeypatch):
     plan = module._paper2_plan
     monkeypatch.setattr(

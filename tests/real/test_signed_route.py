@@ -243,7 +243,6 @@ def test_the_command_line_takes_the_same_route_from_a_request_file(
     assert (xr.open_zarr(tmp_path / "map.zarr")["observation"] != 2).all()
 
 
-@pytest.mark.slow
 def test_dask_workers_sign_for_themselves(
     planetary: Any, grid: Any, planetary_replay: ModuleType
 ) -> None:
