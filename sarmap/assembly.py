@@ -14,64 +14,27 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sarmap.acquire.context import Margins, cropped, widened
+from sarmap.acquire.context import cropped
 from sarmap.errors import RequestError
-from sarmap.types import CatalogSettings, Chunk, Detector, MapRequest, Passes
+from sarmap.prepared import Prepared, cube_of, pin_scenes, read_grid, terrain_of
+from sarmap.types import CatalogSettings, MapRequest, Passes
 
 if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
     from sarmap.choosing import Chosen
-    from sarmap.detect.protocol import DetectorSpec
     from sarmap.mapping import Judged
 
 __all__ = [
     "Assembly",
-    "Prepared",
     "assemble",
     "levelled",
     "levels_record",
-    "pin_scenes",
     "prepare",
 ]
 
 DEFAULT_CHUNK = 1024
-RGB = ("red", "green", "blue")
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A request with every open question answered."""
-
-    request: MapRequest
-    """What was asked."""
-    catalog: CatalogSettings
-    """Where the data is."""
-    detector: Detector
-    """The loaded detector."""
-    spec: DetectorSpec
-    """What the detector reads and how it is tiled."""
-    passes: tuple[Passes, ...]
-    """One entry per orbit to be mapped."""
-    grid: GeoBox
-    """The result grid."""
-    chunk: int
-    """Block edge, pixels."""
-    margins: Margins = ((0, 0), (0, 0))
-    """Pixels (above, below), (left, right) of the grid that are read too, so that nothing is
-    mirrored at its border."""
-    looks: tuple[Passes, ...] = ()
-    """Per entry of `passes` those whose scenes tell the radar's geometry; empty: the same."""
-    judged: tuple[Judged, ...] = ()
-    """Per entry of `passes` its levels and noise, for detectors that read evidence; else empty."""
-    doubts: tuple[str, ...] = ()
-    """Why the detector is not to be trusted with this input, a sentence each."""
-    layered: bool = False
-    """Lay orbits over one another, each pixel from the first that saw it, instead of fusing them
-    (with orbit='both': those of one direction, before the directions are fused)."""
-    warnings: tuple[str, ...] = ()
-    """What a reader of the map should know of these decisions."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +59,12 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
 
     With `warm` the network is made ready on a thread while the catalogue is asked.
 
-    Raises:
-        RequestError: the request cannot be served as given.
-        CatalogError: the catalogue cannot be reached.
+    Raises
+    ------
+    RequestError
+        The request cannot be served as given.
+    CatalogError
+        The catalogue cannot be reached.
     """
     from odc.geo.geobox import GeoBox
 
@@ -165,10 +131,10 @@ def levelled(prepared: Prepared) -> Prepared:
     pin_scenes(prepared)
     looks = prepared.looks or prepared.passes
     judged, opened = [], []
-    grid, chunk = _read_grid(prepared)
+    grid, chunk = read_grid(prepared)
     for passes, look in zip(prepared.passes, looks, strict=True):
-        cube = _cube(prepared, passes, grid, chunk)
-        terrain, _ = _terrain(prepared, look, _lattice_grid(grid), chunk)
+        cube = cube_of(prepared, passes, grid, chunk)
+        terrain, _ = terrain_of(prepared, look, _lattice_grid(grid), chunk)
         with _many_threads():
             judged.append(judge(cube, terrain, level=prepared.request.level, coarse=True))
         opened.append(partial(_part, prepared, passes, look, grid))
@@ -194,32 +160,7 @@ def _part(
     """Cube and terrain of some rows and columns of a grid."""
     part = grid[rows, columns]
     chunk = max(int(length) for length in part.shape)
-    return _cube(prepared, passes, part, chunk), _terrain(prepared, look, part, chunk)[0]
-
-
-def pin_scenes(prepared: Prepared) -> None:
-    """Hold the scenes' files to what they are now, or were when the map to be resumed was begun.
-
-    Raises
-    ------
-    RequestError
-        A file is another one than then.
-    """
-    from sarmap.acquire.pins import pin_files
-    from sarmap.store.identity import begun_with
-
-    request = prepared.request
-    begun = begun_with(str(request.out)) if request.resume and request.out else None
-    for passes in prepared.passes:
-        catalog = passes.catalog
-        bands = _bands(prepared, passes)
-        radar = {catalog.radar_asset(band)[0] for band in bands if band in catalog.radar_assets}
-        optical = {catalog.optical_assets[band][0] for band in bands if band in RGB}
-        sought = [(item, key) for one in passes for item in one.items for key in sorted(radar)]
-        sought += [(item, key) for item in passes.optical for key in sorted(optical)]
-        there = [(item, key) for item, key in sought if key in item.assets]
-        known = None if begun is None else begun.get("files")
-        pin_files(there, catalog, known, replaced=request.overwrite)
+    return cube_of(prepared, passes, part, chunk), terrain_of(prepared, look, part, chunk)[0]
 
 
 def levels_record(prepared: Prepared) -> list[dict[str, Any]]:
@@ -260,8 +201,10 @@ def _lattice_grid(grid: GeoBox) -> GeoBox:
 def _with_doubts(prepared: Prepared, asked: str) -> Prepared:
     """With what a reader must know where the detector asked for was not made for this input.
 
-    Raises:
-        RequestError: a strict request names a detector that is not to be trusted here.
+    Raises
+    ------
+    RequestError
+        A strict request names a detector that is not to be trusted here.
     """
     used = prepared.spec.name
     notes = {note.text for one in prepared.judged for note in one.notes_on(asked)}
@@ -292,8 +235,10 @@ def _many_threads() -> Iterator[None]:
 def assemble(prepared: Prepared) -> Assembly:
     """The lazy map of a prepared request; several orbits are fused.
 
-    Raises:
-        RequestError: an item lacks a band, an asset or its projection, or elevation is missing.
+    Raises
+    ------
+    RequestError
+        An item lacks a band, an asset or its projection, or elevation is missing.
     """
     from sarmap.detect.layering import add_control, any_of, unread_of
 
@@ -315,11 +260,6 @@ def assemble(prepared: Prepared) -> Assembly:
     return Assembly(dataset, parts[0].composite, warnings, spoilt=any_of(unread))
 
 
-def _read_grid(prepared: Prepared) -> tuple[GeoBox, Chunk]:
-    """The grid that is read, context and all, and its blocks."""
-    return widened(prepared.grid, prepared.chunk, prepared.margins)
-
-
 def _joined(prepared: Prepared, parts: list[xr.Dataset]) -> tuple[xr.Dataset, list[xr.Dataset]]:
     """All orbits' maps as one, and where what their answers look at could not be read."""
     from sarmap.detect.layering import join_orbits
@@ -331,36 +271,6 @@ def _joined(prepared: Prepared, parts: list[xr.Dataset]) -> tuple[xr.Dataset, li
     return join_orbits(parts, [passes.relative_orbit for passes in prepared.passes], kinds)
 
 
-def _cube(prepared: Prepared, passes: Passes, grid: GeoBox, chunk: Chunk) -> xr.Dataset:
-    """The bands that the detector reads and all scenes of these passes have, as pixels."""
-    from sarmap.acquire.cube import open_cube
-
-    return open_cube(passes, grid, bands=_bands(prepared, passes), chunk=chunk)
-
-
-def _bands(prepared: Prepared, passes: Passes) -> tuple[str, ...]:
-    """The bands that the detector reads and all scenes of these passes have."""
-    from sarmap.compose.composites import needs_optical, required_radar_bands
-    from sarmap.compose.names import as_held, wanted_radar_bands
-
-    read = prepared.spec.bands
-    known = passes.catalog.radar_assets
-    needed = as_held(read, required_radar_bands(read), known)
-    bands = tuple(
-        band
-        for band in as_held(read, wanted_radar_bands(read), known)
-        if band in needed or (band in known and _all_have(passes, band))
-    )
-    if needs_optical(prepared.spec.bands):
-        bands += tuple(b for b in prepared.spec.bands if b in RGB)
-    return bands
-
-
-def _all_have(passes: Passes, band: str) -> bool:
-    asset, _ = passes.catalog.radar_asset(band)
-    return all(asset in item.assets for one in passes for item in one.items)
-
-
 def _assemble_orbit(
     prepared: Prepared, passes: Passes, look: Passes, judged: Judged | None
 ) -> Assembly:
@@ -368,9 +278,9 @@ def _assemble_orbit(
     from sarmap.compose.composites import make_composite
 
     spec = prepared.spec
-    grid, chunk = _read_grid(prepared)
-    cube = _cube(prepared, passes, grid, chunk)
-    terrain, warnings = _terrain(prepared, look, grid, chunk)
+    grid, chunk = read_grid(prepared)
+    cube = cube_of(prepared, passes, grid, chunk)
+    terrain, warnings = terrain_of(prepared, look, grid, chunk)
     warnings = (*passes.notes, *json.loads(cube.attrs["notes"]), *warnings)
     levelling = judged.levelling if judged is not None else None
     composite = make_composite(cube, terrain, spec.bands, scaling=spec.scaling, levelling=levelling)
@@ -401,35 +311,3 @@ def _predicted(prepared: Prepared, composite: xr.DataArray) -> xr.Dataset:
     own_ground = side_by_side and not spec.halo and prepared.chunk % spec.tile == 0
     spoilt = not own_ground or any(map(any, prepared.margins))
     return predict(composite, prepared.detector, overlap=overlap, spoilt=spoilt)
-
-
-def _terrain(
-    prepared: Prepared, look: Passes, grid: GeoBox, chunk: Chunk
-) -> tuple[xr.Dataset | None, tuple[str, ...]]:
-    """Terrain with layover and shadow; its absence is an error only where the detector reads it."""
-    from sarmap.acquire.terrain import open_terrain
-    from sarmap.compose.composites import needs_terrain
-    from sarmap.compose.names import reads_evidence
-
-    blind = "layover and shadow are not marked in this map"
-    bands = prepared.spec.bands
-    needed = needs_terrain(bands) and not reads_evidence(bands)  # evidence copes without
-    if prepared.catalog.dem_collection is None and not needed:
-        return None, (f"Catalogue {prepared.catalog.name!r} has no elevation: {blind}.",)
-    try:
-        seen = look if prepared.catalog.look_known else None
-        terrain = open_terrain(grid, catalog=prepared.catalog, passes=seen, chunk=chunk)
-    except RequestError as error:
-        if needed:
-            raise
-        return None, (f"No elevation ({error}): {blind}.",)
-    notes = tuple(json.loads(terrain.attrs["notes"]))
-    if not prepared.catalog.look_known:
-        return terrain, (f"The files do not say from where the radar looked: {blind}.", *notes)
-    if terrain.attrs.get("incidence_source") == "assumed mid-swath":
-        return terrain, (
-            "The scenes do not say at what angle the radar looked, so layover and shadow are those "
-            "of the middle of the swath.",
-            *notes,
-        )
-    return terrain, notes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sarmap.version import __version__
 
 if TYPE_CHECKING:
-    from sarmap.assembly import Prepared
+    from sarmap.prepared import Prepared
 
 __all__ = ["identity_of"]
 

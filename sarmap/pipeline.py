@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime as dt
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from sarmap.assembly import (
-    Assembly,
-    Prepared,
-    assemble,
-    levelled,
-    levels_record,
-    pin_scenes,
-    prepare,
-)
+from sarmap.assembly import Assembly, assemble, levelled, prepare
 from sarmap.continuing import identity_of
+from sarmap.describing import control_days, describe_request, provenance
 from sarmap.errors import (
     ClusterError,
     Interrupted,
@@ -31,13 +23,12 @@ from sarmap.errors import (
     UnreadDataError,
 )
 from sarmap.planning import READ_THREADS, Machine, make_plan, refuse_too_large
+from sarmap.prepared import Prepared, pin_scenes
 from sarmap.progress import Progress
-from sarmap.types import MapRequest, MapResult, Plan
+from sarmap.types import MapRequest, MapResult
 from sarmap.unseen import slopes_unseen, too_much, unseen, why_nothing
-from sarmap.version import __version__
 
 if TYPE_CHECKING:
-    import xarray as xr
     from distributed import Client
 
     from sarmap.export.keeping import Products
@@ -68,29 +59,43 @@ def map_landslides(
 ) -> MapResult:
     """Map landslides from radar: search, read, predict and write, in blocks.
 
-    Args:
-        request: what to map and how.
-        client: a Dask client to run on; None runs on threads of this process.
-        progress: called with the numbers of blocks done and of all blocks.
-        prepared: the decisions that the request leaves open, where they have been taken already, as
-            a scan does for all its units at once; None: they are taken now.
+    Parameters
+    ----------
+    request
+        What to map and how.
+    client
+        A Dask client to run on; None runs on threads of this process.
+    progress
+        Called with the numbers of blocks done and of all blocks.
+    prepared
+        The decisions that the request leaves open, where they have been taken already, as a scan
+        does for all its units at once; None: they are taken now.
 
-    Returns:
-        The finished map; its dataset is opened lazily from the result store.
+    Returns
+    -------
+    The finished map; its dataset is opened lazily from the result store.
 
-    Raises:
-        RequestError: the request or its input cannot be served as given.
-        CatalogError: the catalogue cannot be reached.
-        OutputError: the result cannot be written; what was stored by then can be continued.
-        ClusterError: the client's workers do not fit, or are lost again and again.
-        Interrupted: by the keyboard or a signal; what was stored by then can be continued.
-        UnreadDataError: `strict` was asked for, and some data could not be read or nothing was
-            observed; the map is kept.
+    Raises
+    ------
+    RequestError
+        The request or its input cannot be served as given.
+    CatalogError
+        The catalogue cannot be reached.
+    OutputError
+        The result cannot be written; what was stored by then can be continued.
+    ClusterError
+        The client's workers do not fit, or are lost again and again.
+    Interrupted
+        By the keyboard or a signal; what was stored by then can be continued.
+    UnreadDataError
+        `strict` was asked for, and some data could not be read or nothing was observed; the map is
+        kept.
     """
     from sarmap.draw.shrink import composite_overview
     from sarmap.net.tally import Meter
     from sarmap.store.filling import store_map, tidy
-    from sarmap.store.result import annotate, check_writable, count_observations, open_map
+    from sarmap.store.ledger import PARTLY
+    from sarmap.store.result import check_writable, count_observations, open_map
 
     started = time.perf_counter()
     out = _out(request)
@@ -125,22 +130,13 @@ def map_landslides(
         lacking = products.lacking(changed=bool(stored.computed))
         if overview is not None and "quicklook" in lacking:
             overview.load()  # where an earlier run has finished the map, it is read again
-    stored_map = open_map(out)
-    doubts = (*slopes_unseen(stored_map), *too_much(stored_map, request.threshold))
-    warnings = (*assembly.warnings, *doubts)
-    annotate(
-        out,
-        {
-            "sarmap:request": json.dumps(describe_request(prepared)),
-            "warnings": json.dumps(list(warnings)),
-        },
-    )
+    warnings = _annotated(prepared, assembly, out)
     control = _control(request, prepared, out) if request.control else None
     files = products.write(lacking, overview=overview)
     tidy(out)
     finished = open_map(out)
     observation = count_observations(finished)
-    partly_read = _partly_read(finished)
+    partly_read = int(finished.attrs.get(PARTLY, 0))  # hangs on unread data, too
     nothing = why_nothing(prepared, observation)
     result = MapResult(
         dataset=finished,
@@ -156,14 +152,33 @@ def map_landslides(
         reads=meter.read(),
         warnings=(*warnings, *unseen(observation), *nothing),
     )
-    if request.strict and nothing:
-        raise UnreadDataError(f"{nothing[0]} The request is strict; the map is kept.")
-    if request.strict and result.read_failed:
-        raise UnreadDataError(
-            f"{observation['read_failed'] + partly_read:,} of {result.pixels:,} pixels could not "
-            "be read, and the request is strict; the map is kept, with those marked read_failed."
-        )
+    if request.strict:
+        _refuse_unread(result, nothing)
     return result
+
+
+def _annotated(prepared: Prepared, assembly: Assembly, out: str) -> tuple[str, ...]:
+    """What a reader of a stored map should know, kept in its attributes with the request."""
+    from sarmap.store.result import annotate, open_map
+
+    stored = open_map(out)
+    doubts = (*slopes_unseen(stored), *too_much(stored, prepared.request.threshold))
+    warnings = (*assembly.warnings, *doubts)
+    record = {"sarmap:request": describe_request(prepared), "warnings": list(warnings)}
+    annotate(out, {name: json.dumps(value) for name, value in record.items()})
+    return warnings
+
+
+def _refuse_unread(result: MapResult, nothing: Sequence[str]) -> None:
+    """Raise of a strict request's map what it does not show; the map is kept."""
+    if nothing:
+        raise UnreadDataError(f"{nothing[0]} The request is strict; the map is kept.")
+    if result.read_failed:
+        raise UnreadDataError(
+            f"{result.observation['read_failed'] + result.partly_read:,} of {result.pixels:,} "
+            "pixels could not be read, and the request is strict; the map is kept, with those "
+            "marked read_failed."
+        )
 
 
 def _out(request: MapRequest) -> str:
@@ -265,30 +280,9 @@ def _control(request: MapRequest, prepared: Prepared, out: str) -> dict[str, Any
     from sarmap.store.result import annotate
 
     figures = read_control(out, threshold=request.threshold, min_area=request.min_area)
-    record = {**figures.record(), "passes": _control_passes(prepared)}
+    record = {**figures.record(), "passes": control_days(prepared)}
     annotate(out, {"sarmap:control": json.dumps(record)})
     return record
-
-
-def _control_passes(prepared: Prepared) -> list[dict[str, Any]]:
-    """Days of the passes that a control reads, in the roles that they take."""
-    from sarmap.compose.control_cube import control_roles
-
-    roles = control_roles(prepared.spec.bands)
-    found = []
-    for passes in prepared.passes:
-        taken = [(roles[one.role], one) for one in reversed(passes.pre) if one.role in roles]
-        found.append(
-            {
-                "orbit_state": passes.orbit_state,
-                "relative_orbit": passes.relative_orbit,
-                **{
-                    stem: [f"{one.datetime:%Y-%m-%d}" for role, one in taken if role[:3] == key]
-                    for stem, key in (("as_before", "pre"), ("as_after", "pos"))
-                },
-            }
-        )
-    return found
 
 
 def _check_products(prepared: Prepared) -> None:
@@ -313,9 +307,12 @@ def _smallest(client: Client | None) -> Machine | None:
 def _scheduler(client: Client | None, prepared: Prepared, out: str) -> Iterator[None]:
     """Run on `client`'s workers, checked first, or on threads here: more than cores, as reads wait.
 
-    Raises:
-        ClusterError: a worker does not fit: which, and why.
-        RequestError: the detector or the result cannot be shared with workers.
+    Raises
+    ------
+    ClusterError
+        A worker does not fit: which, and why.
+    RequestError
+        The detector or the result cannot be shared with workers.
     """
     import dask
     from dask.threaded import get
@@ -332,99 +329,3 @@ def _scheduler(client: Client | None, prepared: Prepared, out: str) -> Iterator[
         dask.config.set(scheduler=get, pool=pool),
     ):
         yield
-
-
-def provenance(prepared: Prepared, made: Plan, assembly: Assembly) -> dict[str, Any]:
-    """How the map is made, for the result store's attributes: no path, no token, no signed URL.
-
-    Scenes that only its control reads have roles of their own: ``control_pre_2`` and so on.
-    """
-    own = _own_roles(prepared)
-    scenes = [
-        {
-            "id": item.id,
-            "datetime": one.datetime.isoformat(),
-            "role": one.role if one.role in own else f"control_{one.role}",
-            "orbit_state": one.orbit_state,
-            "relative_orbit": one.relative_orbit,
-            "platform": one.platform,
-            **({} if passes.simulated else {"item": item.get_self_href()}),
-        }
-        for passes in prepared.passes
-        for one in passes
-        for item in one.items
-    ]
-    start, end = prepared.passes[0].event
-    return {
-        "sarmap:version": __version__,
-        "sarmap:created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "sarmap:request": json.dumps(describe_request(prepared)),
-        "sarmap:event": json.dumps([start.isoformat(), end.isoformat()]),
-        "sarmap:orbits": json.dumps(sorted({p.orbit_state for p in prepared.passes} - {""})),
-        "scenes": json.dumps(scenes),
-        "detector": json.dumps(dict(made.detector)),
-        "tiling": json.dumps({"overlap": prepared.request.overlap, "chunk": made.chunk}),
-        "attribution": assembly.dataset.attrs["attribution"],
-        **_judgement(prepared),
-        "simulated": int(any(passes.simulated for passes in prepared.passes)),
-        "warnings": json.dumps(list(assembly.warnings)),
-    }
-
-
-def _judgement(prepared: Prepared) -> dict[str, str]:
-    """Levels of the passes and how far the default network is to be trusted, per orbit."""
-    if not prepared.judged:
-        return {}
-    orbits = [passes.orbit_state for passes in prepared.passes]
-    trust = [
-        {"orbit_state": orbit, **known.trust.record()}
-        for orbit, known in zip(orbits, prepared.judged, strict=True)
-    ]
-    return {
-        "sarmap:levels": json.dumps(levels_record(prepared)),
-        "sarmap:trust": json.dumps(trust),
-        "sarmap:doubts": json.dumps(list(prepared.doubts)),
-    }
-
-
-def _own_roles(prepared: Prepared) -> frozenset[str]:
-    """Roles of the passes that the map itself was asked to be made from."""
-    from sarmap.choosing import passes_asked
-
-    pre = passes_asked(prepared.request, prepared.spec.bands)[0]
-    numbered = (
-        (one.role, number)
-        for passes in prepared.passes
-        for number, one in enumerate(passes.pre, start=1)
-    )
-    before = {role for role, number in numbered if number <= pre or not prepared.request.control}
-    return frozenset(before | {one.role for passes in prepared.passes for one in passes.post})
-
-
-def describe_request(prepared: Prepared) -> Mapping[str, Any]:
-    """The request as a record that may be published: places as coordinates, never paths."""
-    request = prepared.request
-    kept = request.model_dump(
-        mode="json",
-        include={"orbit", "pre", "post", "overlap", "threshold", "min_area", "strict", "control"},
-    )
-    bounds = prepared.grid.extent.to_crs("EPSG:4326").boundingbox
-    composite = request.composite
-    track = request.relative_orbit
-    return {
-        "area": [round(value, 6) for value in bounds.bbox],
-        "crs": str(prepared.grid.crs),
-        "resolution": request.resolution,
-        "catalog": prepared.catalog.name,
-        "detector": prepared.spec.name,
-        "composite": composite if composite is None or isinstance(composite, str) else [*composite],
-        **({} if track is None else {"relative_orbit": track}),
-        **kept,
-    }
-
-
-def _partly_read(finished: xr.Dataset) -> int:
-    """Pixels with an answer that hangs on unread data too: of another orbit, or beyond the map."""
-    from sarmap.store.ledger import PARTLY
-
-    return int(finished.attrs.get(PARTLY, 0))

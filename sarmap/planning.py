@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sarmap.assembly import Assembly, Prepared, assemble, levels_record, prepare
+from sarmap.assembly import Assembly, assemble, levels_record, prepare
 from sarmap.errors import RequestError
+from sarmap.prepared import Prepared
 from sarmap.types import MapRequest, Plan
 
 if TYPE_CHECKING:

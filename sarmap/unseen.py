@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sarmap.assembly import Prepared
+from sarmap.prepared import Prepared
 from sarmap.types import Observation
 
 if TYPE_CHECKING:

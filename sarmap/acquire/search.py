@@ -80,24 +80,39 @@ def search_passes(
 ) -> Passes:
     """The passes of one relative orbit before and after an event.
 
-    Args:
-        area: anything `parse_area` takes.
-        event: an instant, or (start, end); see `parse_event`.
-        catalog: anything `resolve_catalog` takes, or 'auto': the first archive of the list that has
-            the passes (see `archives`); `notes` say which, where it is not the first of all.
-        orbit: 'ascending', 'descending', or None for the best covered; see `pairing.choose`.
-        relative_orbit: number of the one track to look at; None: any.
-        pre: passes before the event.
-        post: passes after the event.
-        optical: also find the clearest Sentinel-2 scenes after the event.
-        bands: bands that every scene must have an asset for.
-        before_days: days searched before the event; None: 60, or more for many passes.
-        after_days: days searched after the event; None: likewise.
+    Parameters
+    ----------
+    area
+        Anything `parse_area` takes.
+    event
+        An instant, or (start, end); see `parse_event`.
+    catalog
+        Anything `resolve_catalog` takes, or 'auto': the first archive of the list that has the
+        passes (see `archives`); `notes` say which, where it is not the first of all.
+    orbit
+        'ascending', 'descending', or None for the best covered; see `pairing.choose`.
+    relative_orbit
+        Number of the one track to look at; None: any.
+    pre
+        Passes before the event.
+    post
+        Passes after the event.
+    optical
+        Also find the clearest Sentinel-2 scenes after the event.
+    bands
+        Bands that every scene must have an asset for.
+    before_days
+        Days searched before the event; None: 60, or more for many passes.
+    after_days
+        Days searched after the event; None: likewise.
 
-    Raises:
-        RequestError: the request is wrong, or the passes do not exist (NoSceneError,
-            OutsideCoverageError, NoPostPassError, NoPrePassError, TooFewPassesError say which).
-        CatalogError: the catalogue cannot be reached.
+    Raises
+    ------
+    RequestError
+        The request is wrong, or the passes do not exist (NoSceneError, OutsideCoverageError,
+        NoPostPassError, NoPrePassError, TooFewPassesError say which).
+    CatalogError
+        The catalogue cannot be reached.
     """
     if orbit == "both":
         raise RequestError(
@@ -164,12 +179,16 @@ def search_scenes(search: Search, settings: CatalogSettings) -> tuple[list[Scene
 
     For who decides over a wider place than one map: see `sarmap.regions.tracks`.
 
-    Returns:
-        The scenes that hold all bands, and what was sought, for messages.
+    Returns
+    -------
+    The scenes that hold all bands, and what was sought, for messages.
 
-    Raises:
-        RequestError: the request is wrong.
-        CatalogError: the catalogue cannot be reached.
+    Raises
+    ------
+    RequestError
+        The request is wrong.
+    CatalogError
+        The catalogue cannot be reached.
     """
     return _scenes(open_catalog(settings), _in(settings, search), {})
 
@@ -177,9 +196,12 @@ def search_scenes(search: Search, settings: CatalogSettings) -> tuple[list[Scene
 def search_optical(sought: Sought) -> tuple[pystac.Item, ...]:
     """The clearest Sentinel-2 scenes after the event.
 
-    Raises:
-        RequestError: the catalogue has no optical collection, or no scene of the place.
-        CatalogError: the catalogue cannot be reached.
+    Raises
+    ------
+    RequestError
+        The catalogue has no optical collection, or no scene of the place.
+    CatalogError
+        The catalogue cannot be reached.
     """
     return _optical(open_catalog(sought.settings), sought)
 

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sarmap.assembly import Prepared, assemble
+from sarmap.assembly import assemble
 from sarmap.errors import RequestError, SarmapError
 from sarmap.planning import make_plan, read_bytes_of
+from sarmap.prepared import Prepared
 from sarmap.progress import megapixels
 from sarmap.regions.decisions import make_design
 from sarmap.regions.request import ScanRequest

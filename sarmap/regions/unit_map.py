@@ -13,8 +13,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.acquire.context import Margins
-from sarmap.assembly import Prepared
 from sarmap.choosing import instead
+from sarmap.prepared import Prepared
 from sarmap.regions.region import on_globe, outline
 from sarmap.regions.scan_folder import Folder
 from sarmap.regions.survey import Design, Survey, Work

@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING, Any
 from sarmap.acquire.area import parse_area
 from sarmap.acquire.instants import parse_event, utc_now
 from sarmap.acquire.pairing import Track
-from sarmap.assembly import Prepared, prepare
+from sarmap.assembly import prepare
 from sarmap.assess.comparison import changed_polygons, compare_maps
 from sarmap.choosing import lacks_data
 from sarmap.errors import CatalogError, RequestError
 from sarmap.export.polygons import count_landslides, pixel_area
 from sarmap.export.vector_files import write_frame
 from sarmap.pipeline import map_landslides
+from sarmap.prepared import Prepared
 from sarmap.regions.scan_folder import Folder
 from sarmap.store.owner import check_free, check_ours, owning
 from sarmap.types import MapResult

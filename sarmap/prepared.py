@@ -1,0 +1,148 @@
+"""A request with every open question answered, and the data that it opens."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sarmap.acquire.context import Margins, widened
+from sarmap.errors import RequestError
+from sarmap.types import CatalogSettings, Chunk, Detector, MapRequest, Passes
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from odc.geo.geobox import GeoBox
+
+    from sarmap.detect.protocol import DetectorSpec
+    from sarmap.mapping import Judged
+
+__all__ = ["Prepared", "cube_of", "pin_scenes", "read_grid", "terrain_of"]
+
+RGB = ("red", "green", "blue")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request with every open question answered."""
+
+    request: MapRequest
+    """What was asked."""
+    catalog: CatalogSettings
+    """Where the data is."""
+    detector: Detector
+    """The loaded detector."""
+    spec: DetectorSpec
+    """What the detector reads and how it is tiled."""
+    passes: tuple[Passes, ...]
+    """One entry per orbit to be mapped."""
+    grid: GeoBox
+    """The result grid."""
+    chunk: int
+    """Block edge, pixels."""
+    margins: Margins = ((0, 0), (0, 0))
+    """Pixels (above, below), (left, right) of the grid that are read too, so that nothing is
+    mirrored at its border."""
+    looks: tuple[Passes, ...] = ()
+    """Per entry of `passes` those whose scenes tell the radar's geometry; empty: the same."""
+    judged: tuple[Judged, ...] = ()
+    """Per entry of `passes` its levels and noise, for detectors that read evidence; else empty."""
+    doubts: tuple[str, ...] = ()
+    """Why the detector is not to be trusted with this input, a sentence each."""
+    layered: bool = False
+    """Lay orbits over one another, each pixel from the first that saw it, instead of fusing them
+    (with orbit='both': those of one direction, before the directions are fused)."""
+    warnings: tuple[str, ...] = ()
+    """What a reader of the map should know of these decisions."""
+
+
+def pin_scenes(prepared: Prepared) -> None:
+    """Hold the scenes' files to what they are now, or were when the map to be resumed was begun.
+
+    Raises
+    ------
+    RequestError
+        A file is another one than then.
+    """
+    from sarmap.acquire.pins import pin_files
+    from sarmap.store.identity import begun_with
+
+    request = prepared.request
+    begun = begun_with(str(request.out)) if request.resume and request.out else None
+    for passes in prepared.passes:
+        catalog = passes.catalog
+        bands = _bands(prepared, passes)
+        radar = {catalog.radar_asset(band)[0] for band in bands if band in catalog.radar_assets}
+        optical = {catalog.optical_assets[band][0] for band in bands if band in RGB}
+        sought = [(item, key) for one in passes for item in one.items for key in sorted(radar)]
+        sought += [(item, key) for item in passes.optical for key in sorted(optical)]
+        there = [(item, key) for item, key in sought if key in item.assets]
+        known = None if begun is None else begun.get("files")
+        pin_files(there, catalog, known, replaced=request.overwrite)
+
+
+def read_grid(prepared: Prepared) -> tuple[GeoBox, Chunk]:
+    """The grid that is read, context and all, and its blocks."""
+    return widened(prepared.grid, prepared.chunk, prepared.margins)
+
+
+def cube_of(prepared: Prepared, passes: Passes, grid: GeoBox, chunk: Chunk) -> xr.Dataset:
+    """The bands that the detector reads and all scenes of these passes have, as pixels."""
+    from sarmap.acquire.cube import open_cube
+
+    return open_cube(passes, grid, bands=_bands(prepared, passes), chunk=chunk)
+
+
+def _bands(prepared: Prepared, passes: Passes) -> tuple[str, ...]:
+    """The bands that the detector reads and all scenes of these passes have."""
+    from sarmap.compose.composites import needs_optical, required_radar_bands
+    from sarmap.compose.names import as_held, wanted_radar_bands
+
+    read = prepared.spec.bands
+    known = passes.catalog.radar_assets
+    needed = as_held(read, required_radar_bands(read), known)
+    bands = tuple(
+        band
+        for band in as_held(read, wanted_radar_bands(read), known)
+        if band in needed or (band in known and _all_have(passes, band))
+    )
+    if needs_optical(prepared.spec.bands):
+        bands += tuple(b for b in prepared.spec.bands if b in RGB)
+    return bands
+
+
+def _all_have(passes: Passes, band: str) -> bool:
+    asset, _ = passes.catalog.radar_asset(band)
+    return all(asset in item.assets for one in passes for item in one.items)
+
+
+def terrain_of(
+    prepared: Prepared, look: Passes, grid: GeoBox, chunk: Chunk
+) -> tuple[xr.Dataset | None, tuple[str, ...]]:
+    """Terrain with layover and shadow; its absence is an error only where the detector reads it."""
+    from sarmap.acquire.terrain import open_terrain
+    from sarmap.compose.composites import needs_terrain
+    from sarmap.compose.names import reads_evidence
+
+    blind = "layover and shadow are not marked in this map"
+    bands = prepared.spec.bands
+    needed = needs_terrain(bands) and not reads_evidence(bands)  # evidence copes without
+    if prepared.catalog.dem_collection is None and not needed:
+        return None, (f"Catalogue {prepared.catalog.name!r} has no elevation: {blind}.",)
+    try:
+        seen = look if prepared.catalog.look_known else None
+        terrain = open_terrain(grid, catalog=prepared.catalog, passes=seen, chunk=chunk)
+    except RequestError as error:
+        if needed:
+            raise
+        return None, (f"No elevation ({error}): {blind}.",)
+    notes = tuple(json.loads(terrain.attrs["notes"]))
+    if not prepared.catalog.look_known:
+        return terrain, (f"The files do not say from where the radar looked: {blind}.", *notes)
+    if terrain.attrs.get("incidence_source") == "assumed mid-swath":
+        return terrain, (
+            "The scenes do not say at what angle the radar looked, so layover and shadow are those "
+            "of the middle of the swath.",
+            *notes,
+        )
+    return terrain, notes
