@@ -76,6 +76,7 @@ KILLED = """
 """
 
 
+@pytest.mark.nightly
 def test_a_run_killed_with_9_goes_on_as_if_nothing_had_happened(tmp_path, undisturbed):
     (tmp_path / "run.py").write_text(textwrap.dedent(KILLED))
     arguments = [sys.executable, tmp_path / "run.py", tmp_path / "kept", Path(__file__).parent]

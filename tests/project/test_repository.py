@@ -111,7 +111,8 @@ def test_a_page_leads_to_files_that_are_there(page: Path) -> None:
 
 def test_every_way_to_deploy_says_when_what_it_costs_and_how_to_end_it() -> None:
     table = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
-    ways = [ROOT / "deploy" / path for path in re.findall(r"\| \[[^]]+\]\(([^)]+)\) \|", table)]
+    rows = re.findall(r"\| \[[^]]+\]\(([^)]+)\) \|", table)
+    ways = [ROOT / "deploy" / path for path in rows if not path.startswith("..")]
     assert len(ways) == 7
     for page in ways:
         text = page.read_text(encoding="utf-8")
