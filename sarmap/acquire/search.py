@@ -49,7 +49,6 @@ from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings, Orbit, Pass, Passes
 
 __all__ = [
-    "describe",
     "look",
     "pass_rows",
     "search_optical",
@@ -220,23 +219,6 @@ def pass_rows(passes: Passes) -> list[dict[str, Any]]:
         }
         for one in passes
     ]
-
-
-def describe(passes: Passes) -> str:
-    """The passes as a plain-text table, for logs and terminals."""
-    lines = ["role     date and time (UTC)  platform     orbit           coverage  scenes"]
-    for row in pass_rows(passes):
-        orbit = f"{row['orbit_state']} {row['relative_orbit']}"
-        lines.append(
-            f"{row['role']:<8} {row['datetime'][:19].replace('T', ' ')}  {row['platform']:<12} "
-            f"{orbit:<15} {row['coverage_percent']:>6.1f} %  {', '.join(row['scenes'])}"
-        )
-    if passes.optical:
-        lines.append(f"optical  {', '.join(item.id for item in passes.optical)}")
-    lines += passes.notes
-    if passes.simulated:
-        lines.append("SIMULATED: these scenes show no real event.")
-    return "\n".join(lines)
 
 
 def _in(settings: CatalogSettings, search: Search) -> Sought:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sarmap.errors import RequestError
 from sarmap.types import Scaling
 
-__all__ = ["SCALINGS", "check_scaling", "from_power", "to_power"]
+__all__ = ["SCALINGS", "check_scaling", "from_power"]
 
 SCALINGS: tuple[str, ...] = get_args(Scaling)
 """Names of all scalings."""
@@ -47,17 +47,3 @@ def from_power(power: NDArray[np.float32], scaling: Scaling) -> NDArray[np.float
         decibels: NDArray[np.float32] = np.float32(10) * np.log10(positive)
         return decibels
     return positive
-
-
-def to_power(values: NDArray[np.float32], scaling: Scaling) -> NDArray[np.float32]:
-    """The inverse of `from_power`: values in a scaling as linear power.
-
-    >>> to_power(np.array([-10.0], np.float32), "db").round(6).tolist()
-    [0.10000000149011612]
-    """
-    if scaling == "amplitude":
-        return np.square(values)
-    if scaling == "db":
-        power: NDArray[np.float32] = np.power(np.float32(10), values / np.float32(10))
-        return power
-    return values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sarmap.compose.scaling import check_scaling, from_power, to_power
+from sarmap.compose.scaling import check_scaling, from_power
 from sarmap.errors import RequestError
 
 POWER = np.array([[1.0, 0.01], [0.25, 100.0]], np.float32)
@@ -23,7 +23,6 @@ def test_known_values(scaling: str, expected: list[list[float]]) -> None:
     scaled = from_power(POWER, check_scaling(scaling))
     assert scaled.dtype == np.float32
     np.testing.assert_allclose(scaled, expected, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(to_power(scaled, check_scaling(scaling)), POWER, rtol=1e-5)
 
 
 @pytest.mark.parametrize("scaling", ["power", "amplitude", "db"])
