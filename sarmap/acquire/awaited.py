@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sarmap.acquire.items import Catalogue, search_items
+from sarmap.acquire.item_search import Catalogue, search_items
 from sarmap.acquire.pairing import SAME_PASS, Track, group_passes
 from sarmap.acquire.scenes import read_scene, readable
 from sarmap.errors import SarmapError

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.acquire.geometry import incidence_gradient
+from sarmap.acquire.incidence import incidence_gradient
 
 __all__ = ["HALO", "cell_hidden", "hidden"]
 

@@ -19,7 +19,7 @@ from sarmap.acquire.awaited import awaited
 from sarmap.acquire.catalogs import AUTO, open_catalog
 from sarmap.acquire.earlier import with_earlier
 from sarmap.acquire.instants import utc_now
-from sarmap.acquire.items import (
+from sarmap.acquire.item_search import (
     Catalogue,
     first_item,
     require_collection,

@@ -22,7 +22,7 @@ from rasterio.crs import CRS
 from sarmap.acquire.catalogs import resolve_catalog
 from sarmap.acquire.cube import grid_coords
 from sarmap.acquire.dem import CELL, Dem, find_dem, from_cells
-from sarmap.acquire.geometry import LookModel, look_model
+from sarmap.acquire.incidence import LookModel, look_model
 from sarmap.acquire.layover import HALO, cell_hidden
 from sarmap.acquire.loader import block_lengths, check_grid
 from sarmap.acquire.slope import Lattice, horn, slope_degrees

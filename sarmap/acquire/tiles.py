@@ -122,7 +122,7 @@ def search_tiles(
 ) -> list[pystac.Item]:
     """All elevation tiles that meet the place."""
     from sarmap.acquire.catalogs import open_catalog
-    from sarmap.acquire.items import search_items
+    from sarmap.acquire.item_search import search_items
     from sarmap.acquire.scenes import left_out, read_item, readable
 
     west, south, east, north = place

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.acquire.geometry import look_azimuth
+from sarmap.acquire.incidence import look_azimuth
 from sarmap.assess.intervals import Interval, wilson_interval
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from sarmap.cli.papers import reproduce
 from sarmap.cli.regions import scan, status
 from sarmap.cli.remaking import polygons
 from sarmap.cli.reporting import report
-from sarmap.cli.watching import watch
+from sarmap.cli.watch_commands import watch
 from sarmap.errors import SarmapError
 from sarmap.version import __version__
 

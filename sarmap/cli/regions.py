@@ -21,7 +21,7 @@ from sarmap.cli.options import (
 )
 from sarmap.cli.printing import echo_json
 from sarmap.cli.startup import import_libraries
-from sarmap.cli.watching import print_watch
+from sarmap.cli.watch_commands import print_watch
 from sarmap.errors import RequestError
 from sarmap.progress import megapixels
 from sarmap.request_file import make_request

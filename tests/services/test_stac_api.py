@@ -16,7 +16,7 @@ import pytest
 import xarray as xr
 
 import sarmap
-from sarmap.acquire import items as item_search
+from sarmap.acquire import item_search
 from sarmap.acquire.catalogs import open_catalog, resolve_catalog
 from sarmap.simulate.serve import absolute_hrefs
 

@@ -11,7 +11,7 @@ import numpy as np
 import pystac
 import pytest
 
-from sarmap.acquire.geometry import (
+from sarmap.acquire.incidence import (
     EARTH_RADIUS,
     ORBIT_HEIGHT,
     LookModel,

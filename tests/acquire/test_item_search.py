@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sarmap.acquire.catalogs import open_catalog, resolve_catalog
-from sarmap.acquire.items import first_item, search_items, with_addresses
+from sarmap.acquire.item_search import first_item, search_items, with_addresses
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings
 
