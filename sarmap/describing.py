@@ -63,7 +63,7 @@ def describe_request(prepared: Prepared) -> Mapping[str, Any]:
     )
     bounds = prepared.grid.extent.to_crs("EPSG:4326").boundingbox
     composite = request.composite
-    track = request.relative_orbit
+    given = {"name": request.name, "relative_orbit": request.relative_orbit}
     return {
         "area": [round(value, 6) for value in bounds.bbox],
         "crs": str(prepared.grid.crs),
@@ -71,7 +71,7 @@ def describe_request(prepared: Prepared) -> Mapping[str, Any]:
         "catalog": prepared.catalog.name,
         "detector": prepared.spec.name,
         "composite": composite if composite is None or isinstance(composite, str) else [*composite],
-        **({} if track is None else {"relative_orbit": track}),
+        **{key: value for key, value in given.items() if value is not None},
         **kept,
     }
 

@@ -241,6 +241,9 @@ class MapRequest(BaseModel):
     mmi: float = Field(
         default=6.0, ge=1, le=12, description="shaking that makes the area of an earthquake (MMI)"
     )
+    name: str | None = Field(
+        default=None, max_length=200, description="what the place or event is called, for titles"
+    )
     pre_files: tuple[str | Path, ...] = Field(
         default=(),
         description="passes before the event of one's own: files, or folders of files, instead of "

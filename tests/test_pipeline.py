@@ -76,8 +76,9 @@ def test_a_dask_cluster_gives_the_same_map(
 def test_attributes_say_how_it_was_made_and_hold_no_place_of_this_machine(
     event: Any, server: Any, request_of: Callable[..., sarmap.MapRequest], tmp_path: Path
 ) -> None:
-    attrs = xr.open_zarr(sarmap.map_landslides(request_of()).path).attrs
+    attrs = xr.open_zarr(sarmap.map_landslides(request_of(name="Atsuma")).path).attrs
     scenes = json.loads(attrs["scenes"])
+    assert json.loads(attrs["sarmap:request"])["name"] == "Atsuma"
     assert {scene["relative_orbit"] for scene in scenes} == {68}
     assert {scene["role"] for scene in scenes} == {"pre", "post_1"}
     assert json.loads(attrs["detector"])["name"] == "log-ratio"

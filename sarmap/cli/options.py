@@ -39,6 +39,7 @@ _PLACE = [
         "or its GeoJSON or ShakeMap grid.xml, which give the area, too.",
     ),
     click.option("--mmi", type=float, help="Least shaking of an earthquake's area. Default: 6."),
+    click.option("--name", help="What the place or event is called, for titles."),
     click.option(
         "--catalog",
         metavar="auto|NAME|URL|FILE",
@@ -140,7 +141,7 @@ _MAP = [
 
 
 SECTIONS = {
-    "Where and when": "area event mmi catalog trust_catalog orbit relative_orbit pre post "
+    "Where and when": "area event mmi name catalog trust_catalog orbit relative_orbit pre post "
     "before_days after_days times scaling dem crs resolution",
     "What finds": "detector composite level overlap dense threshold min_area control",
     "Units of a region": "unit epicentre priority order dry_run calibrate",

@@ -169,7 +169,7 @@ def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> N
         click.echo(f"control   {described(result.control)}")
     click.echo(f"time      {megapixels(result.pixels)} in {result.seconds:.1f} s")
     click.echo(
-        f"event     {made.event_text}\n"
+        f"event     {', '.join(filter(None, (made.name, made.event_text)))}\n"
         f"passes    {made.days('pre')} before, {made.days('post')} after{_archive(result)}"
         f"{_due_text(result.plan.passes, '; the next is due')}\n"
         f"found     {_found_text(result, made)}"

@@ -169,9 +169,10 @@ def _times(made: Provenance) -> tuple[dt.datetime, dt.datetime, dt.datetime]:
 
 def _properties(dataset: xr.Dataset, made: Provenance, grid: GeoBox) -> dict[str, Any]:
     word = "SIMULATED landslide" if made.simulated else "Landslide"
+    at = f" at {made.name}" if made.name else ""
     about = "SIMULATED, not a real event. " if made.simulated else ""
     properties: dict[str, Any] = {
-        "title": f"{word} probability, {made.detector or 'unnamed detector'}",
+        "title": f"{word} probability{at}, {made.detector or 'unnamed detector'}",
         "description": f"{about}Landslide probability from Sentinel-1 radar, where it was seen. "
         f"{made.attribution}".strip(),
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),

@@ -336,11 +336,12 @@ def _title(figure: Any, made: Provenance) -> None:
     """Headline, the lines of sources, and the owners' notice at the foot."""
     height = figure.get_size_inches()[1]
     word = "SIMULATED landslide map" if made.simulated else "Landslide map"
+    at = f" of {textwrap.shorten(made.name, 40)}" if made.name else ""
     when = f", event of {_span(*made.event)} UTC" if made.event else ""
     middle = {"ha": "center", "va": "center"}
     colour = WARNING if made.simulated else "black"
     headline = {"fontsize": 14, "fontweight": "bold", "color": colour}
-    figure.text(0.5, 1 - 0.32 / height, word + when, **headline, **middle)
+    figure.text(0.5, 1 - 0.32 / height, word + at + when, **headline, **middle)
     for number, line in enumerate(_source_lines(made)):
         colour = WARNING if line in _doubt_lines(made) else "black"
         at = 1 - (0.62 + 0.21 * number) / height

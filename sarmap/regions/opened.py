@@ -23,7 +23,7 @@ from sarmap.regions.picture import draw_overview, overview_of, plot_scan
 from sarmap.regions.scan_folder import Folder, State
 from sarmap.regions.unit_map import PICTURE as PIXELS
 from sarmap.report.downloads import Download
-from sarmap.report.facts import attribution_words, event_words
+from sarmap.report.facts import attribution_words, heading_words
 from sarmap.report.features import NothingHereError, read_vectors
 from sarmap.report.folder import is_single, opened
 from sarmap.report.start import PICTURE, Start, ZoneRow, write_start
@@ -98,7 +98,7 @@ def write_scan_report(
 def _write_zones(scan: Mosaic, place: Path, asked: dict[str, Any]) -> Report:
     """A page for each zone in a folder of its own, and the first page."""
     started = time.perf_counter()
-    heading = asked.pop("title", None) or f"Landslides of {event_words(_provenance(scan))}"
+    heading = asked.pop("title", None) or heading_words(_provenance(scan))
     overwrite = asked.pop("overwrite", False)
     files = _touching(scan, asked.pop("districts", None), asked.pop("exposure", ()))
     with opened(place, overwrite=overwrite) as (_, scratch):

@@ -17,6 +17,7 @@ __all__ = [
     "card_of",
     "event_words",
     "facts_of",
+    "heading_words",
     "place_words",
 ]
 
@@ -32,6 +33,11 @@ def event_words(made: Provenance) -> str:
     if start == end:
         return f"{start:%d %B %Y, %H:%M} UTC"
     return f"{start:%d %B %Y, %H:%M} to {end:%d %B %Y, %H:%M} UTC"
+
+
+def heading_words(made: Provenance) -> str:
+    """A page's heading, where nobody gave one."""
+    return f"Landslides{f' at {made.name}' if made.name else ''} of {event_words(made)}"
 
 
 _MADE_UP = "SIMULATED data made by sarmap: no satellite measured it, no landslide in it is real."

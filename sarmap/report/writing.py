@@ -19,8 +19,8 @@ from sarmap.report.exposure import Exposure, open_exposure
 from sarmap.report.facts import (
     attribution_words,
     card_of,
-    event_words,
     facts_of,
+    heading_words,
     place_words,
     scene_rows,
     unseen_words,
@@ -112,7 +112,7 @@ def write_report(
         Where the map's scenes are, to read the radar again for a map that keeps none (see
         ``keep_radar`` of `sarmap.MapRequest`); None: such a page has no radar, and says so.
     title
-        Heading; None: made from the event.
+        Heading; None: made from the name and the event.
     overwrite
         Replace an earlier page.
     progress
@@ -363,7 +363,7 @@ def _shell(
         code: int(survey.histogram.observation[code]) for code in Observation
     }
     return Shell(
-        title=title or f"Landslides of {event_words(made.made)}",
+        title=title or heading_words(made.made),
         place=place_words(made),
         simulated=made.made.simulated,
         attribution=attribution_words(made.made),

@@ -109,6 +109,8 @@ class Provenance:
     """Why its detector is not to be trusted with this input, a sentence each."""
     limits: tuple[str, ...] = ()
     """What its passes let anyone see, and how often it is wrong on quiet ground, in words."""
+    name: str = ""
+    """What the place or event is called; empty where nobody said."""
 
     @property
     def scene_ids(self) -> tuple[str, ...]:
@@ -180,6 +182,7 @@ def read_provenance(attrs: Mapping[Any, Any]) -> Provenance:
         control=_value(attrs.get("sarmap:control")) or {},
         doubts=tuple(map(str, _value(attrs.get("sarmap:doubts")) or ())),
         limits=(*_levelled(attrs), *_smallest(attrs), *_quiet(attrs)),
+        name=str((_value(attrs.get("sarmap:request")) or {}).get("name") or ""),
     )
 
 

@@ -65,6 +65,12 @@ def test_pystac_opens_it_and_its_time_is_the_first_look_after_the_event(item_fil
     assert item.properties["sat:relative_orbit"] == 68
 
 
+def test_its_title_has_the_places_name(tmp_path):
+    named = make_map({**ATTRS, "sarmap:request": '{"name": "Atsuma"}'})
+    item = pystac.Item.from_file(write_item(named, tmp_path / "a.json"))
+    assert item.properties["title"] == "SIMULATED landslide probability at Atsuma, attention-unet"
+
+
 def test_its_footprint_is_the_maps(item_file):
     item = pystac.Item.from_file(item_file)
     to_degrees = pyproj.Transformer.from_crs(32654, 4326, always_xy=True)

@@ -240,3 +240,16 @@ def test_a_bad_vector_file_is_refused_in_one_sentence(
 def test_an_unknown_name_column_is_refused(map_store: Path, vectors: dict[str, Path]) -> None:
     with pytest.raises(RequestError, match="choose from name"):
         open_districts(vectors["districts"], open_source(map_store).reader.grid, "nome")
+
+
+def test_a_heading_has_the_name_of_the_place_where_somebody_gave_one() -> None:
+    from sarmap.report.facts import heading_words
+    from sarmap.store.provenance import read_provenance
+
+    event = {"sarmap:event": ["2018-09-05T18:08:00+00:00"] * 2}
+    named = {**event, "sarmap:request": {"name": "Atsuma"}}
+    headings = [heading_words(read_provenance(attrs)) for attrs in (event, named)]
+    assert headings == [
+        "Landslides of 05 September 2018, 18:08 UTC",
+        "Landslides at Atsuma of 05 September 2018, 18:08 UTC",
+    ]
