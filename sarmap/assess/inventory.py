@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
+from sarmap.export.styles import NOT_SEEN
 from sarmap.vectors import VectorFile, open_vectors
 
 if TYPE_CHECKING:
@@ -158,7 +159,11 @@ def _read(source: Path, layer: str | None) -> tuple[GeoDataFrame, str]:
                 f"Inventory {source.name!r} has no layer {layer!r}; `layer` is one of: {names}."
             )
         frames = [(name, file, file.read(number)) for name, file, number in chosen]
-    spatial = [one for one in frames if hasattr(one[2], "geometry")]
+    spatial = [
+        one
+        for one in frames
+        if hasattr(one[2], "geometry") and (layer is not None or one[0] != NOT_SEEN)
+    ]
     if not spatial:
         raise RequestError(f"Inventory {source.name!r} holds only tables without geometries.")
     if all(file.path.suffix.lower() == ".kml" for _, file, _ in spatial) or layer is not None:

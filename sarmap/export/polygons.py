@@ -28,13 +28,22 @@ from sarmap.export.vector_files import (
 from sarmap.store.encoding import threshold_level
 from sarmap.store.reading import MapReader, open_reader
 from sarmap.store.replacing import check_file
+from sarmap.types import Observation
 
 if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
     from odc.geo.geobox import GeoBox
 
-__all__ = ["count_landslides", "pixel_area", "polygonise", "write_polygons"]
+__all__ = ["count_landslides", "not_seen", "pixel_area", "polygonise", "write_polygons"]
+
+SMALLEST_GAP = 1000.0
+"""Square metres of the smallest gap that is outlined: layover leaves specks by the ten thousand."""
+_WHY = {
+    Observation.NO_DATA: "no data",
+    Observation.READ_FAILED: "could not be read",
+    Observation.LAYOVER_SHADOW: "layover or shadow",
+}
 
 
 def polygonise(
@@ -187,10 +196,59 @@ def write_polygons(
         check_file(file, overwrite=overwrite)
     frame = polygonise(source, threshold=threshold, min_area=min_area, connectivity=connectivity)
     kind = "Polygon" if connectivity == 4 else "MultiPolygon"
+    gaps = not_seen(source) if any(file.suffix.lower() == ".gpkg" for file in files) else None
     return [
-        write_frame(frame, file, layer="landslides", kind=kind, overwrite=overwrite)
+        write_frame(frame, file, layer="landslides", kind=kind, overwrite=overwrite, gaps=gaps)
         for file in files
     ]
+
+
+def not_seen(
+    source: xr.Dataset | MapReader | str | Path, *, smallest: float = SMALLEST_GAP
+) -> GeoDataFrame:
+    """Connected ground that a map did not see, with the columns ``why`` and ``area_m2``.
+
+    Parameters
+    ----------
+    source
+        As in `polygonise`.
+    smallest
+        Square metres of the smallest gap that is outlined; the store knows all of them.
+
+    Raises
+    ------
+    RequestError
+        It is no map, or one in degrees.
+    """
+    import geopandas
+    import shapely
+
+    reader = open_reader(source)
+    pieces, codes = [np.empty(0, object)], [np.empty(0, np.int64)]
+    for strip in reader.strips():
+        shapes, found = _strip_polygons(strip.observation.astype(np.int32), strip.top)
+        pieces.append(shapes)
+        codes.append(found)
+    pixel, outlines, owner = pixel_area(reader.grid), np.concatenate(pieces), np.concatenate(codes)
+    whys: list[str] = []
+    gaps: list[Any] = []
+    for code, words in _WHY.items():
+        whole = outlines[owner == code]
+        if len(pieces) > 2:  # a gap that goes on below its strip is joined with its other part
+            whole = shapely.get_parts(shapely.union_all(whole))
+        kept = shapely.normalize(whole[shapely.area(whole) * pixel >= smallest])
+        gaps += list(kept)
+        whys += [words] * len(kept)
+    sizes = shapely.area(np.array(gaps, object)) * pixel
+    crs = None if reader.grid.crs is None else reader.grid.crs.to_wkt()
+    frame = geopandas.GeoDataFrame(
+        {"why": np.array(whys, object), "area_m2": sizes},
+        geometry=shapely.transform(np.array(gaps, object), _placed(reader.grid)),
+        crs=crs,
+    )
+    about = f"ground not seen, gaps of {smallest:g} m² or more"
+    frame.attrs.update(file_attributes(reader.provenance, about))
+    return frame
 
 
 def pixel_area(grid: GeoBox) -> float:

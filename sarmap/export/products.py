@@ -147,7 +147,7 @@ def _write(
     from sarmap.export.cog import write_cog
     from sarmap.export.item import write_item
     from sarmap.export.points import write_points
-    from sarmap.export.polygons import polygonise
+    from sarmap.export.polygons import not_seen, polygonise
     from sarmap.export.quicklook import write_quicklook
 
     outlines: Any = None
@@ -156,7 +156,14 @@ def _write(
         outlines = polygonise(source, threshold=threshold, min_area=how["min_area"])
     for name in files.keys() & VECTORS.keys():
         file = Path(files[name])
-        write_frame(outlines, file, layer="landslides", kind="Polygon", overwrite=overwrite)
+        write_frame(
+            outlines,
+            file,
+            layer="landslides",
+            kind="Polygon",
+            overwrite=overwrite,
+            gaps=not_seen(source) if name == "geopackage" else None,
+        )
     if "cog" in files:
         write_cog(source, files["cog"], dtype=how["cog_dtype"], overwrite=overwrite)
         style = style_of(files["cog"])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CERTAINTY", "IMAGE_STYLE", "Certainty", "certainty_of", "layer_styles"]
+__all__ = ["CERTAINTY", "IMAGE_STYLE", "NOT_SEEN", "Certainty", "certainty_of", "layer_styles"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ def certainty_of(probability: NDArray[Any]) -> NDArray[np.intp]:
     return first
 
 
+NOT_SEEN = "not_seen"
+"""Layer of ground that was not seen; never an inventory of landslides."""
 _LAYERS = {
     "landslides": ("mean_probability", "geom", "fill", "SimpleFill"),
     "landslide_windows": ("probability", "geom", "marker", "SimpleMarker"),
@@ -67,19 +69,24 @@ def layer_styles(layer: str) -> pd.DataFrame | None:
     """The row of QGIS's table ``layer_styles`` for a layer; None for one that has no style."""
     import pandas as pd
 
-    if layer not in _LAYERS:
+    if layer == NOT_SEEN:
+        geometry, name, about, style = "geom", "not seen", "Ground that was not seen", _hatched()
+    elif layer in _LAYERS:
+        column, geometry, symbol, drawn = _LAYERS[layer]
+        name, about = "certainty", "Landslides by probability"
+        style = _classes(column, symbol, drawn)
+    else:
         return None
-    column, geometry, symbol, drawn = _LAYERS[layer]
     row = {
         "f_table_catalog": "",
         "f_table_schema": "",
         "f_table_name": layer,
         "f_geometry_column": geometry,
-        "styleName": "certainty",
-        "styleQML": _classes(column, symbol, drawn),
+        "styleName": name,
+        "styleQML": style,
         "styleSLD": "",
         "useAsDefault": True,
-        "description": "Landslides by probability",
+        "description": about,
         "owner": "",
         "ui": "",
         "update_time": pd.Timestamp(0),  # a fixed one: the same map gives the same file
@@ -108,6 +115,19 @@ def _classes(column: str, symbol: str, drawn: str) -> str:
     return _qml(
         f'<renderer-v2 type="graduatedSymbol" attr="{column}" graduatedMethod="GraduatedColor">'
         f"<ranges>{''.join(ranges)}</ranges><symbols>{''.join(symbols)}</symbols></renderer-v2>"
+    )
+
+
+def _hatched() -> str:
+    """Grey lines over what is below, for a layer that is one thing."""
+    options = {"color": "90,90,90,200", "style": "b_diagonal", "outline_style": "no"}
+    told = "".join(
+        f'<Option type="QString" name="{name}" value="{value}"/>' for name, value in options.items()
+    )
+    return _qml(
+        '<renderer-v2 type="singleSymbol"><symbols><symbol type="fill" name="0" alpha="1">'
+        '<layer class="SimpleFill" enabled="1" pass="0">'
+        f'<Option type="Map">{told}</Option></layer></symbol></symbols></renderer-v2>'
     )
 
 

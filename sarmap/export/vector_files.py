@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.export.styles import CERTAINTY, certainty_of, layer_styles
+from sarmap.export.styles import CERTAINTY, NOT_SEEN, certainty_of, layer_styles
 from sarmap.store.replacing import replacing
 
 if TYPE_CHECKING:
@@ -84,7 +84,15 @@ def check_ending(file: Path) -> None:
         raise RequestError(f"{file.name} must end in {', '.join(VECTORS.values())}.")
 
 
-def write_frame(frame: GeoDataFrame, file: Path, *, layer: str, kind: str, overwrite: bool) -> str:
+def write_frame(
+    frame: GeoDataFrame,
+    file: Path,
+    *,
+    layer: str,
+    kind: str,
+    overwrite: bool,
+    gaps: GeoDataFrame | None = None,
+) -> str:
     """Write a GeoDataFrame whole or not at all; its ``attrs`` become the file's metadata.
 
     Parameters
@@ -99,6 +107,9 @@ def write_frame(frame: GeoDataFrame, file: Path, *, layer: str, kind: str, overw
         Geometry of the layer: 'Polygon', 'MultiPolygon' or 'Point'.
     overwrite
         Replace an existing file.
+    gaps
+        Ground that was not seen (`sarmap.export.polygons.not_seen`), a further layer of a
+        GeoPackage; None: none.
 
     Raises
     ------
@@ -114,6 +125,8 @@ def write_frame(frame: GeoDataFrame, file: Path, *, layer: str, kind: str, overw
     with replacing(file, overwrite=overwrite) as fresh:
         try:
             write(frame, fresh, layer, kind)
+            if gaps is not None and file.suffix.lower() == ".gpkg":
+                _geopackage(gaps, fresh, NOT_SEEN, "Polygon")
         except DataSourceError as error:
             raise OutputError(f"{file.name} cannot be written: choose another place.") from error
     return str(file)
@@ -126,7 +139,8 @@ def _geopackage(frame: GeoDataFrame, file: Path, layer: str, kind: str) -> None:
     _with_gdal(frame, file, "GPKG", layer, kind, layer_metadata=metadata)
     styles = layer_styles(layer)
     if styles is not None:
-        pyogrio.write_dataframe(styles, file, driver="GPKG", layer="layer_styles")
+        known = "layer_styles" in {str(name) for name, _ in pyogrio.list_layers(file)}
+        pyogrio.write_dataframe(styles, file, driver="GPKG", layer="layer_styles", append=known)
 
 
 def _geoparquet(frame: GeoDataFrame, file: Path, layer: str, kind: str) -> None:

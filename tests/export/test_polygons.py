@@ -19,10 +19,13 @@ from hypothesis.extra import numpy as hnp
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
+from sarmap.assess.inventory import read_inventory
 from sarmap.errors import OutputError, RequestError
 from sarmap.export.polygons import polygonise, write_polygons
 from sarmap.store.georeference import spatial_ref_attrs
+from sarmap.store.reading import MapReader
 from sarmap.store.result import write_zarr
+from sarmap.types import Observation
 from sarmap.vectors import open_vectors
 
 SCENES = [
@@ -284,6 +287,47 @@ def test_a_geopackage_opens_drawn_and_a_geoparquet_is_packed(tmp_path):
     assert used == {one.get("name") for one in renderer.find("symbols")}
     packed = pyarrow.parquet.read_metadata(files[1]).row_group(0).column(0)
     assert packed.compression == "ZSTD"
+
+
+@pytest.mark.parametrize("rows", [None, 3, 7])
+def test_a_geopackage_shows_what_was_not_seen(tmp_path, monkeypatch, rows):
+    """Gaps of ten pixels, 1,000 m², or more, whole whatever strips the map is read in."""
+    codes = np.zeros((20, 30), np.uint8)
+    codes[2:9, 4:8] = Observation.NO_DATA
+    codes[9, 4:8] = Observation.LAYOVER_SHADOW  # four pixels beside it, and a strip of ten
+    codes[12, 10:20] = Observation.LAYOVER_SHADOW
+    codes[15:17, 25:28] = Observation.READ_FAILED
+    dataset = make_map(np.where(codes, np.nan, 0.9), codes)
+    if rows is not None:
+        monkeypatch.setattr(MapReader, "strip_rows", lambda self, width: rows)
+    file = tmp_path / "a.gpkg"
+    write_polygons(dataset, file)
+    gaps = geopandas.read_file(file, layer="not_seen")
+    assert dict(zip(gaps["why"], gaps["area_m2"], strict=True)) == {
+        "no data": 2800.0,
+        "layover or shadow": 1000.0,
+    }
+    assert gaps.area.tolist() == gaps["area_m2"].tolist()
+    assert gaps.crs.to_epsg() == 32654
+    assert gaps.total_bounds.tolist() == [500040, 4799870, 500200, 4799980]
+    styles = pyogrio.read_dataframe(file, layer="layer_styles")
+    assert styles["f_table_name"].tolist() == ["landslides", "not_seen"]
+    for style in styles["styleQML"]:
+        assert ElementTree.fromstring(style).find("renderer-v2") is not None
+
+
+def test_what_was_not_seen_is_no_inventory(tmp_path, recwarn):
+    """Even where it has more polygons than there are landslides."""
+    codes = np.zeros((40, 40), np.uint8)
+    codes[::8, :20] = Observation.NO_DATA
+    write_polygons(make_map(np.where(codes, np.nan, 0.9), codes), tmp_path / "a.gpkg")
+    assert len(geopandas.read_file(tmp_path / "a.gpkg", layer="not_seen")) == 5
+    recwarn.clear()
+    inventory = read_inventory(tmp_path / "a.gpkg")
+    assert inventory.attrs["layer"] == "landslides"
+    assert len(inventory) == 1
+    assert not [one for one in recwarn if "several layers" in str(one.message)]
+    assert len(read_inventory(tmp_path / "a.gpkg", layer="not_seen")) == 5
 
 
 def test_files_say_that_they_are_simulated_and_whose_data_they_hold(tmp_path):
