@@ -147,7 +147,7 @@ SECTIONS = {
     "Units of a region": "unit epicentre priority order dry_run calibrate",
     "Watching": "days passes every once webhook webhook_secret command",
     "Resources": "engine precision chunk memory cluster performance_report",
-    "Output": "out overwrite resume strict keep_radar products cog_dtype as_json",
+    "Output": "out overwrite resume strict keep_radar products cog_dtype report as_json",
 }
 """Heading of the help -> parameters under it."""
 

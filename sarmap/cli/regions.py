@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,10 +52,11 @@ __all__ = ["scan", "status"]
     help="Default: raster with --priority, epicentre with --epicentre, else none.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what it would take, and map nothing.")
+@click.option("--report", is_flag=True, help="Also write the page of `sarmap report`: OUT_report.")
 @click.option("--calibrate", is_flag=True, help="With --dry-run: map a piece to know the rate.")
 @cluster_options
 @json_option
-def scan(as_json: bool, dry_run: bool, calibrate: bool, **flags: Any) -> None:
+def scan(as_json: bool, dry_run: bool, calibrate: bool, report: bool, **flags: Any) -> None:
     """Map a region of any size, unit by unit, the most urgent first.
 
     FILE is an optional request in YAML or TOML; flags override it. Everything is kept in the folder
@@ -75,8 +78,11 @@ def scan(as_json: bool, dry_run: bool, calibrate: bool, **flags: Any) -> None:
             return
         from sarmap.regions.scanning import scan as run
 
+        page = _page(request) if report else None
         with _following() as progress:
             result = run(request, client, progress=progress)
+    if page is not None and result.count("done", "unread"):
+        result = _with_page(result, page)
     if as_json:
         echo_json(_result_record(result))
     else:
@@ -84,6 +90,25 @@ def scan(as_json: bool, dry_run: bool, calibrate: bool, **flags: Any) -> None:
     if result.incomplete:
         _say_incomplete(result)
         click.get_current_context().exit(UNREAD)
+
+
+def _page(request: ScanRequest) -> Path:
+    """Where the scan's page goes; a place that cannot take it is refused before any work."""
+    from sarmap.report.folder import check_place
+    from sarmap.store.location import is_url
+
+    out = str(request.out).rstrip("/")
+    place = Path(f"{out.rpartition('/')[2] if is_url(out) else out}_report").expanduser()
+    check_place(place, overwrite=request.resume or request.overwrite)
+    return place
+
+
+def _with_page(result: ScanResult, place: Path) -> ScanResult:
+    """With the scan's page among its files."""
+    from sarmap.regions.opened import open_scan
+
+    made = open_scan(result.path).write_report(place, overwrite=True)
+    return replace(result, files={**result.files, "report": made.index})
 
 
 def _request(flags: Mapping[str, Any]) -> ScanRequest:
@@ -158,6 +183,8 @@ def _result_record(result: ScanResult) -> dict[str, Any]:
         "units": {
             name: {
                 "status": state.status,
+                "place": result.places[name],
+                "seconds": state.seconds,
                 "pixels": state.pixels,
                 "observation": dict(state.observation),
                 "detector": state.detector,
@@ -175,7 +202,7 @@ def _print_result(result: ScanResult) -> None:
         click.echo(f"{name:11} {file}")
     for name, state in result.states.items():
         if state.status in ("failed", "no_radar"):
-            click.echo(f"{state.status:11} {name}: {state.sentence}")
+            click.echo(f"{state.status:11} {name} ({result.places[name]}): {state.sentence}")
     for warning in result.warnings:
         click.echo(f"note        {warning}")
     if result.control is not None:
@@ -312,7 +339,7 @@ def _print_status(found: ScanStatus) -> None:
     for name, count in found.detectors.items():
         click.echo(f"detector  {name}: {count} units")
     for name, (done, total) in found.running.items():
-        click.echo(f"at work   {name}: {done} of {total} blocks")
+        click.echo(f"at work   {name} ({found.places[name]}): {done} of {total} blocks")
     if found.rate is None:
         click.echo("rate      not known before the first unit is done")
     else:
@@ -323,7 +350,7 @@ def _print_status(found: ScanStatus) -> None:
     if found.age is not None:
         click.echo(f"changed   {_duration(found.age)} ago")
     for name, sentence in found.failures.items():
-        click.echo(f"failed    {name}: {sentence}")
+        click.echo(f"failed    {name} ({found.places[name]}): {sentence}")
     for warning in (*found.notes, *found.warnings):
         click.echo(f"note      {warning}")
 

@@ -29,6 +29,7 @@ __all__ = [
     "decisions_of",
     "make_record",
     "of_mapped_units",
+    "places_of",
     "read_record",
     "replacement_notes",
     "restored_takes",
@@ -262,6 +263,21 @@ def of_mapped_units(
 ) -> dict[str, Decision]:
     """Those of the units that a map lies in."""
     return {name: one for name, one in decisions.items() if name in states and states[name].mapped}
+
+
+def places_of(record: Mapping[str, Any]) -> dict[str, str]:
+    """Unit -> where its middle is, in words.
+
+    >>> places_of({"units": {"54N-0000-0001": {"bounds": [141.9, -42.75, 142.1, -42.65]}}})
+    {'54N-0000-0001': '42.70 S 142.00 E'}
+    """
+    places = {}
+    for name, unit in record["units"].items():
+        west, south, east, north = unit["bounds"]
+        lon, lat = (west + east) / 2, (south + north) / 2
+        northern, eastern = "N" if lat >= 0 else "S", "E" if lon >= 0 else "W"
+        places[name] = f"{abs(lat):.2f} {northern} {abs(lon):.2f} {eastern}"
+    return places
 
 
 def zone_attributes(

@@ -20,6 +20,7 @@ from sarmap.regions.scan_record import (
     decisions_of,
     make_record,
     of_mapped_units,
+    places_of,
     replacement_notes,
     with_what_was_used,
 )
@@ -69,6 +70,8 @@ class ScanResult:
     """True where the scenes are simulated."""
     warnings: tuple[str, ...] = field(default=())
     """What a reader of the map should know."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Unit -> where it is: '42.70 N 142.00 E'."""
     control: Mapping[str, Any] | None = None
     """What the controls of all mapped units say together (see `sarmap.assess.control`); None: they
     were not asked for."""
@@ -146,6 +149,7 @@ def scan(
         files={"collection": folder.path("collection.json"), **files},
         seconds=time.perf_counter() - started,
         simulated=bool(record["simulated"]),
+        places=places_of(record),
         warnings=(*record["warnings"], *replacement_notes(mapped, record["identity"]["detector"])),
         control=control_of_units(folder, mapped, request.threshold) if request.control else None,
     )

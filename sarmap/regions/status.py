@@ -14,6 +14,7 @@ from sarmap.progress import megapixels
 from sarmap.regions.scan_folder import PROGRESS, Folder, State, read_units
 from sarmap.regions.scan_record import (
     decisions_of,
+    places_of,
     read_record,
     replacement_notes,
     units_by_detector,
@@ -65,6 +66,8 @@ class ScanStatus:
     """Seconds since then."""
     warnings: tuple[str, ...] = field(default=())
     """What could not be told."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Unit -> where it is: '42.70 N 142.00 E'."""
     detectors: Mapping[str, int] = field(default_factory=dict)
     """Detector -> units that it has mapped, or that are its to map."""
     notes: tuple[str, ...] = field(default=())
@@ -164,6 +167,7 @@ def scan_status(out: str | Path) -> ScanStatus:
         updated=updated,
         age=age,
         warnings=tuple(warnings),
+        places=places_of(record),
         detectors={name: len(own) for name, own in units_by_detector(decisions).items()},
         notes=notes,
     )

@@ -39,12 +39,15 @@ def test_a_scan_from_plan_to_status(
     assert "hours     not known" in out
     assert not (tmp_path / "scan").exists()
 
-    code, out, err = run(capsys, "scan", *words, "--json")
+    code, out, err = run(capsys, "scan", *words, "--json", "--report")
     assert code == 0
     record = json.loads(out)
     assert record["simulated"]
     assert {unit["status"] for unit in record["units"].values()} == {"done"}
     assert "unit 1/" in err
+    assert {unit["place"] for unit in record["units"].values()} == {"37.00 N 138.00 E"}
+    assert all(unit["seconds"] > 0 for unit in record["units"].values())
+    assert record["files"]["report"] == str(tmp_path / "scan_report" / "index.html")
     for file in record["files"].values():
         assert Path(file).exists()
 
