@@ -41,6 +41,12 @@ _FILE = click.Path()
     help="Roads, buildings or others that may be touched; may be repeated.",
 )
 @click.option(
+    "--background",
+    type=_FILE,
+    multiple=True,
+    help="Coast, roads or rivers to be drawn below the landslides; may be repeated.",
+)
+@click.option(
     "--assessment", type=_FILE, help="Folder of `sarmap assess --out`, for the area's interval."
 )
 @click.option("--catalog", help="Read the scenes again from here, for a map that keeps no radar.")

@@ -21,6 +21,7 @@ from sarmap.regions.merging import landslides
 from sarmap.regions.mosaic import Mosaic, ZoneMap, read_mosaic
 from sarmap.regions.picture import draw_overview, overview_of, plot_scan
 from sarmap.regions.scan_folder import Folder, State
+from sarmap.regions.scan_record import places_of
 from sarmap.regions.unit_map import PICTURE as PIXELS
 from sarmap.report.downloads import Download
 from sarmap.report.facts import attribution_words, heading_words
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["Scan", "open_scan"]
 
 _RADAR = "_db"
+MOST_FAILURES = 5
+"""Failed units that a page tells of one by one."""
 
 
 def write_scan_report(
@@ -64,7 +67,7 @@ def write_scan_report(
         are pages at; None: the scan's own.
     options
         All others of `sarmap.report.writing.write_report`; where there are several zones, one that
-        no feature of ``districts`` or ``exposure`` touches does without.
+        no feature of ``districts``, ``exposure`` or ``background`` touches does without.
 
     Returns
     -------
@@ -100,7 +103,9 @@ def _write_zones(scan: Mosaic, place: Path, asked: dict[str, Any]) -> Report:
     started = time.perf_counter()
     heading = asked.pop("title", None) or heading_words(_provenance(scan))
     overwrite = asked.pop("overwrite", False)
-    files = _touching(scan, asked.pop("districts", None), asked.pop("exposure", ()))
+    files = _touching(
+        scan, {name: asked.pop(name, ()) for name in ("districts", "exposure", "background")}
+    )
     with opened(place, overwrite=overwrite) as (_, scratch):
         root = scratch.parent
         pages = {
@@ -162,9 +167,16 @@ def _unfinished(scan: Mosaic) -> tuple[str, ...]:
     if not left:
         return ()
     words = ", ".join(f"{number} {_WORDS[status]}" for status, number in left.items())
+    places = places_of(scan.record)
+    failed = [
+        f"The unit at {places[name]} failed: {state.sentence}"
+        for name, state in scan.states.items()
+        if state.status == "failed"
+    ]
     return (
         f"This scan is not whole: of {sum(counts.values())} units {words}. They are shown as "
         "ground without data, which is not ground without landslides.",
+        *failed[:MOST_FAILURES],
     )
 
 
@@ -176,30 +188,32 @@ def _counted(scan: Mosaic) -> Counter[str]:
     return Counter(scan.states.get(name, State()).status for name in scan.record["units"])
 
 
-def _touching(
-    scan: Mosaic, districts: str | Path | None, exposure: Sequence[str | Path]
-) -> dict[str, dict[str, Any]]:
-    """Of each zone the vector files that have something in it."""
-    files = [("--districts", districts)] if districts is not None else []
-    files += [("--exposure", file) for file in exposure]
+def _touching(scan: Mosaic, files: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of each zone the vector files, by argument, that have something in it."""
+    single = {name for name, given in files.items() if isinstance(given, str | Path)}
+    given = [
+        (name, file)
+        for name, many in files.items()
+        for file in ([many] if name in single else many or ())
+    ]
     held: dict[str, dict[str, Any]] = {}
-    found: set[str] = set()
-    for name, zone in scan.zones.items():
-        held[name] = {"districts": None, "exposure": []}
-        for flag, file in files:
+    found: set[tuple[str, str]] = set()
+    for zone_name, zone in scan.zones.items():
+        held[zone_name] = {name: None if name == "districts" else [] for name in files}
+        for name, file in given:
             try:
-                read_vectors(file, zone.grid, flag)
+                read_vectors(file, zone.grid, f"--{name}")
             except NothingHereError:
                 continue
-            found.add(f"{flag} {file}")
-            if flag == "--districts":
-                held[name]["districts"] = file
+            found.add((name, str(file)))
+            if name == "districts":
+                held[zone_name][name] = file
             else:
-                held[name]["exposure"].append(file)
-    for flag, file in files:
-        if f"{flag} {file}" not in found:
+                held[zone_name][name].append(file)
+    for name, file in given:
+        if (name, str(file)) not in found:
             raise NothingHereError(
-                f"{flag} {Path(file).name!r} has no feature in any zone: is it of this place?"
+                f"--{name} {Path(file).name!r} has no feature in any zone: is it of this place?"
             )
     return held
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from odc.geo.geobox import GeoBox
 
-__all__ = ["NothingHereError", "drawn", "label_of", "read_vectors", "to_pixels"]
+__all__ = ["NothingHereError", "drawn", "label_of", "open_background", "read_vectors", "to_pixels"]
 
 
 class NothingHereError(RequestError):
@@ -109,6 +109,30 @@ def to_pixels(grid: GeoBox, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     scale = np.array([transform.a, transform.e])
     moved: NDArray[np.float64] = (xy - np.array([transform.c, transform.f])) / scale
     return moved
+
+
+def open_background(file: str | Path, grid: GeoBox) -> list[list[list[int]]]:
+    """Lines, and borders of areas, of a file for the page, cut at the map's border.
+
+    Raises
+    ------
+    RequestError
+        As `read_vectors`, or the file holds points alone.
+    """
+    import shapely
+
+    box = grid.extent.boundingbox
+    shapes = read_vectors(file, grid, "--background").geometry
+    here = shapely.intersection(
+        shapely.make_valid(shapes.to_numpy()), shapely.box(box.left, box.bottom, box.right, box.top)
+    )
+    held = [one for one in shapely.get_parts(here) if shapely.get_dimensions(one) > 0]
+    if not held:
+        raise RequestError(
+            f"--background {as_path(file).name!r} has no lines or areas on the map: give a coast, "
+            "roads or rivers."
+        )
+    return [drawn(one, grid, 1.0) for one in held]
 
 
 def drawn(geometry: Any, grid: GeoBox, coarse: float = 0.5) -> list[list[int]]:

@@ -25,6 +25,7 @@ from sarmap.report.facts import (
     scene_rows,
     unseen_words,
 )
+from sarmap.report.features import open_background
 from sarmap.report.folder import Place, is_single, opened
 from sarmap.report.interval import AreaInterval, from_assessment, from_control, from_threshold
 from sarmap.report.pyramid import TILE, Pyramid, levels_of
@@ -82,6 +83,7 @@ def write_report(
     districts: str | Path | None = None,
     district_name: str | None = None,
     exposure: Sequence[str | Path] = (),
+    background: Sequence[str | Path] = (),
     assessment: str | Path | None = None,
     catalog: Any = None,
     title: str | None = None,
@@ -106,6 +108,8 @@ def write_report(
         Polygons of any vector file to count landslides by, and the column that names them.
     exposure
         Vector files of roads, buildings or anything else that may have been touched.
+    background
+        Vector files of a coast, roads or rivers to be drawn below the landslides.
     assessment
         Folder that `sarmap assess --out` wrote: the area gets the interval that follows from it.
     catalog
@@ -144,13 +148,24 @@ def write_report(
     things: list[Exposure] = []
     for file in exposure:
         things.append(open_exposure(file, grid, [one.name for one in things], lowest))
+    lines = [one for file in background for one in open_background(file, grid)]
     interval = None if assessment is None else from_assessment(assessment)
     with opened(place, overwrite=overwrite) as (page, scratch):
         survey = _survey(made, page, areas, things, lowest, progress)
         page.data("cells", survey.cells.record())
-        page.data("places", _places(areas, things))
+        places = {
+            "districts": None if areas is None else areas.record(),
+            "exposure": [thing.record() for thing in things],
+            "background": lines,
+        }
+        page.data("places", places)
         interval = interval or _own_interval(source, made, survey, chosen)
-        page.data("page", _record(made, survey, chosen, smallest, interval, areas, things))
+        page.data(
+            "page",
+            _record(
+                made, survey, chosen, smallest, interval, areas is not None or bool(things or lines)
+            ),
+        )
         frame = made.landslides(chosen, smallest)
         if survey.cells.level > lowest:
             missing.append(_too_many(survey.cells, chosen, frame))
@@ -265,21 +280,13 @@ def _too_many(cells: Cells, threshold: float, frame: GeoDataFrame) -> str:
     )
 
 
-def _places(areas: Districts | None, things: Sequence[Exposure]) -> dict[str, Any]:
-    return {
-        "districts": None if areas is None else areas.record(),
-        "exposure": [thing.record() for thing in things],
-    }
-
-
 def _record(
     made: Source,
     survey: _Survey,
     threshold: float,
     min_area: float,
     interval: AreaInterval,
-    areas: Districts | None,
-    things: Sequence[Exposure],
+    places: bool,
 ) -> dict[str, Any]:
     """What the page's script must know before anything else."""
     rows, columns = made.shape
@@ -305,7 +312,7 @@ def _record(
         "interval": interval.record(),
         "grid": survey.seen.record(survey.seen.edge * metres / 1000),
         "hasSlope": "slope" in made.reader.layers,
-        "places": areas is not None or bool(things),
+        "places": places,
     }
 
 

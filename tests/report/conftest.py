@@ -127,6 +127,7 @@ def page(
         out,
         districts=vectors["districts"],
         exposure=[vectors["roads"], vectors["buildings"]],
+        background=[vectors["roads"]],
     )
     return out
 

@@ -283,6 +283,15 @@ def test_what_the_radar_could_not_see_is_drawn_and_explained(tab: Any) -> None:
     tab.check("[data-layer=unseen]")
 
 
+def test_a_background_can_be_left_out(tab: Any) -> None:
+    tab.uncheck("[data-layer='exposure:roads']")
+    with_it = tab.screenshot(clip=tab.locator("#map").bounding_box())
+    tab.uncheck("[data-layer=background]")
+    assert differs(tab, with_it)
+    tab.check("[data-layer=background]")
+    tab.check("[data-layer='exposure:roads']")
+
+
 def test_density_has_a_layer_a_legend_and_a_figure(tab: Any) -> None:
     tab.check("[data-layer=density]")
     assert "per km²" in tab.inner_text("#legend")
@@ -338,11 +347,15 @@ def test_axe_finds_nothing(tab: Any, front_end: Path) -> None:
     assert violations(tab, front_end) == []
 
 
-def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Any, page: Path) -> None:
+def test_on_a_phone_figures_come_first_and_nothing_is_wider_than_the_screen(
+    browser: Any, page: Path
+) -> None:
     tab, said = open_page(browser, page / "index.html")
     tab.set_viewport_size({"width": 360, "height": 740})
     settle(tab)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+    figures, stage = (tab.locator(f"#{name}").bounding_box() for name in ("figures", "stage"))
+    assert figures["y"] + figures["height"] <= stage["y"]
     assert said == []
     tab.context.close()
 

@@ -13,6 +13,7 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 import xarray as xr
 
 from sarmap.assess.control import ControlFigures
@@ -42,6 +43,19 @@ def test_a_page_has_all_its_words_before_any_script_runs(page: Path) -> None:
         "layover or shadow",
     ):
         assert words in text
+
+
+def test_a_background_is_drawn_in_tenths_of_a_pixel(page: Path, put: Any) -> None:
+    """The long road runs half a pixel within both borders, 300.5 rows down."""
+    assert put(page / "data" / "places.js")["background"][0] == [[5, 3005, 6190, 0]]
+
+
+def test_a_background_of_points_is_refused(map_store: Path, tmp_path: Path) -> None:
+    here = geopandas.GeoSeries([shapely.Point(573_000, 4_737_000)], crs="EPSG:32654")
+    here.to_file(tmp_path / "towns.gpkg")
+    with pytest.raises(RequestError, match=r"'towns\.gpkg' has no lines or areas on the map"):
+        write_report(map_store, tmp_path / "page", background=[tmp_path / "towns.gpkg"])
+    assert not (tmp_path / "page").exists()
 
 
 def test_a_page_may_fetch_nothing(page: Path) -> None:

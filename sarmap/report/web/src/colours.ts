@@ -40,6 +40,7 @@ export const OUTLINE = "#ffd60a";
 export const AT_EDGE = "#b9c4d0";
 export const CASING = "rgba(20, 20, 20, 0.75)";
 export const CHOSEN = "#00b4ff";
+export const BACKGROUND = "#1f5f8b";
 export const DISTRICT = "#ffffff";
 export const EXPOSED = "#00e0c6";
 export const SAFE = "rgba(225, 232, 240, 0.85)";

@@ -78,6 +78,8 @@ export interface ExposureRecord {
 export interface Places {
   districts: DistrictRecord | null;
   exposure: ExposureRecord[];
+  /** Coast, roads, rivers: lines below all else. */
+  background: number[][][];
 }
 
 declare global {

@@ -1,5 +1,5 @@
 // All that is drawn over the images: density, districts, roads and buildings, outlines.
-import { AT_EDGE, CASING, CHOSEN, DENSITY, DISTRICT, EXPOSED, OUTLINE, SAFE } from "./colours";
+import { AT_EDGE, BACKGROUND, CASING, CHOSEN, DENSITY, DISTRICT, EXPOSED, OUTLINE, SAFE } from "./colours";
 import type { ExposureRecord, Places } from "./data";
 import type { Density } from "./density";
 import { traceOutlines, type View } from "./outlines";
@@ -31,6 +31,7 @@ export interface Frame {
 }
 
 interface Shapes {
+  background: Path2D | null;
   districts: Path2D | null;
   exposure: Map<string, Exposed>;
 }
@@ -74,6 +75,7 @@ function exposureShapes(record: ExposureRecord): Exposed {
 
 export function shapesOf(places: Places | null): Shapes {
   return {
+    background: places?.background.length ? pathOf(places.background, false) : null,
     districts: places?.districts ? pathOf(places.districts.lines, false) : null,
     exposure: new Map((places?.exposure ?? []).map((one) => [one.name, exposureShapes(one)])),
   };
@@ -96,6 +98,10 @@ export function draw(
   ctx.rect(0, 0, frame.columns, frame.rows);
   ctx.clip();
   const pixel = frame.ratio / frame.scale;
+  if (state.show.background && shapes.background) {
+    stroke(ctx, shapes.background, CASING, 2.4 * pixel);
+    stroke(ctx, shapes.background, BACKGROUND, 1.1 * pixel);
+  }
   for (const [name, one] of shapes.exposure) {
     if (state.show[`exposure:${name}`]) drawExposure(ctx, one, state.level, pixel);
   }

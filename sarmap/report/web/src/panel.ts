@@ -100,6 +100,7 @@ export class Panel {
       ["unseen", "Here the radar could not see"],
       ["density", "Landslides per km²"],
     ];
+    if (places?.background.length) choices.push(["background", "Background"]);
     if (places?.districts) choices.push(["districts", "Districts"]);
     for (const one of places?.exposure ?? []) {
       show[`exposure:${one.name}`] ??= true;

@@ -49,7 +49,7 @@ export class Store {
       passing: new Uint8Array(0),
       filter: { ...NO_FILTER },
       chosen: -1,
-      show: { slides: true, outlines: true, unseen: true, density: false, districts: true },
+      show: { slides: true, outlines: true, unseen: true, density: false, districts: true, background: true },
     };
   }
 
