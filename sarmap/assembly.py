@@ -48,8 +48,8 @@ class Assembly:
     warnings: tuple[str, ...]
     """What a reader of the map should know."""
     spoilt: xr.Dataset | None = None
-    """Which answers hang on readings that failed beyond their own block, in another orbit or in the
-    map's control, as ``spoilt`` (y, x) and for windows ``window_spoilt``; None: none can."""
+    """Which answers depend on readings that failed beyond their own block, in another orbit or in
+    the map's control, as ``spoilt`` (y, x) and for windows ``window_spoilt``; None: none can."""
     control: xr.Dataset | None = None
     """Of one orbit: the same detector's answers before the event, where they were asked for."""
 
@@ -303,7 +303,7 @@ def _assemble_orbit(
 
 
 def _predicted(prepared: Prepared, composite: xr.DataArray) -> xr.Dataset:
-    """The detector's answers, and which of them hang on unread pixels of another block."""
+    """The detector's answers, and which of them depend on unread pixels of another block."""
     from sarmap.detect.prediction import predict, stride_of
 
     spec, overlap = prepared.spec, prepared.request.overlap

@@ -191,8 +191,8 @@ def _scores(found: Assessment) -> str:
             "",
             f"Intervals: blocks of {size:.2g} km redrawn 1,000 times. Split: the whole map.",
             "",
-            f"Mapped: {found.mapped_km2:,.2f} km² ({_range(area, '{:,.2f}')}) of "
-            f"{found.true_km2:,.2f} km² true.",
+            f"Mapped {found.mapped_km2:,.2f} km² ({_range(area, '{:,.2f}')}); the inventory has "
+            f"{found.true_km2:,.2f} km².",
             *_beyond(found),
         ]
     )

@@ -211,7 +211,7 @@ def aligned_cube(cube: xr.Dataset, moved: Mapping[int, Move]) -> xr.Dataset:
 def aligned(stack: Any, moved: Mapping[int, Move]) -> da.Array:
     """A stack (time, y, x), power or observation codes, with displaced passes read where they lie.
 
-    Each pixel hangs on its neighbours alone, so that the blocks do not show. What an interpolated
+    Each pixel depends on its neighbours alone, so that the blocks do not show. What an interpolated
     pixel reads must all be there, else the nearest stands for it; none stands in for an unread one.
     """
     lazy: da.Array = da.asarray(stack)

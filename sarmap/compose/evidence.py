@@ -3,7 +3,7 @@
 Raw levels differ from place to place, from maker to maker and from pass to pass; what a landslide
 changes does not lie in them. Here every pass is levelled (`sarmap.compose.levelling`), and the mean
 of the logarithms of those after the event is set against that of those before, however many there
-are: geometric means of speckle have no bias that hangs on their number, so that one pass against
+are: geometric means of speckle have no bias that depends on their number, so that one pass against
 three raises no alarm (Oliver & Quegan 2004, *Understanding SAR Images*, section 4.5).
 
 =======================  ==========================================================================

@@ -85,7 +85,7 @@ def answer_block(
 
     Layer 0 is the probability (NaN where not observed), layer 1 the observation code, and for
     windows layer 2 the nearest window's answer, masked only where the window holds no measured
-    pixel. With `spoilt` one more layer, the last: 1 where the answer hangs on unread pixels.
+    pixel. With `spoilt` one more layer, the last: 1 where the answer depends on unread pixels.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def answer_block(
     columns
         Tiles and blocks along x.
     spoilt
-        Whether to tell which answers hang on pixels that could not be read.
+        Whether to tell which answers depend on pixels that could not be read.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def _own_codes(observation: NDArray[np.uint8], job: _Job) -> NDArray[np.uint8]:
 
 
 def _spoilt(observation: NDArray[np.uint8], job: _Job) -> Pixels:
-    """1 where a pixel's answer hangs on one that could not be read, else 0."""
+    """1 where a pixel's answer depends on one that could not be read, else 0."""
     unread = observation == Observation.READ_FAILED
     if unread.any():
         at_y, at_x = _laid_out(job)

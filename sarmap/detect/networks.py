@@ -68,9 +68,9 @@ def build_network(name: str, bands: int, arguments: Mapping[str, Any]) -> Any:
 def draw_weights(model: Any, seed: int) -> None:
     """Draw a fresh network's weights, and what its dropout begins with, anew from a seed.
 
-    Each layer's draw hangs on the seed and the layer's name alone. Keras itself draws from Python's
-    one random generator, of which other threads take as well: on a Dask worker the same seed gave
-    other weights.
+    Each layer's draw depends on the seed and the layer's name alone. Keras itself draws from
+    Python's one random generator, of which other threads take as well: on a Dask worker the same
+    seed gave other weights.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ def predict(
         Pixels by which tiles of a `segment` detector overlap and are blended; 0 takes the
         detector's own stride (the papers' cut: side by side).
     spoilt
-        Whether to tell, too, which answers hang on pixels that could not be read.
+        Whether to tell, too, which answers depend on pixels that could not be read.
 
     Returns
     -------
@@ -243,7 +243,7 @@ def _dataset(
 def _spoilt(
     layer: da.Array, spec: DetectorSpec, rows: BlockedAxis, columns: BlockedAxis
 ) -> dict[str, Any]:
-    """Which answers hang on unread pixels, as variables."""
+    """Which answers depend on unread pixels, as variables."""
     flags = layer > 0
     if spec.kind != "window":
         return {"spoilt": (("y", "x"), flags)}

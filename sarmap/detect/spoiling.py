@@ -1,10 +1,10 @@
-"""Answers that hang on what could not be read, told by the reading that they were made from.
+"""Answers that depend on what could not be read, told by the reading that they were made from.
 
 A pixel beside one that could not be read has an answer, but another one than it would have had. Nor
 does the observation beside it always tell: neighbours read their common ground each for itself, so
 a read may fail for one block and not for the other, and a unit of a region is cropped to its own
-ground. So each block says itself which of its answers hang on unread pixels. These are counted with
-what could not be read, so that resuming does them again, and are not stored.
+ground. So each block says itself which of its answers depend on unread pixels. These are counted
+with what could not be read, so that resuming does them again, and are not stored.
 """
 
 from __future__ import annotations

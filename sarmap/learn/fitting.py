@@ -1,7 +1,7 @@
 """The training loop: epochs of batches, the best weights kept, every epoch survivable.
 
-Order, augmentation and dropout of an epoch hang on the seed and the epoch's number alone, so a run
-that was killed and taken up again trains on the same batches as one that was not.
+Order, augmentation and dropout of an epoch depend on the seed and the epoch's number alone, so a
+run that was killed and taken up again trains on the same batches as one that was not.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def is_world(event: str) -> bool:
 
 
 def _name(source: WorldSource, seed: int, bands: Sequence[str]) -> str:
-    """File name of a world: its seed, and a hash of all else that it hangs on."""
+    """File name of a world: its seed, and a hash of all else that it depends on."""
     import hashlib
 
     from sarmap.simulate.fingerprint import world_hash

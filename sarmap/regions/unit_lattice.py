@@ -1,4 +1,4 @@
-"""Where work units lie: integers only, on one lattice per zone that hangs on nothing but the zone.
+"""Where work units lie: integers only, on one lattice per zone that depends on the zone alone.
 
 The strategy, once. A zone has one lattice of pixels, whose corner lies 1,000 km west of the zone's
 own origin of eastings and 10,000 km north of the equator, rounded out to whole pixels. Squares of

@@ -38,8 +38,8 @@ class BlockProgress:
     done: int
     """Blocks that are stored, those with unread pixels among them."""
     failed: int
-    """Stored blocks (of pixels or of windows, whichever are more) that hold or hang on pixels which
-    could not be read, and are tried again by resuming."""
+    """Stored blocks (of pixels or of windows, whichever are more) that hold or depend on pixels
+    which could not be read, and are tried again by resuming."""
     pixels: Mapping[str, int] = field(default_factory=dict)
     """Pixels per observation meaning in the blocks that are done."""
 

@@ -76,7 +76,7 @@ class Sink:
     patience: float = PATIENCE
     """Seconds for which a store that takes nothing is tried again."""
     spoilt: bool = False
-    """Whether one more block arrives: which answers hang on what could not be read elsewhere."""
+    """Whether one more block arrives: which answers depend on what could not be read elsewhere."""
 
     def write(self, blocks: Sequence[NDArray[Any]], block_id: tuple[int, ...]) -> Counts:
         """Pack and store one block of each variable; returns what was counted in it."""
@@ -127,9 +127,9 @@ def stored_keys(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _count(packed: Mapping[str, NDArray[Any]], spoilt: NDArray[Any] | None) -> Counts:
-    """Pixels per observation code, and of those seen the ones that hang on unread data too.
+    """Pixels per observation code, and of those seen the ones that depend on unread data too.
 
-    Of windows, which have no codes, those that hang on unread data.
+    Of windows, which have no codes, those that depend on unread data.
     """
     codes = packed.get("observation")
     if codes is None:

@@ -63,7 +63,7 @@ _MARK = re.compile(r"\w+(,\d+){8},[0-9a-f]*")
 Block = tuple[int, int]
 """Row and column of a block in its family."""
 Counts = tuple[int, int, int, int, int]
-"""Pixels per observation code, and of those seen the ones that hang on unread data too."""
+"""Pixels per observation code, and of those seen the ones that depend on unread data too."""
 Entry = tuple[Counts, int | None]
 """What was counted in a block, and the bytes of its objects (None: not known)."""
 NOTHING: Counts = (0, 0, 0, 0, 0)

@@ -100,7 +100,7 @@ def write_zarr(
         same pass.
     resume
         Continue a map that an earlier run with the same dataset left here, unfinished or with
-        unread pixels: only what is missing, or hangs on an unread pixel, is computed.
+        unread pixels: only what is missing, or depends on an unread pixel, is computed.
         Where nothing is, start; where all is done, do nothing. With `overwrite`, too, what cannot
         be continued is replaced.
     identity
@@ -110,7 +110,7 @@ def write_zarr(
         Seconds for which a store that takes nothing (full, unreachable) is tried again.
     spoilt
         ``spoilt`` (y, x) and for windows ``window_spoilt`` (window_y, window_x), bool: answers that
-        hang on what could not be read, as `sarmap.predict` tells them. They are counted with what
+        depend on what could not be read, as `sarmap.predict` tells them. They are counted with what
         could not be read, so that resuming does their blocks again, and are not stored.
 
     Returns

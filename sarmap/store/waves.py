@@ -49,8 +49,8 @@ def kept_blocks(
 ) -> dict[str, dict[Block, Counts]]:
     """Of the blocks that are done, those that need not be done again.
 
-    Blocks with unread pixels, or with answers that hang on such, are tried again, and with those of
-    the map so are all that lie over them. Blocks that no family has are dropped.
+    Blocks with unread pixels, or with answers that depend on such, are tried again, and with those
+    of the map so are all that lie over them. Blocks that no family has are dropped.
     """
     first = families[0]
     bad = [block for block, counts in done.get(first.name, {}).items() if failed(counts)]
