@@ -136,7 +136,7 @@ def map_landslides(
     tidy(out)
     finished = open_map(out)
     observation = count_observations(finished)
-    partly_read = int(finished.attrs.get(PARTLY, 0))  # hangs on unread data, too
+    partly_read = int(finished.attrs.get(PARTLY, 0))  # depends on unread data, too
     nothing = why_nothing(prepared, observation)
     result = MapResult(
         dataset=finished,

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from sarmap.acquire.area import parse_area
 from sarmap.acquire.instants import parse_event, utc_now
 from sarmap.acquire.pairing import Track
+from sarmap.acquire.quakes import from_quake
 from sarmap.assembly import prepare
 from sarmap.assess.comparison import changed_polygons, compare_maps
 from sarmap.choosing import lacks_data
@@ -32,7 +33,7 @@ from sarmap.pipeline import map_landslides
 from sarmap.prepared import Prepared
 from sarmap.regions.scan_folder import Folder
 from sarmap.store.owner import check_free, check_ours, owning
-from sarmap.types import MapResult
+from sarmap.types import MapResult, names_quake
 from sarmap.watch.looking import Found, looked_at, require_radar
 from sarmap.watch.record import RECORD, Look, Product, Watch, begun_or_new, read_watch
 from sarmap.watch.request import WatchRequest, check_request
@@ -109,9 +110,10 @@ def watch_event(
     """
     check_request(request)
     folder, clock = Folder(str(request.out)), clock or Clock()
+    named, request = request.event, _settled(request, folder)
     if folder.read_bytes(RECORD) is None:
         require_radar(request)
-    watch = begun_or_new(folder, _asked(request), clock.now())
+    watch = begun_or_new(folder, {**_asked(request), **_quake(named)}, clock.now())
     if watch.ended:
         return watch
     check_free(
@@ -127,6 +129,24 @@ def watch_event(
             watch = look.taken(watch)
             if once or watch.ended:
                 return watch
+
+
+def _settled(request: WatchRequest, folder: Folder) -> WatchRequest:
+    """An earthquake's request with instant and area, as its watch began: a ShakeMap grows for days,
+    and maps are compared on one grid."""
+    if not names_quake(request.event):
+        return from_quake(request)
+    kept = folder.read(RECORD)
+    asked = _asked(from_quake(request)) if kept is None else kept["asked"]
+    changes = {"event": tuple(asked["event"])}
+    if request.area is None:
+        changes["area"] = tuple(asked["area"])
+    return request.model_copy(update=changes)
+
+
+def _quake(event: Any) -> dict[str, str]:
+    """How an earthquake was named, which says whose the kept area is."""
+    return {"quake": str(event)} if names_quake(event) else {}
 
 
 def _asked(request: WatchRequest) -> dict[str, Any]:

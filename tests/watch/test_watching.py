@@ -311,6 +311,31 @@ def test_an_archive_that_lags_holds_nothing_up(
     assert (second.looks, second.failures) == (2, 0)
 
 
+def test_an_earthquake_stays_what_it_was_as_its_watch_began(
+    archive: Archive, fields: dict[str, Any], tmp_path: Path
+) -> None:
+    """Its origin is moved by minutes and its shaking by kilometres for days."""
+    archive.api.records = [r for when, r in archive.appears if when < instant("09-06 00")]
+    file = tmp_path / "quake.geojson"
+    seen = []
+    for minutes in (0, 7):
+        when = dt.datetime.fromisoformat(fields["event"]) + dt.timedelta(minutes=minutes)
+        place = {"type": "Point", "coordinates": [142.0, 42.7, 35.0]}
+        told = {"time": when.timestamp() * 1000, "type": "earthquake"}
+        record = {"type": "Feature", "id": "us1", "properties": told, "geometry": place}
+        file.write_text(json.dumps(record))
+        request = sarmap.WatchRequest(
+            **fields | {"event": str(file)}, catalog=archive.api.url, out=str(tmp_path / "watch")
+        )
+        clock = Clock(lambda: instant("09-06 06"))
+        seen.append(sarmap.watch_event(request, once=True, clock=clock))
+    assert [one.looks for one in seen] == [1, 2]
+    assert seen[0].asked == seen[1].asked
+    other = request.model_copy(update={"event": "usgs:us2"})
+    with pytest.raises(RequestError, match=r"watches something else \(quake differ\)"):
+        sarmap.watch_event(other, once=True)
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
