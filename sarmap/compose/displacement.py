@@ -42,7 +42,7 @@ APART = 1.2
 """Distance of parts of a pass from one another above which it is not mended, pixels."""
 FARTHEST = 20
 """Displacement up to which a pass is looked for, pixels."""
-SURE = 7.0
+SURE = 9.0
 """Height of a peak, in standard deviations of all else, that is none by chance."""
 FINE = np.arange(-1, 1.01, 0.05)
 """Where around a whole pixel a peak is looked for."""
@@ -117,7 +117,7 @@ def find_displaced(
     moved, off = {}, {}
     for number, each in enumerate(found - found[middle]):
         known = each[np.isfinite(each[:, 0])]
-        if 2 * len(known) < len(usable):
+        if 3 * len(known) < len(usable):
             continue
         offset, apart, error = _settled(known)
         size = float(np.hypot(offset[0], offset[1]))

@@ -53,6 +53,22 @@ def test_what_lies_farther_or_in_parts_is_left_out_where_another_serves(move):
     assert alone.remaining > 2
 
 
+def test_fields_that_change_by_themselves_displace_no_pass():
+    rng = np.random.default_rng(5)
+
+    def fields():
+        made = ndimage.gaussian_filter(rng.normal(0, 1, (SIZE, SIZE)), 4)
+        return made * 3 / made.std()
+
+    made = []
+    for _ in range(9):
+        ground = fields()
+        looks = ((fields(), rng.gamma(4.4, 1 / 4.4, (SIZE, SIZE))) for _ in range(3))
+        made.append(np.float32([ground + own + 10 * np.log10(speckle) for own, speckle in looks]))
+    found = find_displaced(made, (0, 1), (2,))
+    assert (found.moved, found.left_out) == ({}, {})
+
+
 def test_ground_without_texture_says_nothing():
     found = find_displaced(squares((0, 0), (0, 1.5), texture=0.0), (0,), (1,))
     assert not found.moved
