@@ -223,8 +223,11 @@ def _place(text: str) -> str | None:
     scheme, mark, _ = text.partition("://")
     if mark and scheme.lower() in (*WEB, *BUCKETS):
         return text
-    path = as_path(text)
-    return str(path.resolve()) if path.exists() else None
+    try:
+        path = as_path(text)
+        return str(path.resolve()) if path.exists() else None
+    except (OSError, ValueError):  # text that can be no path
+        return None
 
 
 def _from_mapping(given: Mapping[str, Any]) -> CatalogSettings:

@@ -158,9 +158,17 @@ def opened(path: Path) -> Any:
     import rasterio
 
     try:
-        return rasterio.open(path)
+        file = rasterio.open(path)
     except (RasterioError, OSError) as error:
         raise RequestError(f"{path.name} cannot be opened as a raster: {error}") from None
+    if not file.count:
+        file.close()
+        raise RequestError(
+            f"{path.name} is a container ({file.driver}), not an image: give the GeoTIFFs of its "
+            "bands (OPERA's ..._VV.tif and ..._VH.tif lie beside it), or make them with "
+            "gdal_translate."
+        )
+    return file
 
 
 def _grid_of(source: Source) -> GeoBox:

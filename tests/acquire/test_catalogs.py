@@ -81,6 +81,8 @@ class TestResolve:
             ("planetary", r"not known: give a preset \(planetary-computer, opera-rtc-s1, digital-"),
             ("auto", "stands for several archives, and one is needed here"),
             ("/data/catalog.json", "not known"),
+            ("a" * 5000, "not known"),
+            ("\0", "not known"),
             (42, "cannot be a int"),
             ({"preset": "nasa"}, "preset 'nasa' is not known"),
             ({"radar_collection": "rtc"}, "lack url"),

@@ -75,6 +75,16 @@ def test_opera_bursts_of_one_overflight_are_one_pass_of_a_known_track(tmp_path):
     assert asked.area.shape == (22, 16)  # both bursts of the first pass
 
 
+def test_a_container_is_named_as_what_it_is(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / f"{OPERA.format(when='20211119T015858')}.h5", "w") as file:
+        for name in ("VV", "VH"):
+            file[f"data/{name}"] = np.ones((9, 9), np.float32)
+    with pytest.raises(RequestError, match=r"\.h5 is a container \(HDF5\), not an image: give"):
+        found([tmp_path / f"{OPERA.format(when='20211119T015858')}.h5"], [])
+
+
 def test_pyrosar_names_and_two_bands_of_snap(tmp_path):
     files = [
         write(tmp_path / f"{PYROSAR.format(when=when, pol=pol)}.tif")
