@@ -36,6 +36,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.nightly
 def test_paper_1_has_all_nine_rows_with_the_papers_figures(small, event, tmp_path, monkeypatch):
     words = ["reproduce", "paper1", "--small", "--events", event.path, "--out", tmp_path]
     assert run(*words) == 0
@@ -52,6 +53,23 @@ def test_paper_1_has_all_nine_rows_with_the_papers_figures(small, event, tmp_pat
     assert rows_of(tmp_path / "paper1.csv") == rows
 
 
+def test_both_orbits_of_a_composite_are_averaged(small, event, tmp_path, monkeypatch):
+    plan = module._paper2_plan
+    pair = ("D_BAA_S", "A_BAA_S", "both BAA_S")
+    monkeypatch.setattr(
+        module,
+        "_paper2_plan",
+        lambda job: {(n, a, s): r for (n, a, s), r in plan(job).items() if n in pair and not a},
+    )
+    words = ["reproduce", "paper2", "--small", "--events", event.path, "--out", tmp_path]
+    assert run(*words) == 0
+    rows = {row["composite"]: row for row in rows_of(tmp_path / "paper2.csv")}
+    assert list(rows) == ["D_BAA_S", "A_BAA_S", "A_BAA_S and D_BAA_S averaged"]
+    assert all(row["f1_ours"] for row in rows.values())
+    assert "best of the grid" in (tmp_path / "paper2.md").read_text()
+
+
+@pytest.mark.nightly
 def test_paper_2_has_four_composites_both_ways_and_both_orbits_averaged(
     small, event, tmp_path, monkeypatch
 ):
