@@ -247,13 +247,13 @@ def _codes(layers: Sequence[xr.DataArray]) -> xr.DataArray:
 
 def _placed(cube: xr.Dataset, first: xr.Dataset, crs: Any) -> xr.Dataset:
     """With the first pass's coordinates, pixel numbers where it has none, and a CRS if known."""
-    coords = {
-        dim: first[dim] if dim in first.coords else (dim, np.arange(first.sizes[dim], dtype=float))
-        for dim in ("y", "x")
-    }
+    # a pass cut out of a series brings its scalar time along: not into the cube
+    dims = ("y", "x")
+    coords: dict[str, Any] = {dim: (dim, np.arange(first.sizes[dim], dtype=float)) for dim in dims}
+    coords |= {dim: first[dim].variable for dim in coords if dim in first.coords}
     placed = cube.assign_coords(coords)
     if "spatial_ref" in first.coords:
-        placed = placed.assign_coords(spatial_ref=first["spatial_ref"])
+        placed = placed.assign_coords(spatial_ref=first["spatial_ref"].variable)
     if crs is not None:
         import rioxarray  # noqa: F401  (the accessor `rio`)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sarmap.detect.manifest import Manifest
 from sarmap.learn.grounds import is_ground
+from sarmap.learn.sen12landslides import CITED, is_patch, place_of
 from sarmap.learn.worlds import is_world
 
 __all__ = ["make_card", "score_table"]
@@ -109,7 +110,8 @@ def _summary(manifest: Manifest) -> str:
 
 
 def _all_simulated(manifest: Manifest) -> bool:
-    own = all(one["simulated"] for one in manifest.training["events"])
+    of = manifest.training
+    own = all(one["simulated"] for one in of["events"]) and not of.get("sen12landslides")
     parent = manifest.training.get("fine_tuned_from") or {"simulated": True}
     return own and bool(parent["simulated"])
 
@@ -125,7 +127,7 @@ def _events(events: Sequence[Mapping[str, Any]]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one in events:
-        if not is_world(str(one["name"])) and not is_ground(str(one["name"])):
+        if not any(of(str(one["name"])) for of in (is_world, is_ground, is_patch)):
             lines.append(
                 f"| {one['name']} | {'simulated' if one['simulated'] else 'real'} | {one['role']} "
                 f"| {one['landslides']} | {one['repaired']} | {one['shape'][0]} x "
@@ -133,10 +135,13 @@ def _events(events: Sequence[Mapping[str, Any]]) -> str:
             )
     drawn = [one for one in events if is_world(str(one["name"]))]
     put = [one for one in events if is_ground(str(one["name"]))]
+    real = [one for one in events if is_patch(str(one["name"]))]
     lines += _together(drawn, "drawn worlds", "simulated")
-    return "\n".join(
-        lines + _together(put, "real scenes with landslides put in", "simulated in real")
-    )
+    lines += _together(put, "real scenes with landslides put in", "simulated in real")
+    for place in sorted({place_of(str(one["name"])) for one in real}):
+        mine = [one for one in real if place_of(str(one["name"])) == place]
+        lines += _together(mine, f"patches of {place}", "real")
+    return "\n".join([*lines, "", CITED] if real else lines)
 
 
 def _together(events: Sequence[Mapping[str, Any]], what: str, kind: str) -> list[str]:

@@ -12,6 +12,7 @@ from sarmap.errors import RequestError
 from sarmap.learn.fitting import Recipe
 from sarmap.learn.grounds import GroundSource
 from sarmap.learn.index import ClipRule, PatchRule
+from sarmap.learn.sen12landslides import PatchSource
 from sarmap.learn.worlds import WorldSource
 from sarmap.request_file import read_request_file
 from sarmap.types import Instant, Scaling
@@ -125,6 +126,9 @@ class TrainingConfig(BaseModel):
     grounds: tuple[GroundSource, ...] = Field(
         (), description="real passes that landslides are put into, to learn from as well"
     )
+    sen12landslides: tuple[PatchSource, ...] = Field(
+        (), description="folders of that data set of real landslides, to learn from as well"
+    )
     samples: SampleSettings = Field(default_factory=lambda: SampleSettings.model_validate({}))
     grid: dict[str, tuple[Any, ...]] = Field(
         {}, description="settings that `tune` tries: filters and batch 2 to 32"
@@ -133,10 +137,15 @@ class TrainingConfig(BaseModel):
 
     @model_validator(mode="after")
     def _together(self) -> TrainingConfig:
-        if not self.events and not self.worlds and not self.grounds:
-            raise ValueError("there is nothing to learn from: name events, worlds or grounds")
-        if (self.worlds or self.grounds) and (self.network == "cnn" or self.scaling != "db"):
-            raise ValueError("worlds and grounds are learnt from by a U-Net, with scaling 'db'")
+        kept = self.worlds or self.grounds or self.sen12landslides
+        if not self.events and not kept:
+            raise ValueError(
+                "there is nothing to learn from: name events, worlds, grounds or sen12landslides"
+            )
+        if kept and (self.network == "cnn" or self.scaling != "db"):
+            raise ValueError(
+                "worlds, grounds and sen12landslides are learnt from by a U-Net, with scaling 'db'"
+            )
         if self.network == "cnn" and (self.map_tile is not None or self.halo):
             raise ValueError("map_tile and halo are of the U-Nets")
         if self.network == "cnn":
@@ -200,7 +209,7 @@ class TrainingConfig(BaseModel):
 
     @property
     def worlds_folder(self) -> Path:
-        """Where drawn worlds, and landslides put into real passes, are kept."""
+        """Where evidence of worlds, grounds and patches is kept."""
         return Path(self.out).expanduser() / "worlds"
 
     @property

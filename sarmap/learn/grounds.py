@@ -25,7 +25,16 @@ from sarmap.learn.kept_evidence import KeptScene, keep, make_missing, open_kept
 from sarmap.learn.scene import Scene
 from sarmap.types import Instant
 
-__all__ = ["GroundSource", "ground_record", "is_ground", "kept_grounds", "open_grounds"]
+__all__ = [
+    "MOST_AFTER",
+    "MOST_BEFORE",
+    "GroundSource",
+    "ground_record",
+    "is_ground",
+    "kept_grounds",
+    "open_grounds",
+    "open_series",
+]
 
 Pixels = NDArray[np.float32]
 
@@ -331,7 +340,7 @@ def _from_series(source: GroundSource) -> tuple[xr.Dataset, xr.Dataset | None]:
     from sarmap.simulate.terrain import slope_aspect
 
     path = Path(str(source.series)).expanduser()
-    data = _open_series(path)
+    data = open_series(path)
     data = data.rename({name: str(name).lower() for name in data.variables})
     if "vv" not in data or not {"time", "y", "x"} <= set(data.vv.dims):
         raise RequestError(f"{path.name} has no variable vv of time, y and x.")
@@ -350,7 +359,7 @@ def _from_series(source: GroundSource) -> tuple[xr.Dataset, xr.Dataset | None]:
     return xr.Dataset(bands), xr.Dataset(planes)
 
 
-def _open_series(path: Path) -> xr.Dataset:
+def open_series(path: Path) -> xr.Dataset:
     """A NetCDF (version 4) or Zarr file, lazily."""
     try:
         data: xr.Dataset = (

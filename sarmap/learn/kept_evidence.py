@@ -1,8 +1,8 @@
 """Evidence that is made once and kept in files, read lazily as scenes to learn from.
 
-A world, or landslides put into real passes, is made and levelled in a second or two. What a network
-learns from, the evidence and the outlines, is kept beside the samples, and what the scene measures
-(`sarmap.detect.trust`), from which the ranges come that weights are trusted in.
+A world, landslides put into real passes, or a patch of a data set is levelled in a second or two.
+What a network learns from, the evidence and the outlines, is kept beside the samples, and what the
+scene measures (`sarmap.detect.trust`), from which the ranges come that weights are trusted in.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 
 from sarmap.learn.scene import Scene
 
-__all__ = ["KeptScene", "keep", "make_missing", "measured_ranges", "open_kept"]
+__all__ = [
+    "KeptScene",
+    "keep",
+    "leave_out",
+    "make_missing",
+    "measured_ranges",
+    "open_kept",
+    "why_not",
+]
 
 INNER = (1.0, 99.0)
 """Percentiles of what training scenes measure that count as learnt from."""
@@ -39,6 +47,8 @@ class KeptScene:
     """'training', 'validation' or 'test'."""
     every_patch: bool = False
     """Whether patches without a landslide are all kept."""
+    simulated: bool = True
+    """Whether its landslides are."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +56,9 @@ class KeptLabels:
     """The outlines of a kept scene, as `sarmap.assess.labels.Labels` are asked for them."""
 
     grid: Any
-    """odc-geo GeoBox; where a drawn scene lies means nothing."""
-    truth: NDArray[np.uint8]
-    """1 inside an outline as an analyst draws it (y, x)."""
+    """odc-geo GeoBox; where a kept scene lies means nothing."""
+    codes: Path
+    """File of observation codes, and of 1 inside an outline as an analyst draws it (2, y, x)."""
     landslides: range
     """As many as there are."""
     digest: str
@@ -58,7 +68,7 @@ class KeptLabels:
 
     def mask(self, rows: slice, columns: slice) -> NDArray[np.uint8]:
         """Mask of a window: 0 or 1."""
-        return np.asarray(self.truth[rows, columns])
+        return np.array(np.load(self.codes, mmap_mode="r")[1, rows, columns])
 
 
 def make_missing(jobs: Iterable[tuple[KeptScene, Callable[[], None]]]) -> None:
@@ -122,30 +132,50 @@ def keep(
     path.with_suffix(".json").write_text(json.dumps(record), encoding="utf-8")
 
 
+def leave_out(path: Path, why: str) -> None:
+    """Keep, in place of a scene's evidence, why there is none."""
+    path.with_suffix(".json").write_text(json.dumps({"left_out": why}), encoding="utf-8")
+
+
+def why_not(scene: KeptScene) -> str:
+    """Why a scene was left out; '' where it was not."""
+    record = json.loads(scene.path.with_suffix(".json").read_text(encoding="utf-8"))
+    return str(record.get("left_out", ""))
+
+
 def open_kept(scene: KeptScene, bands: Sequence[str]) -> Scene:
-    """A kept scene, lazily."""
+    """A kept scene, lazily; no file of it stays open, since there may be thousands."""
     import dask.array as da
     from affine import Affine
+    from dask import delayed
     from odc.geo.geobox import GeoBox
 
     path = scene.path
     record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    values = np.load(path.with_suffix(".evidence.npy"), mmap_mode="r")
-    codes = np.load(path.with_suffix(".codes.npy"), mmap_mode="r")
+    codes = path.with_suffix(".codes.npy")
+    shape = np.load(codes, mmap_mode="r").shape[1:]
     spacing = record["spacing"]
-    grid = GeoBox(
-        values.shape[1:], Affine(spacing, 0, 500_000, 0, -spacing, 5_000_000), "EPSG:32631"
+    grid = GeoBox(shape, Affine(spacing, 0, 500_000, 0, -spacing, 5_000_000), "EPSG:32631")
+    load = delayed(np.load, pure=True)
+    values = da.from_delayed(
+        load(path.with_suffix(".evidence.npy")), (len(bands), *shape), np.float16
     )
-    lazy = da.from_array(values, chunks=values.shape, name=f"evidence-{path.name}")
+    seen = da.from_delayed(load(codes), (2, *shape), np.uint8)[0]
     composite = xr.DataArray(
-        lazy.astype(np.float32),
+        values.astype(np.float32),
         dims=("band", "y", "x"),
-        coords={"band": [*bands], "observation": (("y", "x"), np.asarray(codes[0]))},
-        attrs={"scaling": "db", "simulated": 1, "scenes": path.name},
+        coords={"band": [*bands], "observation": (("y", "x"), seen)},
+        attrs={"scaling": "db", "simulated": int(scene.simulated), "scenes": path.name},
     )
-    labels: Any = KeptLabels(grid, codes[1], range(record["landslides"]), path.name)
-    every = scene.every_patch
-    return Scene(scene.name, composite, labels, role=scene.role, simulated=True, every_patch=every)
+    labels: Any = KeptLabels(grid, codes, range(record["landslides"]), path.name)
+    return Scene(
+        scene.name,
+        composite,
+        labels,
+        role=scene.role,
+        simulated=scene.simulated,
+        every_patch=scene.every_patch,
+    )
 
 
 def measured_ranges(scenes: Iterable[KeptScene]) -> dict[str, tuple[float, float]]:

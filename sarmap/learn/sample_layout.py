@@ -131,7 +131,7 @@ def create_store(
     return group
 
 
-_KNOWN = {"row": "int32", "column": "int32", "event": "int16", "x": "float64", "y": "float64"}
+_KNOWN = {"row": "int32", "column": "int32", "event": "int32", "x": "float64", "y": "float64"}
 """Types of what is known of a sample beforehand; uint8 where not named."""
 
 

@@ -26,6 +26,7 @@ from sarmap.learn.losses import make_loss
 from sarmap.learn.outputs import Arrays, TrainingResult, store_outputs
 from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.scoring import PartScore, answers_of, score_parts
+from sarmap.learn.sen12landslides import is_patch, kept_patches, patch_record
 from sarmap.learn.sources import Stored, band_means
 from sarmap.learn.splits import PARTS
 from sarmap.learn.worlds import is_world, kept_worlds
@@ -196,11 +197,12 @@ def _fields(config: TrainingConfig, store: SampleStore, statistics: Any) -> dict
 
 
 def _kept(config: TrainingConfig, bands: Sequence[str]) -> Iterator[KeptScene]:
-    """The drawn scenes of a configuration."""
+    """The scenes of a configuration whose evidence is kept."""
     for world, _, _ in kept_worlds(config.worlds, bands, config.worlds_folder):
         yield world
     for ground, _ in kept_grounds(config.grounds, bands, config.worlds_folder):
         yield ground
+    yield from kept_patches(config.sen12landslides, bands, config.worlds_folder)
 
 
 def _training_record(
@@ -216,10 +218,11 @@ def _training_record(
         "events": [
             {name: one[name] for name in names}
             for one in store.events
-            if not is_world(str(one["name"])) and not is_ground(str(one["name"]))
+            if not any(of(str(one["name"])) for of in (is_world, is_ground, is_patch))
         ],
         "worlds": [source.model_dump(mode="json") for source in config.worlds],
         "grounds": [ground_record(source) for source in config.grounds],
+        "sen12landslides": [patch_record(source) for source in config.sen12landslides],
         "samples": samples,
         "unread_pixels": store.attrs["counts"]["unread_pixels"],
         "sample_settings": config.samples.model_dump(),

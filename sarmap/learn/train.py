@@ -15,6 +15,7 @@ from sarmap.learn.outputs import TrainingResult, prepare_folder
 from sarmap.learn.sample_store import SampleStore, samples_for
 from sarmap.learn.sample_writing import Progress, write_samples
 from sarmap.learn.scene import Scene
+from sarmap.learn.sen12landslides import open_patches
 from sarmap.learn.settle import check_installed, settle
 from sarmap.learn.splits import describe_parts
 from sarmap.learn.training_scenes import open_scenes
@@ -140,7 +141,8 @@ def _samples(
     with open_scenes(config.events, config.bands, config.scaling) as opened:
         drawn = open_worlds(config.worlds, config.bands, config.worlds_folder)
         put_in = open_grounds(config.grounds, config.bands, config.worlds_folder)
-        store = written([*opened, *drawn, *put_in])
+        real = open_patches(config.sen12landslides, config.bands, config.worlds_folder)
+        store = written([*opened, *drawn, *put_in, *real])
     store.remember(asked)
     return store
 
@@ -149,7 +151,10 @@ def _asked(config: TrainingConfig) -> str:
     """Hash of all in the configuration, and of the files it names, that decides the samples."""
     told = [
         events_of(config),
-        [source.model_dump(mode="json") for source in (*config.worlds, *config.grounds)],
+        [
+            source.model_dump(mode="json")
+            for source in (*config.worlds, *config.grounds, *config.sen12landslides)
+        ],
         [*config.bands, config.scaling, config.normalised, str(config.rule)],
     ]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]

@@ -52,6 +52,13 @@ def test_coordinates_and_crs_are_kept():
     assert cube.rio.crs.to_epsg() == 32654
 
 
+def test_passes_cut_out_of_a_series_are_passes():
+    series = xr.concat([image(0.1), image(0.4)], "time").assign_coords(time=[0, 1])
+    cube = make_cube([series.isel(time=0)], [series.isel(time=1)])
+    assert cube.vv.values[:, 0, 0] == pytest.approx([0.1, 0.4])
+    assert cube.y.values.tolist() == COORDS["y"]
+
+
 @pytest.mark.parametrize(
     ("pre", "post", "how", "sentence"),
     [
