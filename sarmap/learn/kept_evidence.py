@@ -147,7 +147,7 @@ def open_kept(scene: KeptScene, bands: Sequence[str]) -> Scene:
     """A kept scene, lazily; no file of it stays open, since there may be thousands."""
     import dask.array as da
     from affine import Affine
-    from dask import delayed
+    from dask.delayed import delayed
     from odc.geo.geobox import GeoBox
 
     path = scene.path

@@ -271,7 +271,7 @@ def _choose(vv: xr.DataArray, events: Sequence[np.datetime64], name: str) -> tup
     up with copies), one of an event's day and one that mostly holds nothing are not used.
     """
     days = vv.time.values.astype("datetime64[D]")
-    seen = np.flatnonzero((np.isfinite(vv).mean(("y", "x")) > 0.5).values)
+    seen = np.flatnonzero(np.isfinite(vv.values).mean((1, 2)) > 0.5)
     _, once = np.unique(days[seen], return_index=True)
     usable = seen[once]
     if not len(usable):
