@@ -272,29 +272,40 @@ def _save(model: Any, recipe: Recipe, state: _State, folder: Path) -> None:
 
 
 def _load(model: Any, recipe: Recipe, folder: Path | None) -> _State | None:
-    """The state a killed run left, put back into the model; None where there is none."""
+    """The state a killed run left, put back into the model; None where there is none whole."""
     if folder is None or not _checkpoint(folder).is_file():
         return None
-    with np.load(_checkpoint(folder), allow_pickle=False) as stored:
-        said = json.loads(stored["state"].tobytes())
-        if said["recipe"] != recipe.record():
-            raise RequestError(
-                "The folder holds a checkpoint of another recipe: choose another out=, or give "
-                "overwrite=True (--overwrite)."
-            )
-        places = (("model", model.variables), ("adam", model.optimizer.variables))
-        for prefix, variables in places:
-            for number, variable in enumerate(variables):
-                name = f"{prefix}-{number}"
-                if name not in stored or stored[name].shape != tuple(variable.shape):
-                    raise RequestError(
-                        "The folder holds a checkpoint of another network: choose another out=, "
-                        "or give overwrite=True (--overwrite)."
-                    )
-                variable.assign(stored[name])
-        best = [stored[f"best-{i}"] for i in range(len(model.variables))]
-    log.info("taken up after epoch %d", len(said["history"]))
-    return _State(said["history"], said["best"], best, said["waited"])
+    try:
+        with np.load(_checkpoint(folder), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        said = json.loads(arrays["state"].tobytes())
+        recorded = said["recipe"]
+        state = _State(list(said["history"]), float(said["best"]), [], int(said["waited"]))
+    except Exception:  # of as many kinds as there are ways to be damaged
+        log.warning("The checkpoint of the training is damaged: it begins anew.")
+        return None
+    if recorded != recipe.record():
+        raise _of_another("recipe")
+    optimizer = model.optimizer.variables
+    places = {"model": model.variables, "adam": optimizer, "best": model.variables}
+    for prefix, variables in places.items():
+        for number, variable in enumerate(variables):
+            value = arrays.get(f"{prefix}-{number}")
+            if value is None or value.shape != tuple(variable.shape):
+                raise _of_another("network")
+    state.best_arrays = [arrays[f"best-{i}"] for i in range(len(model.variables))]
+    for prefix in ("model", "adam"):
+        for number, variable in enumerate(places[prefix]):
+            variable.assign(arrays[f"{prefix}-{number}"])
+    log.info("taken up after epoch %d", len(state.history))
+    return state
+
+
+def _of_another(what: str) -> RequestError:
+    return RequestError(
+        f"The folder holds a checkpoint of another {what}: choose another out=, or give "
+        "overwrite=True (--overwrite)."
+    )
 
 
 def write_curves(history: list[dict[str, float]], path: Path) -> None:

@@ -92,7 +92,10 @@ def _finished(folder: Path, config: TrainingConfig) -> TrainingResult | None:
     manifest, card = (folder / f"{config.name}{suffix}" for suffix in (".json", ".md"))
     if not (said.is_file() and manifest.is_file() and card.is_file()):
         return None
-    result = json.loads(said.read_text(encoding="utf-8"))
+    try:
+        result = json.loads(said.read_text(encoding="utf-8"))
+    except ValueError:
+        return None  # cut short as it was written: finished once more, from the checkpoint
     unread = int(read_manifest(manifest).training["unread_pixels"])
     return TrainingResult(
         manifest, card, result["history"], result["scores"], reused=True, unread_pixels=unread

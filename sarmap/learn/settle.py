@@ -129,7 +129,14 @@ def check_backend() -> None:
 def _statistics(config: TrainingConfig, store: SampleStore, training: NDArray[np.int64]) -> Any:
     if config.normalised != "fixed":
         return config.normalised
-    return band_means(store, training)
+    found = band_means(store, training)
+    constant = [band for band, (mean, spread) in found.items() if spread <= 1e-6 * abs(mean)]
+    if constant:
+        raise RequestError(
+            f"{constant[0]} is the same in all training samples, and a map's would mean nothing to "
+            "the network: leave that band out of composite, or add samples that know it."
+        )
+    return found
 
 
 def normalisation_of(statistics: Any) -> Any:

@@ -135,6 +135,24 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
         trained(tmp_path, recipe=Recipe(**RECIPE.record() | {"epochs": 1, "batch": 4}))
 
 
+def _flip(kept: bytes) -> bytes:
+    """One bit of the first weights, behind the archive's and the array's heads."""
+    return kept[:300] + bytes([kept[300] ^ 1]) + kept[301:]
+
+
+@pytest.mark.parametrize("damage", [_flip, lambda kept: kept[: len(kept) // 2], lambda _: b""])
+def test_a_damaged_checkpoint_is_thrown_away_and_training_begins_anew(tmp_path, damage, caplog):
+    once = Recipe(**RECIPE.record() | {"epochs": 1})
+    _, whole = trained(tmp_path, once)
+    file = tmp_path / "checkpoint.npz"
+    file.write_bytes(damage(file.read_bytes()))
+    reported = []
+    _, again = trained(tmp_path, once, report=reported.append)
+    assert [one["epoch"] for one in reported] == [1]
+    np.testing.assert_allclose(losses(again), losses(whole), rtol=1e-6)
+    assert "damaged: it begins anew" in caplog.text
+
+
 def test_a_training_that_diverges_says_so_and_keeps_what_was_learnt(tmp_path):
     wild = Recipe(**RECIPE.record() | {"learning_rate": 1e38})
     with pytest.raises(SarmapError, match="lower learning_rate"):

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,16 @@ def test_curves_and_manifest_tell_the_training(trained):
     assert manifest["training"]["recipe"]["seed"] == 7
     assert manifest["training"]["sample_settings"]["split"] == "blocks"
     assert manifest["scores"] == result.scores
+
+
+def test_a_band_that_is_the_same_everywhere_is_refused(trained, tmp_path):
+    _, config, scenes = trained
+    flat = [
+        replace(one, composite=one.composite.where(one.composite.band != "slope", 0.3))
+        for one in scenes
+    ]
+    with pytest.raises(RequestError, match="slope is the same in all training samples"):
+        sarmap.train({**config, "normalisation": "fixed", "out": str(tmp_path)}, scenes=flat)
 
 
 def test_nothing_in_manifest_or_card_names_a_local_folder(trained):
