@@ -153,6 +153,8 @@ class CatalogSettings:
     trusted: bool = False
     """True: its records may lead anywhere, to local files and private addresses too; see
     `sarmap.net.reach`."""
+    verify: bool = False
+    """True: what comes over plain HTTP without a checksum is read twice, and compared."""
     attribution: str = ""
     """Notice the data's owners ask for."""
     dem_attribution: str = ""
@@ -271,6 +273,10 @@ class MapRequest(BaseModel):
     )
     trust_catalog: bool = Field(
         default=False, description="let its records lead to local files and private addresses"
+    )
+    verify: bool = Field(
+        default=False,
+        description="read twice, and compare, what comes over plain HTTP without a checksum",
     )
     orbit: Orbit | None = Field(default=None, description="None: the best covered")
     relative_orbit: int | None = Field(

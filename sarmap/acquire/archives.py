@@ -32,15 +32,17 @@ VARIABLE = "SARMAP_ARCHIVES"
 T = TypeVar("T")
 
 
-def archives_of(catalog: Any, *, trusted: bool = False) -> tuple[CatalogSettings, ...]:
+def archives_of(
+    catalog: Any, *, trusted: bool = False, verify: bool = False
+) -> tuple[CatalogSettings, ...]:
     """The archives that may serve a request, in the order in which they are asked.
 
     Parameters
     ----------
     catalog
         'auto': those of the list; anything else that `resolve_catalog` takes: that one.
-    trusted
-        Set `trusted`, whatever the settings say of it.
+    trusted, verify
+        Set `trusted`, or `verify`, whatever the settings say of it.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def archives_of(catalog: Any, *, trusted: bool = False) -> tuple[CatalogSettings
     ['opera-rtc-s1']
     """
     listed = _listed() if isinstance(catalog, str) and catalog == AUTO else [catalog]
-    return tuple(resolve_catalog(one, trusted=trusted) for one in listed)
+    return tuple(resolve_catalog(one, trusted=trusted, verify=verify) for one in listed)
 
 
 def _listed() -> list[Any]:

@@ -111,7 +111,10 @@ _FIELDS = tuple(one.name for one in dataclasses.fields(CatalogSettings))
 
 
 def resolve_catalog(
-    catalog: str | CatalogSettings | Mapping[str, Any], *, trusted: bool = False
+    catalog: str | CatalogSettings | Mapping[str, Any],
+    *,
+    trusted: bool = False,
+    verify: bool = False,
 ) -> CatalogSettings:
     """Settings of a catalogue.
 
@@ -123,8 +126,8 @@ def resolve_catalog(
         mapping of CatalogSettings' fields, which may start from a `preset`. In
         `optical_assets`, an asset key alone means its first band; in `radar_assets`, the band that
         is called so, else the first.
-    trusted
-        Set `trusted`, whatever the catalogue's settings say of it.
+    trusted, verify
+        Set `trusted`, or `verify`, whatever the catalogue's settings say of it.
 
     Raises
     ------
@@ -150,7 +153,8 @@ def resolve_catalog(
     make_signer(settings)
     _check_pattern(settings)
     _check_bands(settings)
-    return dataclasses.replace(settings, trusted=True) if trusted else settings
+    asked = {name: True for name, on in (("trusted", trusted), ("verify", verify)) if on}
+    return dataclasses.replace(settings, **asked) if asked else settings
 
 
 def open_catalog(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["archives_for", "completed", "left_out", "passes_in_files"]
 
 _OF_A_SEARCH = {"catalog": "--catalog", "trust_catalog": "--trust-catalog", "orbit": "--orbit"}
-_OF_A_SEARCH |= {"relative_orbit": "--relative-orbit"}
+_OF_A_SEARCH |= {"relative_orbit": "--relative-orbit", "verify": "--verify"}
 _OF_A_SEARCH |= {"before_days": "--before-days", "after_days": "--after-days"}
 _OF_A_SEARCH |= {"pre": "--pre NUMBER", "post": "--post NUMBER"}
 
@@ -76,7 +76,7 @@ def archives_for(request: MapRequest) -> tuple[CatalogSettings, ...]:
     RequestError
         The catalogue, the list of archives or the elevation file cannot be used.
     """
-    archives = archives_of(request.catalog, trusted=request.trust_catalog)
+    archives = archives_of(request.catalog, trusted=request.trust_catalog, verify=request.verify)
     if request.from_files:
         return archives
     told = (replace(one, scaling=request.scaling or one.scaling) for one in archives)

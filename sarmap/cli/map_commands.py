@@ -57,7 +57,7 @@ def search(as_json: bool, **flags: Any) -> None:
             "sarmap search looks into a catalogue, and files were given (--pre, --post): sarmap "
             "plan says what they hold."
         )
-    archives = archives_of(request.catalog, trusted=request.trust_catalog)
+    archives = archives_of(request.catalog, trusted=request.trust_catalog, verify=request.verify)
     wanted = Search.of(
         request.area,
         request.event,

@@ -54,6 +54,12 @@ _PLACE = [
         help="Let its records lead to local files and private addresses.",
     ),
     click.option(
+        "--verify",
+        is_flag=True,
+        default=None,
+        help="Read twice, and compare, what comes over plain HTTP without a checksum.",
+    ),
+    click.option(
         "--orbit",
         type=click.Choice(["ascending", "descending", "both"]),
         help="Default: the best covered.",
@@ -141,8 +147,8 @@ _MAP = [
 
 
 SECTIONS = {
-    "Where and when": "area event mmi name catalog trust_catalog orbit relative_orbit pre post "
-    "before_days after_days times scaling dem crs resolution",
+    "Where and when": "area event mmi name catalog trust_catalog verify orbit relative_orbit pre "
+    "post before_days after_days times scaling dem crs resolution",
     "What finds": "detector composite level overlap dense threshold min_area control",
     "Units of a region": "unit epicentre priority order dry_run calibrate",
     "Watching": "days passes every once webhook webhook_secret command",

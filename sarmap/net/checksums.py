@@ -13,7 +13,7 @@ import zlib
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 
-__all__ = ["damaged", "inflates"]
+__all__ = ["inflates", "vouched"]
 
 _HEADERS = {
     "Content-MD5": "md5",
@@ -29,8 +29,8 @@ _of_ranges: set[str] = set()
 """Hosts whose checksums have been those of a range."""
 
 
-def damaged(headers: Mapping[str, str], body: bytes, host: str, *, whole: bool) -> bool:
-    """Whether an answer's bytes are others than its headers say.
+def vouched(headers: Mapping[str, str], body: bytes, host: str, *, whole: bool) -> bool | None:
+    """Whether an answer's bytes are those that its headers say; None where they say nothing.
 
     Parameters
     ----------
@@ -43,18 +43,20 @@ def damaged(headers: Mapping[str, str], body: bytes, host: str, *, whole: bool) 
     whole
         True where they are the whole file.
 
-    >>> damaged({"Content-MD5": "XUFAKrxLKna5cZ2REBfFkg=="}, b"hello", "h", whole=True)
-    False
-    >>> damaged({"Content-MD5": "XUFAKrxLKna5cZ2REBfFkg=="}, b"jello", "h", whole=True)
+    >>> vouched({"Content-MD5": "XUFAKrxLKna5cZ2REBfFkg=="}, b"hello", "h", whole=True)
     True
+    >>> vouched({"Content-MD5": "XUFAKrxLKna5cZ2REBfFkg=="}, b"jello", "h", whole=True)
+    False
     """
+    agreed = None
     for algorithm, told, own in _told(headers):
         if b64encode(_sum(algorithm, body)).decode() == told:
+            agreed = True
             if not own and not whole:
                 _of_ranges.add(host)
         elif own or whole or host in _of_ranges:
-            return True
-    return False
+            return False
+    return agreed
 
 
 def _told(headers: Mapping[str, str]) -> Iterator[tuple[str, str, bool]]:

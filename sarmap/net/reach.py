@@ -58,6 +58,8 @@ class Reach:
     """Addresses of the catalogue itself that are not public."""
     local: bool = False
     """True: to files of this machine, too."""
+    verify: bool = False
+    """True: what comes over plain HTTP without a checksum is read twice, and compared."""
 
     def allows(self, address: str) -> bool:
         """True where a connection to an IP address may be made."""
@@ -105,13 +107,14 @@ def reach_of(settings: CatalogSettings, url: str | None = None) -> Reach:
     """How far the records of a catalogue's API reach; of the one at `url` (`settings.dem_url`).
 
     >>> reach_of(CatalogSettings("mine", "http://127.0.0.1:7822"))
-    Reach(trusted=False, home=('127.0.0.1',), local=False)
+    Reach(trusted=False, home=('127.0.0.1',), local=False, verify=False)
     """
+    verify = settings.verify
     if settings.trusted:
-        return Reach(trusted=True)
+        return Reach(trusted=True, verify=verify)
     if not urlsplit(url or settings.url or "x:").scheme:
-        return Reach(local=True)
-    return Reach(home=tuple(_private_addresses(_host(url or settings.url))))
+        return Reach(local=True, verify=verify)
+    return Reach(home=tuple(_private_addresses(_host(url or settings.url))), verify=verify)
 
 
 def check_href(href: str, reach: Reach, what: str) -> None:

@@ -252,7 +252,13 @@ class RemoteFile:
             if not wait_for(self.host, self._deadline, pause):
                 raise ReadError("the time for this read is over", again=False)
             try:
-                return self._checked(self._try(first, last), first)
+                answer = self._try(first, last)
+                body = self._checked(answer, first)
+                if self.reach.verify and not answer.vouched:
+                    again = self._try(first, last, alone=True)
+                    if self._checked(again, first) != body:
+                        raise ReadError("two reads of the same bytes differ")
+                return body
             except ReadError as error:
                 attempt += 1
                 if not error.again or attempt >= self._attempts:

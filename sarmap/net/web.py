@@ -23,7 +23,7 @@ import requests
 import urllib3
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 
-from sarmap.net.checksums import damaged
+from sarmap.net.checksums import vouched
 from sarmap.net.guard import CONNECTIONS, GuardedAdapter, pool_classes
 from sarmap.net.patience import Deadline, Patience, retry_after
 from sarmap.net.reach import WEB, AddressRefused, Reach
@@ -92,6 +92,8 @@ class Answer:
     was last modified; empty where it says neither."""
     url: str
     """Where they were found, after redirects."""
+    vouched: bool
+    """Whether TLS or a checksum speaks for the bytes."""
 
 
 def fetch(
@@ -124,11 +126,14 @@ def fetch(
         size = _check_head(response, first, last)
         wanted = min(last, size - 1) - first + 1
         body = _body(response, wanted, limits, deadline)
-        if damaged(response.headers, body, urlsplit(found_at).netloc, whole=wanted == size):
+        place = urlsplit(found_at)
+        agreed = vouched(response.headers, body, place.netloc, whole=wanted == size)
+        if agreed is False:
             raise ReadError("the answer does not agree with its checksum")
     count("bytes", len(body))
     named = response.headers.get("ETag", "").removeprefix("W/")
-    return Answer(body, size, named or response.headers.get("Last-Modified", ""), found_at)
+    version = named or response.headers.get("Last-Modified", "")
+    return Answer(body, size, version, found_at, bool(agreed) or place.scheme == "https")
 
 
 @contextlib.contextmanager

@@ -215,7 +215,7 @@ def make_survey(request: ScanRequest) -> Survey:
     request = from_quake(request)
     region = parse_region(request.area)
     zones = tuple(zones_of(region, request.crs))
-    archives = archives_of(request.catalog, trusted=request.trust_catalog)
+    archives = archives_of(request.catalog, trusted=request.trust_catalog, verify=request.verify)
     catalog = archives[0]
     detectors = Detectors(request)
     spec, stride = detectors.first.spec, detectors.first.stride

@@ -8,6 +8,7 @@ import logging
 import threading
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,10 @@ import dask
 import numpy as np
 import pytest
 import rasterio
+
+from sarmap.acquire.reader import read_source
+from sarmap.net.reach import Reach
+from sarmap.net.signing import Signer
 
 READ_FAILED = -np.inf
 
@@ -324,21 +329,27 @@ SUMMED: dict[str, Any] = {
 }
 
 
+@pytest.fixture
+def inflated(cogs: Path, tmp_path: Path) -> Path:
+    """Folder with `a.tif` not deflated, so that no block has a checksum of its own."""
+    with rasterio.open(cogs / "a.tif") as made:
+        profile = made.profile | {"compress": None}
+        with rasterio.open(tmp_path / "a.tif", "w", **profile) as plain:
+            plain.write(made.read())
+    return tmp_path
+
+
 @pytest.mark.parametrize("kind", SUMMED)
 def test_one_flipped_bit_costs_a_retry_and_no_pixel(
     fault_proxy: ModuleType,
     cogs: Path,
-    tmp_path: Path,
+    inflated: Path,
     read: Any,
     power: Any,
     counted: Any,
     kind: str,
 ) -> None:
-    with rasterio.open(cogs / "a.tif") as made:  # and not deflated, so that its header alone tells
-        profile = made.profile | {"compress": None}
-        with rasterio.open(tmp_path / "a.tif", "w", **profile) as plain:
-            plain.write(made.read())
-    folder = cogs if kind.startswith("Adler") else tmp_path
+    folder = cogs if kind.startswith("Adler") else inflated
     flipped = fault_proxy.Fault("flipped", after=1, times=1)
     with fault_proxy.serve_faults(folder=folder, faults=[flipped]) as server:
         server.summed = SUMMED[kind]
@@ -346,6 +357,27 @@ def test_one_flipped_bit_costs_a_retry_and_no_pixel(
         assert server.counts["flipped"] == 1
     assert counted()["retries"] == 1
     assert counted()["failures"] == 0
+
+
+@pytest.mark.parametrize("kind", ["no checksum", "Content-MD5"])
+def test_where_asked_two_reads_of_what_no_checksum_speaks_for_are_compared(
+    fault_proxy: ModuleType,
+    inflated: Path,
+    source_of: Any,
+    power: Any,
+    counted: Any,
+    kind: str,
+) -> None:
+    flipped = fault_proxy.Fault("flipped", after=1, times=1)
+    with fault_proxy.serve_faults(folder=inflated, faults=[flipped]) as server:
+        server.summed = SUMMED.get(kind, lambda _, __: {})
+        asked = replace(source_of(server.url), reach=Reach(home=("127.0.0.1",), verify=True))
+        found = read_source(asked, lambda _: (0, 300, 0, 260), Signer(None), positive=True)
+    assert found is not None
+    np.testing.assert_array_equal(found[0], power)
+    assert counted()["retries"] == 1
+    # a head and a run of blocks, one of them again
+    assert counted()["requests"] == (6 if kind == "no checksum" else 3)
 
 
 def test_bits_that_flip_at_every_try_are_no_pixels(
