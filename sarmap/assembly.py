@@ -7,10 +7,10 @@ hangs the rooms together in the order of the route: cube, terrain, composite, pr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,8 @@ class Assembly:
     spoilt: xr.Dataset | None = None
     """Which answers depend on readings that failed beyond their own block, in another orbit or in
     the map's control, as ``spoilt`` (y, x) and for windows ``window_spoilt``; None: none can."""
+    elevation: Mapping[str, Any] = field(default_factory=dict)
+    """What each file of elevation is held to."""
     control: xr.Dataset | None = None
     """Of one orbit: the same detector's answers before the event, where they were asked for."""
 
@@ -257,7 +259,8 @@ def assemble(prepared: Prepared) -> Assembly:
         unread += [one.drop_vars("window_spoilt", errors="ignore") for one in unread_there]
         unread.append(unread_of(control).to_dataset(name="spoilt"))
         add_control(dataset, control)
-    return Assembly(dataset, parts[0].composite, warnings, spoilt=any_of(unread))
+    held = {name: pin for part in parts for name, pin in part.elevation.items()}
+    return Assembly(dataset, parts[0].composite, warnings, spoilt=any_of(unread), elevation=held)
 
 
 def _joined(prepared: Prepared, parts: list[xr.Dataset]) -> tuple[xr.Dataset, list[xr.Dataset]]:
@@ -298,6 +301,7 @@ def _assemble_orbit(
         cropped(dataset, prepared.grid, prepared.margins),
         cropped(composite, prepared.grid, prepared.margins),
         warnings,
+        elevation={} if terrain is None else json.loads(terrain.attrs["dem_files"]),
         control=control,
     )
 

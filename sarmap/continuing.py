@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +21,18 @@ _ENGINES = {
 """Engines whose package decides bits of the answer, and the names it is distributed by."""
 
 
-def identity_of(prepared: Prepared) -> dict[str, Any]:
+def identity_of(prepared: Prepared, elevation: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What decides the pixels of a map, beside its grid and blocks: equal, or not continued.
 
-    Places are not among it, and neither is what only decides products (threshold, smallest area).
+    `elevation` is what the files of elevation are held to. Places are not among it,
+    and neither is what only decides products (threshold, smallest area).
     """
     from sarmap.acquire.pins import pins_of
 
     spec, passes = prepared.spec, prepared.passes
     read = [item for orbit in passes for one in orbit for item in one.items]
     files = pins_of([*read, *(item for orbit in passes for item in orbit.optical)])
+    files |= elevation or {}
     engine = str(getattr(prepared.detector, "engine", "own"))
     return {
         "sarmap": __version__,

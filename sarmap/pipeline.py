@@ -124,7 +124,7 @@ def map_landslides(
             progress=progress,
             alongside=overview,
             resume=request.resume,
-            identity=identity_of(prepared),
+            identity=identity_of(prepared, assembly.elevation),
             spoilt=assembly.spoilt,
         )
         lacking = products.lacking(changed=bool(stored.computed))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sarmap.acquire.context import Margins, widened
 from sarmap.errors import RequestError
@@ -65,10 +66,9 @@ def pin_scenes(prepared: Prepared) -> None:
         A file is another one than then.
     """
     from sarmap.acquire.pins import pin_files
-    from sarmap.store.identity import begun_with
 
     request = prepared.request
-    begun = begun_with(str(request.out)) if request.resume and request.out else None
+    known = _held(request)
     for passes in prepared.passes:
         catalog = passes.catalog
         bands = _bands(prepared, passes)
@@ -77,8 +77,15 @@ def pin_scenes(prepared: Prepared) -> None:
         sought = [(item, key) for one in passes for item in one.items for key in sorted(radar)]
         sought += [(item, key) for item in passes.optical for key in sorted(optical)]
         there = [(item, key) for item, key in sought if key in item.assets]
-        known = None if begun is None else begun.get("files")
         pin_files(there, catalog, known, replaced=request.overwrite)
+
+
+def _held(request: MapRequest) -> Mapping[str, Any] | None:
+    """What the files of a map that is to be resumed were held to when it was begun."""
+    from sarmap.store.identity import begun_with
+
+    begun = begun_with(str(request.out)) if request.resume and request.out else None
+    return None if begun is None else begun.get("files")
 
 
 def read_grid(prepared: Prepared) -> tuple[GeoBox, Chunk]:
@@ -129,11 +136,13 @@ def terrain_of(
     needed = needs_terrain(bands) and not reads_evidence(bands)  # evidence copes without
     if prepared.catalog.dem_collection is None and not needed:
         return None, (f"Catalogue {prepared.catalog.name!r} has no elevation: {blind}.",)
+    held = None if prepared.request.overwrite else _held(prepared.request)
+    begun = any(name.endswith(f" {prepared.catalog.dem_asset}") for name in held or ())
     try:
         seen = look if prepared.catalog.look_known else None
-        terrain = open_terrain(grid, catalog=prepared.catalog, passes=seen, chunk=chunk)
+        terrain = open_terrain(grid, catalog=prepared.catalog, passes=seen, chunk=chunk, known=held)
     except RequestError as error:
-        if needed:
+        if needed or begun:  # a map that had elevation does not go on without
             raise
         return None, (f"No elevation ({error}): {blind}.",)
     notes = tuple(json.loads(terrain.attrs["notes"]))

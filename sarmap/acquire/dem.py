@@ -13,7 +13,7 @@ import math
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +124,12 @@ class Dem:
     def tiles(self) -> tuple[str, ...]:
         """Ids of all tiles."""
         return tuple(source.item for group in self.groups for source in group)
+
+    @property
+    def files(self) -> dict[str, list[Any]]:
+        """Item and asset -> what its file is held to, as of scenes (`acquire.pins`)."""
+        sources = [source for group in self.groups for source in group]
+        return {f"{one.item} {one.asset}": list(one.pin) for one in sources if one.pin is not None}
 
     def heights(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         """Heights (y, x) in metres over a range of the mother grid.
@@ -266,7 +272,13 @@ def _moved(source: Source, handle: Handle) -> bool:
     return moved
 
 
-def find_dem(grid: GeoBox, settings: CatalogSettings, *, margin: float) -> Dem:
+def find_dem(
+    grid: GeoBox,
+    settings: CatalogSettings,
+    *,
+    margin: float,
+    known: Mapping[str, Any] | None = None,
+) -> Dem:
     """The elevation tiles under a grid.
 
     Parameters
@@ -277,12 +289,14 @@ def find_dem(grid: GeoBox, settings: CatalogSettings, *, margin: float) -> Dem:
         Catalogue with `dem_collection`, at `dem_url` where that differs.
     margin
         Metres around the grid that are wanted too.
+    known
+        What an earlier run of the map held the tiles' files to (`Dem.files`); None: there was none.
 
     Raises
     ------
     RequestError
-        The catalogue has no elevation, no tile lies under the grid, or neither a tile's file nor
-        its record says where its pixels lie.
+        The catalogue has no elevation, no tile lies under the grid, neither a tile's file nor its
+        record says where its pixels lie, or a file is another one than `known` says.
     CatalogError
         The catalogue cannot be reached.
     """
@@ -296,7 +310,7 @@ def find_dem(grid: GeoBox, settings: CatalogSettings, *, margin: float) -> Dem:
     own = settings.dem_file
     items = search_tiles(settings, place) if own is None else [own_tile(settings, own)]
     signer = make_signer(settings)
-    sources, notes = tile_sources(items, settings, signer)
+    sources, notes = tile_sources(items, settings, signer, known)
     inside = bbox_of(grid, 0.0)
     if not any(meets(item.bbox, inside) for item in items):
         raise RequestError(

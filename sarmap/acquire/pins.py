@@ -1,4 +1,4 @@
-"""Scene files held to one state for a whole map: pinned as it begins, checked by every read."""
+"""Files held to one state for a whole map: pinned as it begins, checked by every read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sarmap.acquire.handles import renew
 from sarmap.acquire.reader import read_source
 from sarmap.acquire.source import PIN, Source, item_source
 from sarmap.errors import RequestError
-from sarmap.net.reach import BUCKETS, reach_of
+from sarmap.net.reach import BUCKETS, Reach, reach_of
 from sarmap.net.remote import Pin
 from sarmap.net.signing import Signer, make_signer
 from sarmap.types import CatalogSettings
@@ -31,6 +31,7 @@ def pin_files(
     known: Mapping[str, Any] | None = None,
     *,
     replaced: bool = False,
+    reach: Reach | None = None,
 ) -> None:
     """Hold files to what they are now, or to what an earlier run of the map held them to.
 
@@ -48,13 +49,15 @@ def pin_files(
         What an earlier run held them to, as `pins_of` gave it; None: there was none.
     replaced
         True: where a file is another one than that, it is held to what it is now.
+    reach
+        Where records may lead; None: as far as those of the catalogue.
 
     Raises
     ------
     RequestError
         A file is another one than `known` says.
     """
-    reach, signer = reach_of(catalog), make_signer(catalog)
+    reach, signer = reach or reach_of(catalog), make_signer(catalog)
     waiting = [
         (item, key)
         for item, key in assets

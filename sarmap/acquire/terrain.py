@@ -63,6 +63,7 @@ def open_terrain(
     catalog: str | CatalogSettings | Mapping[str, Any],
     passes: Passes | None = None,
     chunk: Chunk = 1024,
+    known: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Terrain under a grid, lazily.
 
@@ -76,21 +77,25 @@ def open_terrain(
         Radar passes whose geometry is wanted too.
     chunk
         Block edge in pixels, or all blocks' lengths along y and x. The values do not depend on it.
+    known
+        What an earlier run of the map held the tiles' files to, as the attribute `dem_files` has
+        it; None: there was none.
 
     Returns
     -------
     Dataset of `dem` (metres) and `slope` (degrees), (y, x) float32, NaN where there is no
     elevation, and `observation` (y, x) uint8 (`sarmap.types.Observation`). With `passes` also
     `incidence` (y, x) float32, the local incidence angle in degrees, and `layover_shadow` (y, x)
-    bool. Attributes: `attribution`, `dem_tiles` (ids as JSON), `dem_resolution` (metres), `notes`
-    (sentences as JSON, on records that contradict their files) and, with passes,
-    `incidence_source`.
+    bool. Attributes: `attribution`, `dem_tiles` (ids as JSON), `dem_files` (what each is held to),
+    `dem_resolution` (metres), `notes` (sentences as JSON, on records that contradict their files)
+    and, with passes, `incidence_source`.
 
     Raises
     ------
     RequestError
         The grid is not projected in metres; the catalogue has no elevation collection, or no tile
-        under the grid; neither a tile's file nor its record says where its pixels lie. Squares
+        under the grid; neither a tile's file nor its record says where its pixels lie; a file is
+        another one than `known` says. Squares
         without a tile beside others with one are taken for open sea: no_data, with a warning in
         the log.
     CatalogError
@@ -105,7 +110,8 @@ def open_terrain(
         )
     chunks = block_lengths(grid.shape, chunk)
     # The halo of layover reaches one cell out, and 30 m is the usual cell's pixel.
-    dem = find_dem(grid, settings, margin=MARGIN_CELLS * CELL * 30.0 + 500.0 if passes else 500.0)
+    margin = MARGIN_CELLS * CELL * 30.0 + 500.0 if passes else 500.0
+    dem = find_dem(grid, settings, margin=margin, known=known)
     look = None if passes is None else look_model(passes)
     maker = _Maker(dem, look, grid.affine, chunks)
     return _dataset(maker, grid, settings)
@@ -122,6 +128,7 @@ def _dataset(maker: _Maker, grid: GeoBox, settings: CatalogSettings) -> xr.Datas
     attrs: dict[str, Any] = {
         "attribution": settings.dem_attribution or settings.attribution,
         "dem_tiles": json.dumps(maker.dem.tiles),
+        "dem_files": json.dumps(maker.dem.files),
         "dem_resolution": maker.dem.resolution,
         "notes": json.dumps(maker.dem.notes),
     }

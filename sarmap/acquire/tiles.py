@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import shapely
 from affine import Affine
@@ -19,8 +19,9 @@ from rasterio.warp import transform_bounds
 
 from sarmap.acquire.header import place_scenes
 from sarmap.acquire.loader import check_grid
+from sarmap.acquire.pins import pin_files
 from sarmap.acquire.reader import why_unread
-from sarmap.acquire.source import Source, item_source
+from sarmap.acquire.source import PIN, Source, item_source
 from sarmap.errors import RequestError
 from sarmap.net.reach import Reach, reach_of
 from sarmap.net.signing import Signer
@@ -57,12 +58,19 @@ logger = logging.getLogger(__name__)
 
 
 def tile_sources(
-    items: Sequence[pystac.Item], settings: CatalogSettings, signer: Signer
+    items: Sequence[pystac.Item],
+    settings: CatalogSettings,
+    signer: Signer,
+    known: Mapping[str, Any] | None = None,
 ) -> tuple[list[Source], tuple[str, ...]]:
-    """What to read of each tile, refused where its lattice is not known; and what is to be said of
-    their records."""
+    """What to read of each tile, held to what its file is now or was `known` as, and refused where
+    its lattice is not known; and what is to be said of their records."""
     own = settings.dem_file is not None  # the user's, wherever the catalogue's records may lead
     reach = Reach(trusted=True) if own else reach_of(settings, settings.dem_url)
+    there = [(item, settings.dem_asset) for item in items if settings.dem_asset in item.assets]
+    for item, key in there:  # a record that was found before may hold an earlier map's
+        item.assets[key].extra_fields.pop(PIN, None)
+    pin_files(there, settings, known, reach=reach)
     stated = [
         item_source(
             item,

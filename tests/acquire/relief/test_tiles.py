@@ -16,6 +16,7 @@ from rasterio.warp import transform
 
 from sarmap.acquire.terrain import open_terrain
 from sarmap.acquire.voids import bridged
+from sarmap.errors import RequestError
 
 LEFT, TOP = 582_000.0, 4_736_400.0
 SIZE = 1 / 3600
@@ -81,6 +82,24 @@ def test_a_file_that_comes_back_elsewhere_is_read_failed(
     with caplog.at_level(logging.WARNING):
         assert (terrain.observation.values == READ_FAILED).all()
     assert "item 'hills', asset 'data' lies elsewhere than its record" in caplog.text
+
+
+def test_a_file_written_anew_while_a_map_is_made_or_before_it_goes_on_is_refused(
+    kit: Any, tile: Any
+) -> None:
+    grid, path = kit.box(60, 60, LEFT, TOP), Path(tile.assets["data"].href)
+    terrain = open_terrain(grid, catalog=kit.settings)
+    held = json.loads(terrain.attrs["dem_files"])
+    assert held["hills data"][0] == path.stat().st_size
+    with rasterio.open(path) as made:
+        heights, lattice = made.read(1), made.transform
+    kit.tile(path, heights + 1, lattice)
+    with pytest.raises(RequestError, match=r"'hills', asset 'data' is another one than when"):
+        terrain.dem.compute()
+    with pytest.raises(RequestError, match=r"'hills', asset 'data' is another one than when"):
+        open_terrain(grid, catalog=kit.settings, known=held)
+    anew = open_terrain(grid, catalog=kit.settings).dem.compute()
+    assert anew.notnull().all()
 
 
 @pytest.mark.parametrize(
