@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sarmap.request_file import make_request, read_request_file
-from sarmap.types import MapRequest, names_quake
-
 if TYPE_CHECKING:
     from distributed import Client
+
+    from sarmap.types import MapRequest
 
 __all__ = [
     "SectionedCommand",
@@ -176,6 +175,8 @@ class SectionedCommand(click.Command):
 
 def _with_default(option: click.Option, ctx: click.Context) -> tuple[str, str] | None:
     """Flags and help of an option; the request's own default, where the help does not say it."""
+    from sarmap.types import MapRequest
+
     record = option.get_help_record(ctx)
     field = MapRequest.model_fields.get(str(option.name))
     if record is None or field is None or "efault" in record[1]:
@@ -203,6 +204,8 @@ def request_from(flags: Mapping[str, Any]) -> MapRequest:
     RequestError
         The file or a flag is wrong.
     """
+    from sarmap.request_file import make_request
+
     return make_request(with_products(fields_from(flags)))
 
 
@@ -223,6 +226,9 @@ def fields_from(flags: Mapping[str, Any]) -> dict[str, Any]:
     RequestError
         The file is wrong.
     """
+    from sarmap.request_file import read_request_file
+    from sarmap.types import names_quake
+
     fields: dict[str, Any] = read_request_file(flags["file"]) if flags.get("file") else {}
     absent = (None, ())
     given = {name: one for name, one in flags.items() if one not in absent and name != "file"}

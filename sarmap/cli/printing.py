@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sarmap.progress import megapixels
-from sarmap.types import MapResult, Passes, Plan
 
 if TYPE_CHECKING:
     from sarmap.acquire.archives import Looked
     from sarmap.assess.comparison import Comparison
     from sarmap.store.provenance import Provenance
+    from sarmap.types import MapResult, Passes, Plan
 
 __all__ = ["PAPER_SECONDS", "plan_record", "print_comparison", "print_plan", "print_result"]
 

@@ -26,7 +26,6 @@ from sarmap.cli.startup import import_libraries
 from sarmap.cli.watch_commands import print_watch
 from sarmap.errors import RequestError
 from sarmap.progress import megapixels
-from sarmap.request_file import make_request
 
 if TYPE_CHECKING:
     from sarmap.regions.forecast import ScanPlan
@@ -114,6 +113,7 @@ def _with_page(result: ScanResult, place: Path) -> ScanResult:
 def _request(flags: Mapping[str, Any]) -> ScanRequest:
     """The scan's request of file and flags."""
     from sarmap.regions.request import PRODUCTS, ScanRequest
+    from sarmap.request_file import make_request
 
     fields = fields_from(flags)
     if isinstance(fields.get("epicentre"), str):

@@ -17,7 +17,6 @@ from sarmap.cli.options import (
 )
 from sarmap.cli.printing import echo_json
 from sarmap.cli.startup import import_libraries
-from sarmap.request_file import make_request
 
 if TYPE_CHECKING:
     from sarmap.watch.record import Watch
@@ -55,6 +54,7 @@ def watch(as_json: bool, once: bool, **flags: Any) -> None:
     """
     opening = opened_client(flags)
     import_libraries()
+    from sarmap.request_file import make_request
     from sarmap.watch.request import WatchRequest
     from sarmap.watch.watching import watch_event
 

@@ -31,3 +31,15 @@ def test_a_second_start_changes_nothing() -> None:
     assert _run("first = set(sys.modules); import_libraries(); print(first == set(sys.modules))")[
         0
     ] == str(True)
+
+
+def test_help_waits_for_no_library_but_clicks() -> None:
+    code = "import sys, sarmap.cli.entry; print(*(n for n in NAMES if n in sys.modules))"
+    heavy = ("numpy", "pydantic", "xarray", "dask", "rasterio", "pystac", "yaml", "click")
+    done = subprocess.run(
+        [sys.executable, "-c", f"NAMES = {heavy!r}\n{code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["click"]
