@@ -12,6 +12,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dask
+
 from sarmap.cluster.specification import Address, Local, Threads, read_cluster
 from sarmap.errors import RequestError
 
@@ -60,7 +62,9 @@ def open_client(
             raise RequestError(
                 "A performance report needs a cluster: give --cluster too, such as local."
             )
-        yield None
+        # asked to choose a way between workers, Dask imports its cluster, half a map's libraries
+        with dask.config.set({"array.rechunk.method": "tasks"}):
+            yield None
         return
     from sarmap.cluster.performance import check_report, reporting
 

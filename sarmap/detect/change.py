@@ -104,7 +104,7 @@ class Change:
         >>> Change().fitted(quiet, quiet, 1).threshold  # nothing happened
         5.0
         """
-        from scipy.stats import chi
+        from scipy.special import gammaincc
 
         if event.size < FEWEST:
             return self
@@ -113,7 +113,7 @@ class Change:
             if quiet.size >= FEWEST:
                 expected = float((quiet > threshold).mean())
             else:
-                expected = float(chi.sf(threshold, bands))
+                expected = float(gammaincc(bands / 2, threshold**2 / 2))  # chi
             if beyond * event.size >= SOME and expected <= FALSE * beyond:
                 return replace(self, threshold=float(round(threshold, 2)))
         return replace(self, threshold=RANGE[1])

@@ -27,6 +27,7 @@ Measures (`measure`), all of the event's own passes:
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -310,7 +311,6 @@ def _looks(spread: float) -> float:
     >>> round(_looks(10 / np.log(10) * np.sqrt(2 * 0.2554)), 1)
     4.4
     """
-    from scipy.optimize import brentq
     from scipy.special import polygamma
 
     variance = (spread * np.log(10) / 10) ** 2 / 2
@@ -318,4 +318,6 @@ def _looks(spread: float) -> float:
         return 0.5
     if variance <= polygamma(1, 500.0):
         return 500.0
-    return float(brentq(lambda looks: polygamma(1, looks) - variance, 0.5, 500.0))
+    # in steps of 1e-4: scipy.optimize, for one root, is the slowest import of a map
+    steps = range(5_000, 5_000_000)
+    return steps[bisect(steps, -variance, key=lambda step: -polygamma(1, step / 1e4)) - 1] / 1e4
