@@ -153,7 +153,9 @@ def resolve_catalog(
     make_signer(settings)
     _check_pattern(settings)
     _check_bands(settings)
-    asked = {name: True for name, on in (("trusted", trusted), ("verify", verify)) if on}
+    asked: dict[str, Any] = {
+        name: True for name, on in (("trusted", trusted), ("verify", verify)) if on
+    }
     return dataclasses.replace(settings, **asked) if asked else settings
 
 
