@@ -289,7 +289,10 @@ def test_an_archive_that_lags_holds_nothing_up(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The second of the list has the pass that the first has not; and is not mapped from twice."""
+    """The second of the list has the pass that the first has not; and is not mapped from twice.
+
+    All of it in an object store.
+    """
     known = [r for when, r in archive.appears if when < instant("09-14 12")]
     archive.api.records = [r for r in known if "2018-09-13" not in r["properties"]["datetime"]]
     with load_helper("acquire", "conftest").fake_api(known) as other:
@@ -299,7 +302,7 @@ def test_an_archive_that_lags_holds_nothing_up(
         (tmp_path / "archives.yaml").write_text(json.dumps(listed))
         monkeypatch.setenv("SARMAP_ARCHIVES", str(tmp_path / "archives.yaml"))
         request = sarmap.WatchRequest(
-            **fields, out=str(tmp_path / "watch"), relative_orbit=68, products=(), chunk=64
+            **fields, out="memory://lags", relative_orbit=68, products=("item",), chunk=64
         )
         clock = Clock(lambda: instant("09-14 12"))
         first = sarmap.watch_event(request, once=True, clock=clock)
@@ -309,6 +312,11 @@ def test_an_archive_that_lags_holds_nothing_up(
     assert [look.datetime[:10] for look in product.passes] == ["2018-09-13"]
     assert second.products == first.products
     assert (second.looks, second.failures) == (2, 0)
+    bucket = Folder("memory://lags")
+    assert bucket.read("latest.json")["name"] == product.name
+    assert bucket.read(product.files["item"])["collection"]
+    assert bucket.read_bytes("feed.xml")
+    assert product.files["zarr"] == f"maps/{product.name}.zarr"
 
 
 def test_an_earthquake_stays_what_it_was_as_its_watch_began(
