@@ -206,6 +206,16 @@ class TestWhatIsMissing:
         )
         assert [one["collections"] for one in server.searches[asked:]] == [["sentinel-1-rtc"]]
 
+    @pytest.mark.parametrize("name", ["SENTINEL-1A", "SENTINEL-1B", "sentinel-1c", "S1D"])
+    def test_each_of_the_four_satellites_is_paired_with_another(
+        self, api: Any, stac: Any, name: str
+    ) -> None:
+        after = stac.radar("2018-09-13T08:34:00")
+        after["properties"]["platform"] = name
+        with api([stac.radar("2018-09-01T08:34:00", platform="SENTINEL-1A"), after]) as server:
+            found = search_passes(stac.area, stac.event, catalog=server.url, post=1)
+        assert found.post[0].platform == f"SENTINEL-1{name[-1].upper()}"
+
     def test_fewer_posts_than_asked(self, api: Any, stac: Any) -> None:
         records = [r for r in stac.iburi() if r["properties"]["datetime"] < "2018-09-15"]
         with api(records) as server:
