@@ -19,6 +19,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from sarmap.errors import RequestError
 from sarmap.learn.scene import Scene
 
 __all__ = [
@@ -139,8 +140,28 @@ def leave_out(path: Path, why: str) -> None:
 
 def why_not(scene: KeptScene) -> str:
     """Why a scene was left out; '' where it was not."""
-    record = json.loads(scene.path.with_suffix(".json").read_text(encoding="utf-8"))
-    return str(record.get("left_out", ""))
+    return str(_record(scene.path).get("left_out", ""))
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """What is kept of a scene; refused where one of its files is cut short.
+
+    Raises
+    ------
+    RequestError
+        It is.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        if "left_out" not in record:
+            for kind in ("evidence", "codes"):
+                np.load(path.with_suffix(f".{kind}.npy"), mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise RequestError(
+            f"The evidence of {path.name} in folder {path.parent.name} is damaged: remove its "
+            "files, and they are made again."
+        ) from error
+    return record
 
 
 def open_kept(scene: KeptScene, bands: Sequence[str]) -> Scene:
@@ -151,7 +172,7 @@ def open_kept(scene: KeptScene, bands: Sequence[str]) -> Scene:
     from odc.geo.geobox import GeoBox
 
     path = scene.path
-    record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    record = _record(path)
     codes = path.with_suffix(".codes.npy")
     shape = np.load(codes, mmap_mode="r").shape[1:]
     spacing = record["spacing"]
@@ -184,8 +205,7 @@ def measured_ranges(scenes: Iterable[KeptScene]) -> dict[str, tuple[float, float
     for scene in scenes:
         if scene.role != "training":
             continue
-        record = json.loads(scene.path.with_suffix(".json").read_text(encoding="utf-8"))
-        for measure, value in record["measures"].items():
+        for measure, value in _record(scene.path)["measures"].items():
             found.setdefault(measure, []).append(value)
     ranges = {}
     for measure, values in sorted(found.items()):

@@ -1,6 +1,7 @@
 """Drawn worlds as events to learn from, and the ranges that weights are trusted in."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -38,6 +39,16 @@ def test_worlds_that_are_there_are_not_drawn_again(drawn, monkeypatch):
     monkeypatch.setattr("sarmap.learn.worlds._draw", lambda *job: pytest.fail("drawn again"))
     again = open_worlds([SOURCE], BANDS, folder)
     assert np.array_equal(again[1].composite.values, scenes[1].composite.values, equal_nan=True)
+
+
+@pytest.mark.parametrize("ending", [".json", ".codes.npy", ".evidence.npy"])
+def test_evidence_that_is_cut_short_says_so(drawn, tmp_path, ending):
+    _, folder = drawn
+    copied = shutil.copytree(folder, tmp_path / "worlds")
+    file = next(path for path in copied.iterdir() if path.name.endswith(ending))
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(RequestError, match="in folder worlds is damaged: remove its files"):
+        open_worlds([SOURCE], BANDS, copied)
 
 
 def test_ranges_come_from_worlds_that_train(drawn):
