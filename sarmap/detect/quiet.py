@@ -31,7 +31,7 @@ CALLED = 0.001
 """Share of quiet ground that may be called."""
 SQUARE, ACROSS = 256, 3
 """Edge of a square, pixels, and how many there are along each side of a scene."""
-FEWEST_PIXELS = 100_000
+FEWEST_PIXELS = 5_000
 """Seen pixels below which nothing is said."""
 MOST = 4.0
 """Most that log-odds are lowered by: where that does not do, the place is not quiet."""
@@ -100,6 +100,8 @@ def hold_to_quiet(
     if not hasattr(detector, "held_to"):
         return detector
     answers = [one for pair, opened in pairs for one in _answers(detector, pair, opened)]
+    if len(answers) == 1:  # a small scene: one half of it sets, the other is counted
+        answers = np.array_split(answers[0], 2, axis=1)
     halves = [_seen(answers[half::2]) for half in (0, 1)]
     if min(map(len, halves)) < FEWEST_PIXELS / 2:
         return detector

@@ -201,12 +201,16 @@ def open_kept(scene: KeptScene, bands: Sequence[str]) -> Scene:
 
 def measured_ranges(scenes: Iterable[KeptScene]) -> dict[str, tuple[float, float]]:
     """Measure -> least and most that the training scenes measure, outliers left out."""
+    from sarmap.detect.trust import MEASURES, PATCH
+
+    learnt = set(MEASURES) - set(PATCH)
     found: dict[str, list[float]] = {}
     for scene in scenes:
         if scene.role != "training":
             continue
         for measure, value in _record(scene.path)["measures"].items():
-            found.setdefault(measure, []).append(value)
+            if measure in learnt:
+                found.setdefault(measure, []).append(value)
     ranges = {}
     for measure, values in sorted(found.items()):
         low, high = (float(f"{end:.4g}") for end in np.percentile(values, INNER))

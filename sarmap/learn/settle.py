@@ -204,12 +204,13 @@ def _fields(config: TrainingConfig, store: SampleStore, statistics: Any) -> dict
 
 
 def _kept(config: TrainingConfig, bands: Sequence[str]) -> Iterator[KeptScene]:
-    """The scenes of a configuration whose evidence is kept."""
-    for world, _, _ in kept_worlds(config.worlds, bands, config.worlds_folder):
-        yield world
-    for ground, _ in kept_grounds(config.grounds, bands, config.worlds_folder):
-        yield ground
+    """The scenes whose ranges weights are trusted in; grounds are few places: where alone."""
+    worlds = kept_worlds(config.worlds, bands, config.worlds_folder)
+    yield from (world for world, _, _ in worlds)
     yield from kept_patches(config.sen12landslides, bands, config.worlds_folder)
+    if not worlds and not config.sen12landslides:
+        grounds = kept_grounds(config.grounds, bands, config.worlds_folder)
+        yield from (ground for ground, _ in grounds)
 
 
 def _training_record(

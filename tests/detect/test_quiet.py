@@ -69,8 +69,17 @@ def test_a_place_that_is_never_quiet_does_not_silence_the_detector():
     assert held.quiet.called > 50
 
 
-def test_a_small_scene_says_nothing():
-    cube = make_cube(passes(6, 1, size=200), passes(2, 2, size=200))
+def test_of_one_square_a_half_sets_and_the_other_is_counted():
+    cube = make_cube(passes(6, 1, size=104), passes(2, 2, size=104))
+    pair = judge(cube, None).pair
+    held = hold_to_quiet(Loud(), [(pair, lambda r, c: (cube.isel(y=r, x=c), None))], 30.0)
+    assert 0 < held.quiet.lowered < MOST
+    assert held.quiet.area == pytest.approx(104**2 * 900 / 1e6)
+    assert held.quiet.called < 1
+
+
+def test_a_scene_of_few_pixels_says_nothing():
+    cube = make_cube(passes(6, 1, size=64), passes(2, 2, size=64))
     pair = judge(cube, None).pair
     loud = Loud()
     assert hold_to_quiet(loud, [(pair, lambda r, c: (cube.isel(y=r, x=c), None))], 10.0) is loud

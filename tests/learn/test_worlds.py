@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from sarmap.compose.names import EVIDENCE
+from sarmap.detect.trust import MEASURES, PATCH
 from sarmap.errors import RequestError
 from sarmap.learn.config import TrainingConfig
 from sarmap.learn.index import PatchRule, find_patches
@@ -55,6 +56,7 @@ def test_ranges_come_from_worlds_that_train(drawn):
     _, folder = drawn
     records = [json.loads(path.read_text())["measures"] for path in folder.glob("*.json")]
     ranges = measured_ranges(one for one, _, _ in kept_worlds([SOURCE], BANDS, folder))
+    assert set(ranges) <= set(MEASURES) - set(PATCH)
     low, high = ranges["level"]
     assert min(r["level"] for r in records) <= low <= high <= max(r["level"] for r in records)
     held_out = SOURCE.model_copy(update={"role": "validation"})
