@@ -154,6 +154,9 @@ class Tokens:
     def __call__(self, href: str) -> str:
         return f"{href}?sig=secret{self.number}"
 
+    def headers(self, _href: str) -> dict[str, str]:
+        return {}
+
     def forget(self, href: str) -> None:
         self.forgotten.append(href)
         self.number += 1
