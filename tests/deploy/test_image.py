@@ -43,7 +43,7 @@ def test_maps_need_no_tensorflow_and_tests_have_it() -> None:
     project = _project()
     extras = project["optional-dependencies"]
     assert "tensorflow" not in _names(project["dependencies"])
-    assert _names(extras["train"]) == {"tensorflow"}
+    assert _names(extras["train"]) == {"h5netcdf", "tensorflow"}
     assert "sarmap[docs,train]" in extras["test"]
 
 
