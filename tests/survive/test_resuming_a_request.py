@@ -213,7 +213,8 @@ def test_the_command_line_stops_at_a_signal_with_one_sentence(
         run.send_signal(sent)
         _, said = run.communicate(timeout=120)
     assert run.returncode == code, said
-    lines = [line for line in said.splitlines() if line.strip()]
+    # a machine under load also gets the log's line of progress, every half minute
+    lines = [line for line in said.splitlines() if line.strip() and "blocks/s" not in line]
     assert len(lines) == 1, said
     assert "blocks are kept" in lines[0]
     assert "--resume" in lines[0]
