@@ -308,7 +308,7 @@ def fuzz_elevation(draw: Draw, folder: Path) -> None:
     items = [read_item(mutated(record, draw)), read_item(record)]
     settings = CatalogSettings("fuzz", "https://8.8.8.8/v1")
     grid = GeoBox((64, 64), Affine(10, 0, 600_000, 0, -10, 4_740_000), "EPSG:32654")
-    with _no_file():
+    with _no_file(), mock.patch("sarmap.acquire.tiles.pin_files"):
         sources, _ = tiles.tile_sources(items, settings, dem.make_signer(settings))
     groups = tiles.in_groups(sources)
     resolution = tiles.mother_resolution(groups[0][0])

@@ -149,6 +149,7 @@ class TestItems:
         claimed = Place("EPSG:4326", (141.0, 42.0, 142.0, 43.0), Affine(*transform))
         found = claimed if by == "file" else None
         monkeypatch.setattr("sarmap.acquire.header._read_place", lambda *_: found)
+        monkeypatch.setattr("sarmap.acquire.tiles.pin_files", lambda *_, **_how: None)
         record = copy.deepcopy(fuzz_targets.ITEM)
         record["assets"] = {"data": record["assets"]["vv"]}
         record["properties"] |= {
