@@ -272,7 +272,10 @@ def _local_state(path: Path) -> str:
             begun = record.is_file() and _is_unfinished(record.read_bytes())
             return "unfinished" if begun else "zarr"
         # A run that was killed at once leaves its owner's record, or one that has no name yet.
-        ours = all(p.suffix == ".partial" or p.name == ROOM for p in path.iterdir())
+        try:
+            ours = all(p.suffix == ".partial" or p.name == ROOM for p in path.iterdir())
+        except FileNotFoundError:  # the run that begins there just took its trial folder away
+            return "nothing"
         return "nothing" if ours else "other"
     return "other"
 
