@@ -13,6 +13,7 @@ from benchmarks.rightness.ground import NAMES
 from benchmarks.rightness.mapping import Detect, cube_of, terrain_of
 from benchmarks.rightness.noise import Field, smooth_noise
 from benchmarks.rightness.scenes import Scene, read_scene
+from sarmap.errors import SarmapError
 
 __all__ = ["INPUTS", "SCENES", "raised"]
 
@@ -85,13 +86,11 @@ INPUTS: dict[str, Callable[[Scene, Power], Power]] = {
 
 def raised(detect: Detect, path: Path, name: str) -> tuple[bool, str]:
     """Whether a map of one scene, made unfit, is refused or said not to fit; and how."""
-    import sarmap
-
     scene = read_scene(path)
     power = INPUTS[name](scene, {band: values.copy() for band, values in scene.power.items()})
     try:
         cube = cube_of(power, scene.plan.n_pre, scene.times, scene.plan.spacing)
         answer = detect(cube, terrain_of(scene.ground, scene.plan.spacing))
-    except sarmap.SarmapError as error:
+    except SarmapError as error:
         return True, f"refused: {error}"
     return not answer.fits, ", ".join(answer.codes) or "no note"
