@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 import rasterio
@@ -80,11 +81,21 @@ def test_a_request_file_names_files_too(own_files, tmp_path, capsys):
     assert orbit["orbit_state"] == "ascending"
 
 
-def test_hh_is_mapped_by_change_and_by_no_network(own_files, tmp_path):
+def as_hdf5(image, path):
+    """The pixels of a GeoTIFF as HH of an OPERA RTC-S1 product."""
+    with rasterio.open(image) as file, h5py.File(path, "w") as made:
+        values, place = file.read(1), file.transform
+        made["data/HH"] = np.where(values > 0, values, np.float32(np.nan))
+        made["data/xCoordinates"] = place.c + place.a * (np.arange(file.width) + 0.5)
+        made["data/yCoordinates"] = place.f + place.e * (np.arange(file.height) + 0.5)
+        made["data/projection"] = file.crs.to_epsg()
+
+
+def test_hh_in_hdf5_is_mapped_by_change_and_by_no_network(own_files, tmp_path):
     for side in ("before", "after"):
         (tmp_path / side).mkdir()
         for path in sorted((own_files / side).glob("*_VV.tif")):
-            (tmp_path / side / path.name.replace("_VV", "_HH")).symlink_to(path.resolve())
+            as_hdf5(path, tmp_path / side / f"{path.stem.replace('_VV', '')}.h5")
     hh = request(tmp_path, tmp_path / "hh.zarr")
     alone = {
         f"{key}_files": sorted((own_files / side).glob("*_VV.tif"))

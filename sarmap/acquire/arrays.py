@@ -59,8 +59,8 @@ def make_cube(
     pre, post
         Passes before and after the event, oldest first. A pass is a Dataset (y, x) with `vv` and/or
         `vh` (also `hh`, `hv`, for the detector `change`), a mapping of these names to raster files,
-        or one file of two bands (named by their descriptions, else VV and then VH). All arrays, or
-        all files.
+        one GeoTIFF of two bands (named by their descriptions, else VV and then VH), or one HDF5
+        product of OPERA RTC-S1 or NISAR GCOV. All arrays, or all files.
     times
         Instants of all passes, before and then after, oldest first; dates alone will do. None:
         12 days apart, which is said in the attribute `times`.

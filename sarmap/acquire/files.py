@@ -1,8 +1,8 @@
 """Radar passes in files on disk: their headers to what the reader reads, on the first one's grid.
 
 The same reader, warp and three states of a pixel as for scenes of a catalogue: the same pixels give
-the same map. HyP3, SNAP and pyroSAR write one file for each polarisation or one of two bands; a
-band's name is taken from its description, from the file's name, or from its place.
+the same map. HyP3, SNAP and pyroSAR write one file for each polarisation or one of two bands, OPERA
+and NISAR HDF5 too; a band's name is taken from its description, the file's name, or its place.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import xarray as xr
 from rasterio.errors import RasterioError
 
 from sarmap.acquire.cube import grid_coords, radar_layers
+from sarmap.acquire.handles import DRIVER
+from sarmap.acquire.hdf5 import Hdf5Raster, is_hdf5
 from sarmap.acquire.loader import Slice, check_grid
 from sarmap.acquire.projection import lattice_bounds
 from sarmap.acquire.source import Source
@@ -113,9 +115,11 @@ def _scene(one: Any, number: int, scaling: str | None) -> Slice:
             f"Pass {number} names {', '.join(unknown) or 'no band'}: bands are "
             f"{', '.join(POLARISATIONS)}."
         )
+    by_name = isinstance(one, Mapping)  # and no number: of several bands the file says which
+    sources = {band: source_of(path, index, band) for band, (path, index) in files.items()}
     return {
-        band: replace(source_of(path, index, band), scaling=scaling)
-        for band, (path, index) in files.items()
+        band: replace(source, scaling=scaling, name=band if by_name else "", numbered=not by_name)
+        for band, source in sources.items()
     }
 
 
@@ -148,7 +152,7 @@ def source_of(path: Path, index: int, band: str) -> Source:
 
 
 def opened(path: Path) -> Any:
-    """A raster, open.
+    """A raster, open, of a format that its pixels can be read in, too.
 
     Raises
     ------
@@ -158,17 +162,12 @@ def opened(path: Path) -> Any:
     import rasterio
 
     try:
-        file = rasterio.open(path)
+        return Hdf5Raster(path) if is_hdf5(path) else rasterio.open(path, driver=DRIVER)
     except (RasterioError, OSError) as error:
-        raise RequestError(f"{path.name} cannot be opened as a raster: {error}") from None
-    if not file.count:
-        file.close()
         raise RequestError(
-            f"{path.name} is a container ({file.driver}), not an image: give the GeoTIFFs of its "
-            "bands (OPERA's ..._VV.tif and ..._VH.tif lie beside it), or make them with "
-            "gdal_translate."
-        )
-    return file
+            f"{path.name} cannot be opened: {error}. Give GeoTIFF (gdal_translate makes it of "
+            "others), or the HDF5 of OPERA RTC-S1 or NISAR GCOV (.h5)."
+        ) from None
 
 
 def _grid_of(source: Source) -> GeoBox:

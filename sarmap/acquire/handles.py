@@ -3,8 +3,8 @@
 A GDAL dataset may be used by any thread but by one at a time, so a read *leases* a handle and
 gives it back; the next read of the same file, on whichever thread, finds it open. Files on the web
 are read through `sarmap.net.remote`; buckets, and local files of a trusted catalogue, by GDAL
-itself. Only GDAL's GeoTIFF driver opens anything: other formats (VRT and other XML) may name
-further files.
+itself. GDAL opens GeoTIFF and nothing else: other formats (VRT and other XML) may name further
+files. HDF5 on disk is opened without GDAL (`sarmap.acquire.hdf5`).
 
 Settings after https://gdal.org/user/virtual_file_systems.html and the COG driver's page.
 """
@@ -19,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -28,6 +29,7 @@ from rasterio.enums import Compression, MaskFlags
 from rasterio.errors import RasterioIOError
 from rasterio.io import FilePath
 
+from sarmap.acquire.hdf5 import Hdf5Raster, is_hdf5
 from sarmap.gdal import gdal
 from sarmap.net.patience import Deadline
 from sarmap.net.reach import Reach
@@ -35,13 +37,13 @@ from sarmap.net.remote import Opening, Pin, Range, RemoteFile
 from sarmap.net.signing import Signer, discreet
 from sarmap.net.web import FileChanged, ReadError
 
-__all__ = ["GDAL_OPTIONS", "Box", "Handle", "lease", "renew"]
+__all__ = ["DRIVER", "GDAL_OPTIONS", "Box", "Handle", "lease", "renew"]
 
 Box = tuple[int, int, int, int]
 """Row start, row stop, column start, column stop."""
 
 DRIVER = "GTiff"
-"""The one driver that opens files."""
+"""GDAL's one driver that opens files."""
 
 BLOCK_LIMIT = 256 * 2**20
 """Bytes of one uncompressed block beyond which a file is refused: a header may claim anything."""
@@ -81,8 +83,8 @@ IDLE_HANDLES = 96
 class Handle:
     """One open file and what is asked of it at each read."""
 
-    dataset: rasterio.DatasetReader
-    """The open dataset."""
+    dataset: Any
+    """The open dataset: rasterio's, or an `Hdf5Raster`."""
     key: str
     """What it is kept under."""
     crs: CRS | None
@@ -203,7 +205,9 @@ def _local_pin(href: str) -> Pin | None:
 
 
 def _open(href: str) -> Handle:
-    """A file that GDAL reads itself."""
+    """A file that is read where it lies: by GDAL, or HDF5."""
+    if is_hdf5(href):
+        return _described(Hdf5Raster(href), _key(href), None)
     return _described(rasterio.open(href, sharing=False, driver=DRIVER), _key(href), None)
 
 
@@ -220,7 +224,7 @@ def _open_remote(href: str, remote: RemoteFile) -> Handle:
     return handle
 
 
-def _described(dataset: rasterio.DatasetReader, key: str, remote: RemoteFile | None) -> Handle:
+def _described(dataset: Any, key: str, remote: RemoteFile | None) -> Handle:
     flags = dataset.mask_flag_enums[0]
     if max(_block_bytes(dataset, band) for band in dataset.indexes) > BLOCK_LIMIT:
         dataset.close()
@@ -249,7 +253,7 @@ def _described(dataset: rasterio.DatasetReader, key: str, remote: RemoteFile | N
     )
 
 
-def _block_bytes(dataset: rasterio.DatasetReader, band: int) -> int:
+def _block_bytes(dataset: Any, band: int) -> int:
     """Bytes of one uncompressed stored block, of all bands where they are stored together."""
     bands = 1 if str(dataset.interleaving) != "Interleaving.pixel" else dataset.count
     size: int = np.dtype(dataset.dtypes[band - 1]).itemsize

@@ -10,6 +10,7 @@ Names as makers write them::
     OPERA RTC-S1  OPERA_L2_RTC-S1_T137-292319-IW2_20211119T015858Z_..._S1A_30_v1.0_VV.tif
     pyroSAR       S1A__IW___A_20180901T084000_VV_gamma0-rtc.tif
     SNAP          S1A_IW_GRDH_1SDV_20180901T084000_20180901T084025_..._TC.tif (two bands)
+    NISAR GCOV    NISAR_L2_PR_GCOV_024_033_A_017_4005_DHDH_A_20260628T112725_....h5 (HDF5)
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from shapely.geometry.base import BaseGeometry
 
 from sarmap.acquire.area import Area, share_covered
 from sarmap.acquire.files import POLARISATIONS, band_files, opened, source_of
+from sarmap.acquire.hdf5 import HDF5_ENDINGS, TAKEN, is_hdf5
 from sarmap.acquire.instants import parse_event
 from sarmap.acquire.pairing import SAME_PASS
 from sarmap.acquire.scenes import state_at
@@ -37,7 +39,7 @@ from sarmap.types import CatalogSettings, Pass, Passes
 
 __all__ = ["OwnScene", "dated_scenes", "own_passes", "own_scenes", "radar_files"]
 
-RASTERS = (".tif", ".tiff", ".vrt", ".img")
+RASTERS = (".tif", ".tiff", *HDF5_ENDINGS)
 """Endings of rasters looked for in a folder."""
 _BESIDE = re.compile(
     r"(?:^|[_-])(dem|inc_map\w*|ls_map|rgb|area|mask|shape|flat\w*)$", re.IGNORECASE
@@ -49,7 +51,7 @@ _DAY = re.compile(r"(?<!\d)((?:19|20)\d{2})([-_]?)([01]\d)\2([0-3]\d)(?!\d)")
 _SATELLITE = re.compile(r"(?<![A-Za-z0-9])S1([A-D])(?![A-Za-z0-9])")
 _LONG_WAVES = re.compile(r"ALOS|PALSAR|SAOCOM|NISAR", re.IGNORECASE)
 """Parts of the names of L-band products."""
-_TRACK = re.compile(r"RTC-S1_T(\d{3})-")
+_TRACK = re.compile(r"(?:RTC-S1_T|NISAR_L2_.._GCOV_\d{3}_)(\d{3})[-_]")
 ATTRIBUTION = "Contains modified Copernicus Sentinel data."
 
 
@@ -161,8 +163,8 @@ def radar_files(given: Sequence[Any]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in RASTERS)
-        named = [p for p in inside if _POLARISATION.search(p.stem)]
+        inside = _images([p for p in path.rglob("*") if p.suffix.lower() in RASTERS])
+        named = [p for p in inside if is_hdf5(p) or _POLARISATION.search(p.stem)]
         radar = named or [p for p in inside if not _BESIDE.search(p.stem)]
         if not radar:
             raise RequestError(
@@ -171,6 +173,17 @@ def radar_files(given: Sequence[Any]) -> list[Path]:
             )
         found += radar
     return found
+
+
+def _images(found: Sequence[Path]) -> list[Path]:
+    """Files in order, without HDF5 whose images lie beside it, and what is the same on all days."""
+    beside = [p.stem for p in found if not is_hdf5(p)]
+    return sorted(
+        p
+        for p in found
+        if not is_hdf5(p)
+        or not ("RTC-S1-STATIC" in p.name or any(stem.startswith(p.stem) for stem in beside))
+    )
 
 
 def _scenes(paths: Sequence[Path], *, after: bool) -> list[OwnScene]:
@@ -186,7 +199,10 @@ def _scenes(paths: Sequence[Path], *, after: bool) -> list[OwnScene]:
                     "give each once, or name the files by polarisation (_VV, _VH) and date."
                 )
             bands[band] = where
-    return [OwnScene(name, bands, after, _when(name)) for name, bands in together.items()]
+    return [
+        OwnScene(name, bands, after, _when(name) or _when_inside(next(iter(bands.values()))[0]))
+        for name, bands in together.items()
+    ]
 
 
 def _name(path: Path) -> str:
@@ -212,6 +228,16 @@ def _when(name: str) -> dt.datetime | None:
     try:
         return dt.datetime.strptime(text, form).replace(tzinfo=dt.UTC) if text else None
     except ValueError:  # 20189999: a number, no date
+        return None
+
+
+def _when_inside(path: Path) -> dt.datetime | None:
+    """The instant that OPERA and NISAR write into a file, to the second."""
+    with opened(path) as file:
+        text = file.tags().get(TAKEN, "")
+    try:
+        return dt.datetime.fromisoformat(text[:19]).replace(tzinfo=dt.UTC)
+    except ValueError:
         return None
 
 
@@ -341,14 +367,16 @@ def _item(scene: OwnScene) -> pystac.Item:
     shape = footprint(scene)
     path, _ = next(iter(scene.files.values()))
     with opened(path) as file:
-        simulated = file.tags().get("SIMULATED") == "YES"
+        tags = file.tags()
+    simulated = tags.get("SIMULATED") == "YES"
+    radar = "L" if _LONG_WAVES.search(scene.name) else tags.get("RADAR_BAND", "C")
     item = pystac.Item(
         scene.name,
         dict(shapely.geometry.mapping(shape)),
         list(shape.bounds),
         scene.dated,
         {"platform": scene.satellite, "sarmap:simulated": simulated}
-        | ({"sar:frequency_band": "L"} if _LONG_WAVES.search(scene.name) else {}),
+        | ({"sar:frequency_band": radar} if radar != "C" else {}),
     )
     for band in (one for one in POLARISATIONS if one in scene.files):
         path, number = scene.files[band]

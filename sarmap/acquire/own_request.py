@@ -15,6 +15,7 @@ from sarmap.acquire.archives import archives_of
 from sarmap.acquire.area import parse_area
 from sarmap.acquire.files import POLARISATIONS, source_of
 from sarmap.acquire.grid import bounds_in, make_grid
+from sarmap.acquire.hdf5 import is_hdf5
 from sarmap.acquire.own_passes import ATTRIBUTION, OwnScene, own_passes, own_scenes
 from sarmap.acquire.pairing import SAME_PASS
 from sarmap.acquire.quakes import from_quake
@@ -137,6 +138,8 @@ def _with_dem(settings: CatalogSettings, dem: Any) -> CatalogSettings:
     if dem is None:
         return settings
     path = as_path(dem)
+    if is_hdf5(path):
+        raise RequestError(f"{path.name} is HDF5: give the elevation as GeoTIFF (--dem FILE.tif).")
     source_of(path, 1, "elevation")  # refused here where it cannot be opened or placed
     return replace(settings, dem_file=str(path.resolve()), dem_collection=path.stem)
 

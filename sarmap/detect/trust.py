@@ -290,9 +290,9 @@ def _pixels(lattice: Lattice) -> dict[str, float]:
     squares = [one for one in squares if np.isfinite(one).all(axis=0).mean() > 0.5]
     ratios = [square[1] - square[0] for square in squares]
     values = np.concatenate([one[np.isfinite(one)] for one in ratios]) if ratios else np.empty(0)
-    if values.size < 500:
+    spread = _spread(values) if values.size >= 500 else 0.0
+    if not spread:  # too few, or one file given as both
         return {}
-    spread = _spread(values)
     beside = np.concatenate([np.diff(one, axis=1).ravel() for one in ratios])
     beside = beside[np.isfinite(beside)]
     return {"looks": _looks(spread), "correlation": 1 - _spread(beside) ** 2 / (2 * spread**2)}

@@ -75,14 +75,13 @@ def test_opera_bursts_of_one_overflight_are_one_pass_of_a_known_track(tmp_path):
     assert asked.area.shape == (22, 16)  # both bursts of the first pass
 
 
-def test_a_container_is_named_as_what_it_is(tmp_path):
-    import h5py
+def test_a_format_whose_pixels_are_not_read_is_refused(tmp_path):
+    from rasterio.shutil import copy
 
-    with h5py.File(tmp_path / f"{OPERA.format(when='20211119T015858')}.h5", "w") as file:
-        for name in ("VV", "VH"):
-            file[f"data/{name}"] = np.ones((9, 9), np.float32)
-    with pytest.raises(RequestError, match=r"\.h5 is a container \(HDF5\), not an image: give"):
-        found([tmp_path / f"{OPERA.format(when='20211119T015858')}.h5"], [])
+    image = write(tmp_path / "20180901_VV.tif")
+    copy(image, tmp_path / "20180913_VV.vrt", driver="VRT")
+    with pytest.raises(RequestError, match=r"20180913_VV\.vrt cannot be opened.*Give GeoTIFF"):
+        found([image], [tmp_path / "20180913_VV.vrt"])
 
 
 def test_pyrosar_names_and_two_bands_of_snap(tmp_path):
