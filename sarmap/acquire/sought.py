@@ -66,7 +66,7 @@ class Search:
                 raise RequestError(f"{name} is {count}: give at least 1 pass.")
         for name, days in (("before_days", self.before_days), ("after_days", self.after_days)):
             if days is not None and not 0 < days < 20_000:
-                raise RequestError(f"{name} is {days}: give a number of days above 0.")
+                raise RequestError(f"{name} is {days}: give a number of days from 0 to 20,000.")
 
     @classmethod
     def of(cls, area: Any, event: Any, **wanted: Any) -> Search:

@@ -1,4 +1,4 @@
-"""The files that keep a watch running: their commands exist, and no secret stands in them."""
+"""The files that keep a watch running: their commands exist, and they are what runs them takes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -20,9 +21,13 @@ def unit() -> list[str]:
     return shlex.split(re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)[0])
 
 
+def manifest() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((FOLDER / "cronjob.yaml").read_text(encoding="utf-8"))
+    return loaded
+
+
 def cron_job() -> list[str]:
-    job = yaml.safe_load((FOLDER / "cronjob.yaml").read_text(encoding="utf-8"))
-    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    (container,) = manifest()["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     return list(container["args"])
 
 
@@ -52,3 +57,23 @@ def test_the_schedule_is_a_workflow() -> None:
         [*check, "vendor.github-workflows", file], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def sent(job: dict[str, Any]) -> Any:
+    """What Kubernetes' own client would send of a CronJob; it refuses wrong types."""
+    from kubernetes.client import ApiClient, V1CronJob
+
+    return ApiClient().sanitize_for_serialization(V1CronJob.from_dict(job))
+
+
+def test_the_cron_job_is_one_of_kubernetes() -> None:
+    job, misspelt, lacking = manifest(), manifest(), manifest()
+    assert sent(job) == job
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    mounts = {mount["name"] for one in pod["containers"] for mount in one["volumeMounts"]}
+    assert mounts == {volume["name"] for volume in pod["volumes"]}
+    misspelt["spec"]["concurrencypolicy"] = "Forbid"
+    assert sent(misspelt) != misspelt
+    del lacking["spec"]["schedule"]
+    with pytest.raises(ValueError, match="schedule"):
+        sent(lacking)
