@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     from sarmap.choosing import Chosen
     from sarmap.mapping import Judged
 
-__all__ = [
-    "Assembly",
-    "assemble",
-    "levelled",
-    "levels_record",
-    "prepare",
-]
-
 DEFAULT_CHUNK = 1024
 
 

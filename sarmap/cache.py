@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["cache_folder"]
-
 
 def cache_folder(name: str) -> Path:
     """The folder for one kind of cached thing; `SARMAP_CACHE` moves them all.

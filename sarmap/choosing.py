@@ -21,19 +21,6 @@ if TYPE_CHECKING:
     from sarmap.acquire.shortfall import TooFewPassesError
     from sarmap.detect.protocol import DetectorSpec
 
-__all__ = [
-    "Chosen",
-    "check_bands",
-    "choose_detector",
-    "each",
-    "eligible",
-    "instead",
-    "lacks_data",
-    "load",
-    "orbit_of",
-    "passes_asked",
-]
-
 
 @dataclass(frozen=True)
 class Chosen:

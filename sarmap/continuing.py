@@ -11,8 +11,6 @@ from sarmap.version import __version__
 if TYPE_CHECKING:
     from sarmap.prepared import Prepared
 
-__all__ = ["identity_of"]
-
 _ENGINES = {
     "openvino": ("openvino",),
     "tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-intel"),

@@ -14,8 +14,6 @@ from sarmap.version import __version__
 if TYPE_CHECKING:
     from sarmap.prepared import Prepared
 
-__all__ = ["control_days", "describe_request", "provenance"]
-
 
 def provenance(prepared: Prepared, made: Plan, assembly: Assembly) -> dict[str, Any]:
     """How the map is made, for the result store's attributes: no path, no token, no signed URL.

@@ -5,17 +5,6 @@ Exit codes: 0 done, 1 failed, 2 bad request or bad input, 3 finished with unread
 
 from __future__ import annotations
 
-__all__ = [
-    "CatalogError",
-    "ClusterError",
-    "Interrupted",
-    "OutputError",
-    "RequestError",
-    "SarmapError",
-    "UnreadDataError",
-    "WeightsError",
-]
-
 
 class SarmapError(Exception):
     """Something failed that no change of the request would mend (exit code 1)."""

@@ -10,8 +10,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["CACHE_BYTES", "gdal"]
-
 CACHE_BYTES = 64 * 2**20
 """Most bytes of GDAL's block cache while this package reads or writes: by itself it takes a
 twentieth of the machine's memory, in each process, which may be more than a worker has."""

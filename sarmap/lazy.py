@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-__all__ = ["homes_of"]
-
 
 def homes_of(package: str) -> dict[str, str]:
     """Name -> module, of all ``from module import name as name`` in a package's ``__init__.pyi``.

@@ -24,18 +24,6 @@ if TYPE_CHECKING:
     from sarmap.detect.trust import Note, Trust
     from sarmap.types import Passes
 
-__all__ = [
-    "DEFAULT",
-    "WITHOUT_WEIGHTS",
-    "Judged",
-    "judge",
-    "levels_of",
-    "look_at",
-    "map_cube",
-    "pass_record",
-    "suited",
-]
-
 DEFAULT = "attention-unet"
 """The network that `auto` takes where it is to be trusted."""
 LOOK = 768

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     from sarmap.export.keeping import Products
 
-__all__ = ["map_landslides"]
-
 _FILE_ENDINGS = (
     ".tif",
     ".tiff",

@@ -14,8 +14,6 @@ from sarmap.types import MapRequest, Plan
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["READ_THREADS", "Machine", "make_plan", "plan", "read_bytes_of", "refuse_too_large"]
-
 READ_THREADS = max(16, 2 * (os.cpu_count() or 1))
 """Dask threads: reads wait for the network, so there are many more of them than cores.
 

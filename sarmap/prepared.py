@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from sarmap.detect.protocol import DetectorSpec
     from sarmap.mapping import Judged
 
-__all__ = ["Prepared", "cube_of", "pin_scenes", "read_grid", "terrain_of"]
-
 RGB = ("red", "green", "blue")
 
 

@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-__all__ = ["Progress", "megapixels", "progress_bar"]
-
 LOG_SECONDS = 30.0
 """Between two lines of a log."""
 Progress = Callable[[int, int], None]

@@ -12,8 +12,6 @@ from pydantic import ValidationError
 from sarmap.errors import RequestError
 from sarmap.types import MapRequest
 
-__all__ = ["as_path", "make_request", "read_request_file", "read_yaml"]
-
 DEEPEST = 50
 """Lists and mappings inside one another in a request file."""
 LARGEST = 4_000_000

@@ -22,19 +22,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 if TYPE_CHECKING:
     import pystac
 
-__all__ = [
-    "CatalogSettings",
-    "Detector",
-    "Login",
-    "MapRequest",
-    "MapResult",
-    "Observation",
-    "Pass",
-    "Passes",
-    "Plan",
-    "names_quake",
-]
-
 Orbit = Literal["ascending", "descending", "both"]
 Scaling = Literal["amplitude", "power", "db"]
 Kind = Literal["segment", "window", "pixel"]

@@ -11,8 +11,6 @@ from sarmap.types import Observation
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["slopes_unseen", "too_much", "unseen", "why_nothing"]
-
 STEEP = 15.0
 """Slope from which most landslides start, degrees."""
 PLAUSIBLE = 0.2

@@ -25,8 +25,6 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
-__all__ = ["LARGEST", "SUFFIXES", "VectorFile", "open_vectors", "read_vector"]
-
 LARGEST = 2**30
 """Bytes that an archive may unpack to, all in all."""
 MEMBERS = 10_000

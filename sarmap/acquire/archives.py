@@ -25,8 +25,6 @@ from sarmap.net.signing import check_login
 from sarmap.request_file import read_yaml
 from sarmap.types import CatalogSettings, Pass
 
-__all__ = ["Looked", "archives_of", "compared", "from_first"]
-
 VARIABLE = "SARMAP_ARCHIVES"
 """Environment variable that names the user's own list."""
 T = TypeVar("T")

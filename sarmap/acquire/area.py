@@ -24,8 +24,6 @@ from sarmap.errors import RequestError
 from sarmap.request_file import as_path
 from sarmap.vectors import read_vector
 
-__all__ = ["Area", "parse_area", "share_covered"]
-
 LONLAT = "EPSG:4326"
 _MALFORMED = (
     *(KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError),

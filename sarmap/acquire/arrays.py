@@ -26,8 +26,6 @@ from sarmap.acquire.slope import horn, slope_degrees
 from sarmap.errors import RequestError
 from sarmap.types import Observation
 
-__all__ = ["make_cube", "make_terrain"]
-
 POLARISATIONS = ("vv", "vh", "hh", "hv")
 _POWER = {"units": "1", "long_name": "gamma-nought backscatter power"}
 _FLAGS = {

@@ -15,8 +15,6 @@ from sarmap.types import Pass
 if TYPE_CHECKING:
     from sarmap.acquire.sought import Sought
 
-__all__ = ["awaited"]
-
 
 def awaited(client: Catalogue, sought: Sought, tracks: Sequence[Track]) -> str:
     """A sentence on passes after the event that exist as GRD alone; empty where there are none.

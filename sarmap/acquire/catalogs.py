@@ -27,8 +27,6 @@ from sarmap.net.stac_io import Refusal, StacIO
 from sarmap.request_file import as_path
 from sarmap.types import CatalogSettings, Login
 
-__all__ = ["AUTO", "PRESETS", "catalog_errors", "open_catalog", "resolve_catalog"]
-
 AUTO = "auto"
 """The catalogue that stands for a list of them: see `sarmap.acquire.archives`."""
 

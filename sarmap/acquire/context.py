@@ -9,8 +9,6 @@ from sarmap.types import Chunk
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-__all__ = ["Margins", "cropped", "widened"]
-
 Margins = tuple[tuple[int, int], tuple[int, int]]
 """Pixels (above, below), (left, right) of a grid."""
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     import pystac
     from odc.geo.geobox import GeoBox
 
-__all__ = ["OPTICAL_BANDS", "grid_coords", "open_cube", "radar_scenes"]
-
 OPTICAL_BANDS = ("red", "green", "blue")
 """Bands read from the optical scenes; all others are radar bands."""
 

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 
-__all__ = ["refuse_decibel"]
-
 LOW, HIGH = -60.0, -1.0
 """Where decibel of land and water lie; power, noise taken off, falls little below zero."""
 ENOUGH = 64

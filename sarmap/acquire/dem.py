@@ -53,8 +53,6 @@ from sarmap.types import CatalogSettings
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-__all__ = ["CELL", "Dem", "find_dem", "from_cells"]
-
 CELL = 256
 """Edge of a cell, pixels of the mother grid: 7.7 km at 30 m."""
 

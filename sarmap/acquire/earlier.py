@@ -15,8 +15,6 @@ from sarmap.acquire.shortfall import TooFewPassesError
 from sarmap.acquire.sought import Sought
 from sarmap.types import Pass, Passes
 
-__all__ = ["with_earlier"]
-
 
 def with_earlier(passes: Passes, seen: Sequence[Pass], sought: Sought) -> Passes:
     """The same passes with as many before the event as a control needs; those there stay as they

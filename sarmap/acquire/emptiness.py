@@ -17,8 +17,6 @@ from sarmap.types import Pass, Passes
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-__all__ = ["why_empty"]
-
 LOOKS = 3
 """Looks along each edge of the grid."""
 LOOK = 32

@@ -30,16 +30,6 @@ from sarmap.types import CatalogSettings
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-__all__ = [
-    "ON_DISK",
-    "POLARISATIONS",
-    "band_files",
-    "opened",
-    "read_passes",
-    "read_plane",
-    "source_of",
-]
-
 ON_DISK = CatalogSettings(name="files", url="", trusted=True)
 """What files on disk are read with."""
 POLARISATIONS = ("vv", "vh", "hh", "hv")

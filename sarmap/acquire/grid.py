@@ -18,8 +18,6 @@ from rasterio.warp import transform_bounds
 from sarmap.acquire.area import Area, parse_area
 from sarmap.errors import RequestError
 
-__all__ = ["bounds_in", "make_grid", "utm_epsg"]
-
 MAX_EDGE = 200_000
 """Most pixels along one edge of a grid: 2,000 km at 10 m."""
 UTM_REACH = 9.0

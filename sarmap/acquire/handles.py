@@ -37,8 +37,6 @@ from sarmap.net.remote import Opening, Pin, Range, RemoteFile
 from sarmap.net.signing import Signer, discreet
 from sarmap.net.web import FileChanged, ReadError
 
-__all__ = ["DRIVER", "GDAL_OPTIONS", "Box", "Handle", "lease", "renew"]
-
 Box = tuple[int, int, int, int]
 """Row start, row stop, column start, column stop."""
 

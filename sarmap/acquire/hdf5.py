@@ -28,8 +28,6 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["HDF5_ENDINGS", "TAKEN", "Hdf5Raster", "is_hdf5"]
-
 HDF5_ENDINGS = (".h5", ".he5", ".hdf5")
 TAKEN = "ZERO_DOPPLER_START_TIME"
 """Tag of the instant of a pass, as OPERA's GeoTIFFs call it, too."""

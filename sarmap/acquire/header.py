@@ -21,8 +21,6 @@ from sarmap.errors import CatalogError
 from sarmap.net.signing import Signer
 from sarmap.types import CatalogSettings
 
-__all__ = ["HEADER_THREADS", "place_of", "place_scenes"]
-
 HEADER_THREADS = 8
 """Headers read at a time: each is one small request."""
 

@@ -28,16 +28,6 @@ if TYPE_CHECKING:
 
     from sarmap.types import Passes
 
-__all__ = [
-    "Anchor",
-    "LookModel",
-    "ground_angle",
-    "incidence_at",
-    "incidence_gradient",
-    "look_azimuth",
-    "look_model",
-]
-
 Values = NDArray[np.float64]
 
 EARTH_RADIUS = 6_371_000.0

@@ -8,8 +8,6 @@ from typing import Any
 
 from sarmap.errors import RequestError
 
-__all__ = ["parse_event", "utc_now"]
-
 _FIX = "give an ISO 8601 instant such as 2018-09-05T18:08:00Z, or (start, end)"
 
 

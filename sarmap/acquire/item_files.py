@@ -26,8 +26,6 @@ from sarmap.net.signing import redact
 from sarmap.net.stac_io import StacIO
 from sarmap.types import CatalogSettings
 
-__all__ = ["ItemFiles", "at_place", "is_file", "joined", "open_files"]
-
 JSON = (".json", ".geojson")
 PARQUET = (".parquet", ".geoparquet")
 MOST = 20_000

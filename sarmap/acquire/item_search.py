@@ -18,15 +18,6 @@ from sarmap.errors import CatalogError, RequestError
 from sarmap.net.stac_io import FRUITLESS
 from sarmap.types import CatalogSettings
 
-__all__ = [
-    "Catalogue",
-    "first_item",
-    "require_collection",
-    "search_items",
-    "understands",
-    "with_addresses",
-]
-
 Catalogue = pystac_client.Client | ItemFiles
 """What `sarmap.acquire.catalogs.open_catalog` opens."""
 MAX_ITEMS = 20_000

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from sarmap.acquire.incidence import incidence_gradient
 
-__all__ = ["HALO", "cell_hidden", "hidden"]
-
 HALO = 192
 """Mother-grid pixels looked at around a cell: 5.8 km at 30 m, enough for 3.2 km of relief."""
 

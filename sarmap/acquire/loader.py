@@ -26,8 +26,6 @@ from sarmap.types import Chunk
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-__all__ = ["Slice", "block_lengths", "check_grid", "load", "on_grid"]
-
 FAINT = 1e-3
 """Power that is hardly a measurement: 5 dB under Sentinel-1's noise (-22 to -25 dB)."""
 Slice = Mapping[str, Source]

@@ -37,8 +37,6 @@ from sarmap.errors import RequestError
 from sarmap.request_file import as_path
 from sarmap.types import CatalogSettings, Pass, Passes
 
-__all__ = ["OwnScene", "dated_scenes", "own_passes", "own_scenes", "radar_files"]
-
 RASTERS = (".tif", ".tiff", *HDF5_ENDINGS)
 """Endings of rasters looked for in a folder."""
 _BESIDE = re.compile(

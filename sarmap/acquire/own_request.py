@@ -28,8 +28,6 @@ from sarmap.types import CatalogSettings, MapRequest, Passes
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-__all__ = ["archives_for", "completed", "left_out", "passes_in_files"]
-
 _OF_A_SEARCH = {"catalog": "--catalog", "trust_catalog": "--trust-catalog", "orbit": "--orbit"}
 _OF_A_SEARCH |= {"relative_orbit": "--relative-orbit", "verify": "--verify"}
 _OF_A_SEARCH |= {"before_days": "--before-days", "after_days": "--after-days"}

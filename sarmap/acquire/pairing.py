@@ -24,19 +24,6 @@ from sarmap.acquire.area import share_covered
 from sarmap.acquire.scenes import Scene, newest_of_each, versions
 from sarmap.types import Pass
 
-__all__ = [
-    "LONG_PAST",
-    "SAME_PASS",
-    "TOLERANCE",
-    "USABLE",
-    "Choice",
-    "Track",
-    "choose",
-    "group_passes",
-    "next_due",
-    "tracks_of",
-]
-
 SAME_PASS = dt.timedelta(minutes=10)
 """Scenes of one satellite and track closer in time than this are one pass."""
 TOLERANCE = 0.02

@@ -19,8 +19,6 @@ from sarmap.types import CatalogSettings
 if TYPE_CHECKING:
     import pystac
 
-__all__ = ["pin_files", "pins_of"]
-
 OPENERS = 16
 """Files opened at a time: each is one small request."""
 

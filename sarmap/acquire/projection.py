@@ -30,16 +30,6 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     import pystac
 
-__all__ = [
-    "Bounds",
-    "Place",
-    "differ",
-    "in_order",
-    "lattice_bounds",
-    "projection_fields",
-    "stated_place",
-]
-
 Bounds = tuple[float, float, float, float]
 """left, bottom, right, top."""
 

@@ -30,8 +30,6 @@ from sarmap.net.stac_io import StacIO
 from sarmap.request_file import as_path
 from sarmap.types import CatalogSettings, MapRequest, names_quake
 
-__all__ = ["Quake", "from_quake", "read_quake"]
-
 SERVICE = "https://earthquake.usgs.gov/fdsnws/event/1/query"
 CONTOURS = "download/cont_mmi.json"
 R = TypeVar("R", bound=MapRequest)

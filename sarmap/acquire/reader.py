@@ -30,8 +30,6 @@ from sarmap.net.signing import Signer, redact
 from sarmap.net.tally import count
 from sarmap.net.web import FileChanged, ReadError
 
-__all__ = ["inside", "read_source", "why_unread"]
-
 DECODES = 3
 """Tries of a read whose bytes came, and made no sense; requests have tries of their own."""
 

@@ -24,8 +24,6 @@ from sarmap.acquire.source import Source
 from sarmap.acquire.warp import READ_FAILED, resample
 from sarmap.net.signing import Signer
 
-__all__ = ["SceneReader"]
-
 CELL = 512
 """Edge of a resampling cell, pixels of the grid."""
 

@@ -22,18 +22,6 @@ from sarmap.errors import RequestError
 from sarmap.net.signing import without_signature
 from sarmap.types import CatalogSettings
 
-__all__ = [
-    "Scene",
-    "footprint_of",
-    "left_out",
-    "newest_of_each",
-    "read_item",
-    "read_scene",
-    "readable",
-    "state_at",
-    "versions",
-]
-
 MALFORMED = (
     *(ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError),
     *(pystac.STACError, pystac.STACTypeError, shapely.errors.ShapelyError),

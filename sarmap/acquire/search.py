@@ -48,15 +48,6 @@ from sarmap.acquire.sought import Search, Sought
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings, Orbit, Pass, Passes
 
-__all__ = [
-    "look",
-    "pass_rows",
-    "search_optical",
-    "search_orbits",
-    "search_passes",
-    "search_scenes",
-]
-
 logger = logging.getLogger(__name__)
 
 Catalog = str | CatalogSettings | Mapping[str, Any]

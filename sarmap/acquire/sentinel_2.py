@@ -14,8 +14,6 @@ from sarmap.acquire.area import share_covered
 from sarmap.acquire.pairing import SAME_PASS, TOLERANCE
 from sarmap.acquire.scenes import acquired, footprint_of
 
-__all__ = ["clearest", "cloud_cover"]
-
 
 def clearest(
     items: Sequence[pystac.Item], area: BaseGeometry, after: dt.datetime

@@ -10,16 +10,6 @@ from sarmap.acquire.sought import Sought
 from sarmap.errors import RequestError
 from sarmap.types import Pass
 
-__all__ = [
-    "NoPostPassError",
-    "NoPrePassError",
-    "NoSceneError",
-    "OutsideCoverageError",
-    "PassError",
-    "TooFewPassesError",
-    "shortfall",
-]
-
 
 class NoSceneError(RequestError):
     """The catalogue has no scene of the place within the dates."""

@@ -14,8 +14,6 @@ from sarmap.acquire.scenes import left_out
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings
 
-__all__ = ["Search", "Sought"]
-
 DAYS = 60.0
 """Days searched on either side of the event, at least."""
 CYCLE_DAYS = 14.0

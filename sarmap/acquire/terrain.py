@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from affine import Affine
     from odc.geo.geobox import GeoBox
 
-__all__ = ["open_terrain"]
-
 Field = NDArray[np.float32]
 
 _ATTRS: dict[str, dict[str, Any]] = {

@@ -31,20 +31,6 @@ if TYPE_CHECKING:
     import pystac
     from odc.geo.geobox import GeoBox
 
-__all__ = [
-    "METRES_PER_DEGREE",
-    "bbox_of",
-    "in_groups",
-    "in_words",
-    "lattice_of",
-    "meets",
-    "mother_resolution",
-    "own_tile",
-    "say_gaps",
-    "search_tiles",
-    "tile_sources",
-]
-
 FINEST, COARSEST = 0.4, 5_000.0
 """Pixel edges, metres, that an elevation item may claim: memory follows from them."""
 

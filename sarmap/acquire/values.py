@@ -20,8 +20,6 @@ from sarmap.acquire.handles import Handle
 from sarmap.acquire.source import Source
 from sarmap.errors import RequestError
 
-__all__ = ["CEILING", "FLOOR", "band_of", "check_unit", "measured", "metres_of", "scaling_of"]
-
 FLOOR = np.float32(1e-5)
 """Power below which nothing is measured: 25 dB under Sentinel-1's noise (-22 to -25 dB). Where a
 slice ends, its file may hold such values instead of no data."""

@@ -12,8 +12,6 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
-__all__ = ["READ_FAILED", "resample"]
-
 READ_FAILED = np.float32(-np.inf)
 """Stands for a pixel that could not be read, inside `sarmap.acquire` only."""
 

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
 
-__all__ = ["Assessment", "CoverRow", "Objects", "assess_map"]
-
 
 @dataclass(frozen=True)
 class CoverRow:

@@ -17,8 +17,6 @@ from sarmap.store.replacing import replacing
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Calibration", "apply_calibration", "fit_calibration", "read_calibration"]
-
 STEPS = 251
 
 

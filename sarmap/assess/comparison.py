@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
 
-__all__ = ["Comparison", "Part", "changed_polygons", "compare_maps"]
-
 BLOCK = 256
 """Edge of the blocks that are redrawn for intervals, pixels."""
 PARTS = ("kept", "withdrawn", "new")

@@ -24,8 +24,6 @@ from sarmap.store.reading import MapReader, open_reader
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["ControlFigures", "beyond_control", "read_control"]
-
 BLOCK = 256
 """Edge of the blocks that are redrawn for the interval, pixels."""
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from sarmap.assess.labels import Labels
     from sarmap.store.reading import MapReader, Strip
 
-__all__ = ["BLOCK", "LEVELS", "Sink", "Tally", "tally_map"]
-
 LEVELS = 251
 """Steps of a stored probability: 0, 0.004 ... 1."""
 BLOCK = 256

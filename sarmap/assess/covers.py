@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 
-__all__ = ["UNKNOWN_COVER", "WORLD_COVER", "LandCover"]
-
 UNKNOWN_COVER = 255
 """Code of a pixel whose land cover nobody gives."""
 WORLD_COVER: Mapping[int, str] = {

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from sarmap.store.encoding import PROBABILITY_STEP
 
-__all__ = ["Curve", "Reliability", "precision_recall", "reliability"]
-
 Values = NDArray[np.float64]
 
 

@@ -14,8 +14,6 @@ from sarmap.acquire.slope import horn
 from sarmap.assess.covers import WORLD_COVER, LandCover
 from sarmap.errors import RequestError
 
-__all__ = ["Gradients", "open_gradients", "open_land_cover"]
-
 
 @dataclass(frozen=True)
 class Gradients:

@@ -17,15 +17,6 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 
-__all__ = [
-    "FEWEST_BLOCKS",
-    "Interval",
-    "percentiles",
-    "resampled",
-    "score_intervals",
-    "wilson_interval",
-]
-
 FEWEST_BLOCKS = 10
 """With fewer blocks percentiles of redrawn scores mean nothing."""
 

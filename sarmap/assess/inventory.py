@@ -22,8 +22,6 @@ from sarmap.vectors import VectorFile, open_vectors
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
-__all__ = ["number_polygons", "rasterise_inventory", "read_inventory"]
-
 
 def read_inventory(
     path: str | Path, *, layer: str | None = None, crs: Any = None, otherwise: Any = None

@@ -21,8 +21,6 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
-__all__ = ["NOT_LABELLED", "Labels", "read_labels"]
-
 NOT_LABELLED = 255
 """Value of a mask's pixel of which nobody knows."""
 

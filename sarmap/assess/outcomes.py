@@ -22,8 +22,6 @@ from sarmap.gdal import gdal
 from sarmap.store.georeference import coordinate_attrs, spatial_ref_attrs
 from sarmap.store.provenance import Provenance
 
-__all__ = ["COLOURS", "MEANINGS", "outcome_image", "write_outcome_zarr", "writing_outcomes"]
-
 COLOURS = {
     Confusion.TRUE_NEGATIVE: "#f7f7f7",
     Confusion.TRUE_POSITIVE: "#009e73",

@@ -13,8 +13,6 @@ from sarmap.assess.scores import Confusion
 from sarmap.draw.colours import painted
 from sarmap.draw.panels import busiest_square, extent_of, furnish, mark_simulated
 
-__all__ = ["draw_curve", "draw_outcomes", "draw_reliability"]
-
 _DPI = 150
 _BLUE, _ORANGE, _GREY = "#0072b2", "#d55e00", "#777777"
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
 
-__all__ = ["assess_into", "markdown"]
-
 
 def assess_into(
     source: xr.Dataset | str | Path,

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
 
-__all__ = ["Confusion", "Scores", "confusion_map", "score_map", "score_pixels"]
-
 _ROUNDING = 1e-6
 """Stored probabilities are multiples of 0.004, which binary numbers hold only nearly."""
 

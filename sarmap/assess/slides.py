@@ -16,8 +16,6 @@ from sarmap.assess.intervals import Interval, wilson_interval
 if TYPE_CHECKING:
     from sarmap.assess.counting import Tally
 
-__all__ = ["HitRow", "facing", "hits_by_facing", "hits_by_size"]
-
 SIZES = (0.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0, 20_000.0, 50_000.0, np.inf)
 """Edges of the size classes, square metres."""
 FACINGS = ("towards the radar", "across", "away from the radar")

@@ -10,8 +10,6 @@ import click
 from sarmap.cli.options import json_option
 from sarmap.cli.printing import echo_json, print_comparison
 
-__all__ = ["assess", "compare"]
-
 _FILE = click.Path()
 
 

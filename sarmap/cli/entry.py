@@ -29,8 +29,6 @@ from sarmap.cli.watch_commands import watch
 from sarmap.errors import SarmapError
 from sarmap.version import __version__
 
-__all__ = ["group", "main"]
-
 FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from sarmap.simulate.event import SimulatedEvent
     from sarmap.types import Orbit
 
-__all__ = ["demo", "serve", "simulate"]
-
 _size = [
     click.option("--seed", type=int, default=2018, show_default=True, help="Random seed."),
     click.option("--rows", type=click.IntRange(1), default=3842, show_default=True),

@@ -18,8 +18,6 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     from sarmap.learn.outputs import TrainingResult
 
-__all__ = ["epoch_lines", "sample_lines", "say_epoch", "say_parts", "train", "tune"]
-
 
 @click.command(
     epilog="Examples: sarmap train examples/train.yaml; sarmap train --corrections corrected.gpkg "

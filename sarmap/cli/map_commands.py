@@ -28,8 +28,6 @@ from sarmap.cli.printing import (
 from sarmap.cli.startup import import_libraries
 from sarmap.errors import RequestError
 
-__all__ = ["finish", "map_", "plan", "search"]
-
 UNREAD = 3
 """Exit code: finished, but some data could not be read."""
 

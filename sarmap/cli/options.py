@@ -13,18 +13,6 @@ if TYPE_CHECKING:
 
     from sarmap.types import MapRequest
 
-__all__ = [
-    "SectionedCommand",
-    "cluster_options",
-    "fields_from",
-    "json_option",
-    "opened_client",
-    "products_of",
-    "request_from",
-    "request_options",
-    "with_products",
-]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")

@@ -12,8 +12,6 @@ from sarmap.cli.options import cluster_options, json_option, opened_client
 from sarmap.cli.printing import echo_json
 from sarmap.errors import RequestError
 
-__all__ = ["reproduce"]
-
 
 @click.command(
     epilog="Examples: sarmap reproduce paper2 --small --out small; sarmap reproduce paper2 "

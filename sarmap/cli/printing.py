@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from sarmap.store.provenance import Provenance
     from sarmap.types import MapResult, Passes, Plan
 
-__all__ = ["PAPER_SECONDS", "plan_record", "print_comparison", "print_plan", "print_result"]
-
 PAPER_SECONDS = 420
 """Paper 2: "around 7 mins" for the whole area on a six-core laptop."""
 

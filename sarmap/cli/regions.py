@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from sarmap.regions.scanning import ScanProgress, ScanResult
     from sarmap.regions.status import ScanStatus
 
-__all__ = ["scan", "status"]
-
 
 @click.command(
     cls=SectionedCommand,

@@ -10,8 +10,6 @@ import click
 from sarmap.cli.options import json_option
 from sarmap.cli.printing import echo_json
 
-__all__ = ["polygons"]
-
 
 @click.command(epilog="Example: sarmap polygons iburi.zarr --threshold 0.7 --min-area 1000")
 @click.argument("map_", metavar="MAP", type=click.Path())

@@ -15,8 +15,6 @@ from sarmap.cli.printing import echo_json
 if TYPE_CHECKING:
     from sarmap.report.writing import Report
 
-__all__ = ["report"]
-
 _FILE = click.Path()
 
 

@@ -21,8 +21,6 @@ import importlib
 import sys
 from collections.abc import Iterator
 
-__all__ = ["import_libraries"]
-
 _LEFT_OUT = (
     ("dask.array", "scipy"),
     ("stackstac", "stackstac.show"),

@@ -21,8 +21,6 @@ from sarmap.cli.startup import import_libraries
 if TYPE_CHECKING:
     from sarmap.watch.record import Watch
 
-__all__ = ["print_watch", "watch"]
-
 
 @click.command(
     cls=SectionedCommand,

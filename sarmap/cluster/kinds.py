@@ -28,8 +28,6 @@ from sarmap.errors import ClusterError, RequestError
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["local_client", "scheduler_client", "started_client"]
-
 _SECURED = ("tls://", "wss://")
 ANSWER = 15.0
 """Seconds in which a scheduler that runs answers."""

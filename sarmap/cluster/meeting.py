@@ -17,8 +17,6 @@ from sarmap.errors import ClusterError, RequestError
 from sarmap.store.location import is_url, store_at
 from sarmap.store.objects import delete, get, put
 
-__all__ = ["MeetingPlace", "meeting_place"]
-
 _PAUSES = (0.0, 0.5, 1.0)
 """Seconds before each look: shared file systems may show a new file a moment later."""
 

@@ -20,8 +20,6 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["open_client"]
-
 Say = Callable[[str], None]
 
 

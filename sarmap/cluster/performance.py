@@ -10,8 +10,6 @@ from pathlib import Path
 
 from sarmap.errors import OutputError, RequestError
 
-__all__ = ["check_report", "reporting"]
-
 
 def check_report(file: str | Path) -> None:
     """Refuse, before any work, a report that could not be written.

@@ -21,8 +21,6 @@ from sarmap.cluster.versions import difference, own_versions
 from sarmap.errors import ClusterError, SarmapError
 from sarmap.net.signing import adopt, signed_records
 
-__all__ = ["Job", "MapPlugin", "engine_threads"]
-
 
 def engine_threads(threads: int, cores: int, neighbours: int) -> int:
     """Threads that one worker's engine may use.

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from sarmap.types import Detector
 
-__all__ = ["ready_workers", "smallest_worker"]
-
 DETECTOR_BYTES = 2**20
 """A detector that travels is a handle; a larger one carries its weights with it."""
 FIRST_WORKER = 60.0

@@ -33,20 +33,6 @@ from pydantic import (
 from sarmap.errors import RequestError
 from sarmap.request_file import read_yaml
 
-__all__ = [
-    "Address",
-    "Cluster",
-    "Coiled",
-    "Gateway",
-    "Jobs",
-    "Kubernetes",
-    "Local",
-    "Ssh",
-    "Threads",
-    "Tls",
-    "read_cluster",
-]
-
 SCHEMES = ("tcp", "tls", "ucx", "ws", "wss")
 """What a scheduler's address may begin with."""
 

@@ -11,8 +11,6 @@ from sarmap.errors import ClusterError
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["check_versions", "difference", "needed_packages", "own_versions"]
-
 SHARED = ("python", "sarmap", "dask", "distributed", "numpy", "xarray", "zarr")
 """What decides a map's bytes, or must agree for tasks to travel at all."""
 ENGINES = {

@@ -16,8 +16,6 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["as_control", "control_passes", "control_roles"]
-
 
 def control_passes(bands: Sequence[str]) -> int:
     """How many passes before the event a control of these bands reads.

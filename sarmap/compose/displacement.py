@@ -27,8 +27,6 @@ from scipy import ndimage
 
 from sarmap.types import Observation
 
-__all__ = ["Displaced", "aligned", "aligned_cube", "find_displaced", "squares_of"]
-
 Field = NDArray[np.float32]
 Move = tuple[float, float]
 

@@ -34,8 +34,6 @@ from sarmap.compose.names import STANDS_IN, BandName, parse_band
 from sarmap.compose.observing import observation_codes
 from sarmap.errors import RequestError
 
-__all__ = ["NEUTRAL", "evidence_layers", "evidence_of", "polarisation_of"]
-
 Field = NDArray[np.float32]
 
 NEUTRAL: Mapping[str, float] = {

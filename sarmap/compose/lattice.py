@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from sarmap.compose.displacement import Displaced, aligned_cube, find_displaced, squares_of
 from sarmap.errors import RequestError
 
-__all__ = ["CELL", "Lattice", "read_lattice"]
-
 CELL = 8
 """Edge of a cell, pixels."""
 RADAR = ("vv", "vh", "hh", "hv")

@@ -31,8 +31,6 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 from sarmap.compose.displacement import Displaced
 from sarmap.compose.lattice import CELL, Lattice
 
-__all__ = ["Levelling", "change_of", "change_sizes", "find_levels", "not_levelled", "quiet_lattice"]
-
 Field = NDArray[np.float32]
 
 LEVEL_STRATA = 6

@@ -14,24 +14,6 @@ from typing import Literal
 
 from sarmap.errors import RequestError
 
-__all__ = [
-    "COMPOSITES",
-    "EVIDENCE",
-    "STANDS_IN",
-    "BandName",
-    "CompositeSpec",
-    "as_held",
-    "composite_bands",
-    "needs_optical",
-    "needs_terrain",
-    "parse_band",
-    "reads_evidence",
-    "required_passes",
-    "required_radar_bands",
-    "wanted_passes",
-    "wanted_radar_bands",
-]
-
 
 @dataclass(frozen=True)
 class CompositeSpec:

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from sarmap.types import Observation
 
-__all__ = ["observation_codes", "observe_block"]
-
 
 def observation_codes(
     stack: da.Array, told: Mapping[str, da.Array], *, needs_all: bool = False

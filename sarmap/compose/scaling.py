@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from sarmap.errors import RequestError
 from sarmap.types import Scaling
 
-__all__ = ["SCALINGS", "check_scaling", "from_power"]
-
 SCALINGS: tuple[str, ...] = get_args(Scaling)
 """Names of all scalings."""
 

@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from sarmap.compose.lattice import Lattice
 from sarmap.errors import RequestError
 
-__all__ = ["check_power"]
-
 DIGITAL = 10.0
 """Median level, dB, that no power reaches: numbers above it were never scaled."""
 BRIGHT = -6.5

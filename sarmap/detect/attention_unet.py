@@ -13,8 +13,6 @@ from typing import Any, Literal
 
 from sarmap.errors import RequestError
 
-__all__ = ["attention_gate", "build_attention_unet"]
-
 Variant = Literal["attention", "plain", "dropout"]
 VARIANTS = ("attention", "plain", "dropout")
 DROPOUT_RATE = 0.3

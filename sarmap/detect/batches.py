@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from sarmap.detect.hardware import Gpu
 from sarmap.detect.manifest import Manifest
 
-__all__ = ["batch_size", "batches"]
-
 _GPU_SHARE = 16
 """Part of a GPU's memory that the activations of one batch may take."""
 _GPU_BYTES = {"segment": 4096, "pixel": 4096, "window": 512}

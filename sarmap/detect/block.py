@@ -35,8 +35,6 @@ from sarmap.detect.windows import Block, BlockedAxis, TileAxis, blend_weights, r
 from sarmap.errors import RequestError
 from sarmap.types import Detector, Observation
 
-__all__ = ["answer_block"]
-
 Pixels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 

@@ -23,8 +23,6 @@ from numpy.typing import NDArray
 
 from sarmap.types import Kind, Scaling
 
-__all__ = ["Change"]
-
 Pixels = NDArray[np.float32]
 
 WIDTHS = (1.0, 2.2)

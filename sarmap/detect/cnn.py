@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 
-__all__ = ["bilinear_weights", "build_cnn"]
-
 
 def build_cnn(
     bands: int | Sequence[str],

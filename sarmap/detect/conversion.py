@@ -26,8 +26,6 @@ from sarmap.detect.manifest import Manifest, read_arrays, read_manifest
 from sarmap.errors import SarmapError, WeightsError
 from sarmap.version import __version__
 
-__all__ = ["build_model", "forbid_telemetry", "openvino_ir"]
-
 LAYOUT = 1  # raise when the exported graph changes while versions do not
 log = logging.getLogger(__name__)
 

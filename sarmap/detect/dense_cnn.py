@@ -15,8 +15,6 @@ from typing import Any
 
 from sarmap.errors import RequestError
 
-__all__ = ["build_dense_cnn"]
-
 
 def build_dense_cnn(
     bands: int | Sequence[str],

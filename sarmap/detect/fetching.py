@@ -21,8 +21,6 @@ from sarmap.cache import cache_folder
 from sarmap.detect.manifest import Manifest, digest, read_manifest
 from sarmap.errors import WeightsError
 
-__all__ = ["WeightsAddress", "fetch_manifest", "fetch_weights", "is_address"]
-
 _SCHEMES = ("http", "https", "s3", "gs", "az", "abfs", "abfss")
 _MANIFEST_BYTES = 2**20
 _WEIGHTS_BYTES = 8 * 2**30

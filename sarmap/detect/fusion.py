@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from sarmap.errors import RequestError
 from sarmap.types import Observation
 
-__all__ = ["check_grids", "fuse", "merged_attributes", "observation_of", "unread_in"]
-
 _SEVERITY = np.zeros(len(Observation), np.uint8)
 _SEVERITY[Observation.LAYOVER_SHADOW] = 1
 _SEVERITY[Observation.NO_DATA] = 2

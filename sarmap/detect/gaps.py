@@ -15,8 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-__all__ = ["fill_gaps"]
-
 Pixels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 

@@ -17,16 +17,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Condition
 
-__all__ = [
-    "CoreGate",
-    "Gpu",
-    "allow_cores",
-    "find_gpu",
-    "gpu_backend",
-    "native_bf16",
-    "usable_cores",
-]
-
 
 @dataclass(frozen=True)
 class Gpu:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["join", "log_odds"]
-
 Odds = NDArray[np.float32]
 
 MOST = np.float32(3.0)

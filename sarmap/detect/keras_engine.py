@@ -25,8 +25,6 @@ from sarmap.detect.hardware import Gpu, gpu_backend
 from sarmap.detect.manifest import Manifest
 from sarmap.errors import RequestError
 
-__all__ = ["KerasEngine", "keras_on"]
-
 Run = Callable[[NDArray[np.float32]], Any]
 """A batch to its answer on the device, perhaps not computed yet."""
 

@@ -20,8 +20,6 @@ from sarmap.detect.fusion import check_grids, fuse, merged_attributes, observati
 from sarmap.errors import RequestError
 from sarmap.types import Observation
 
-__all__ = ["add_control", "any_of", "join_orbits", "lay_over", "unread_of"]
-
 _SPOILT = ("spoilt", "window_spoilt")
 
 

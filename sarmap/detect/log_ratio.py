@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 
 from sarmap.types import Kind, Scaling
 
-__all__ = ["LogRatio"]
-
 Pixels = NDArray[np.float32]
 
 

@@ -19,18 +19,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sarmap.errors import WeightsError
 from sarmap.types import Kind, Scaling
 
-__all__ = [
-    "Manifest",
-    "as_stored",
-    "digest",
-    "read_arrays",
-    "read_manifest",
-    "save_weights",
-    "write_arrays",
-    "write_manifest",
-]
-
-
 LARGEST = 2 * 2**30
 """Bytes that a weights file may unpack to: the largest network here has 17 MB."""
 

@@ -15,15 +15,6 @@ from numpy.typing import NDArray
 
 from sarmap.errors import WeightsError
 
-__all__ = [
-    "NETWORKS",
-    "build_network",
-    "draw_weights",
-    "get_arrays",
-    "landslide_answer",
-    "set_arrays",
-]
-
 NETWORKS = ("attention-unet", "plain-unet", "dropout-unet", "cnn", "cnn-dense")
 """Names a manifest may give as its network."""
 

@@ -27,8 +27,6 @@ from sarmap.detect.gaps import fill_gaps
 from sarmap.detect.protocol import FixedStatistics, Normalisation
 from sarmap.types import Kind
 
-__all__ = ["normalise_tiles", "standardise"]
-
 Pixels = NDArray[np.float32]
 
 _GROUP_BYTES = 2**20

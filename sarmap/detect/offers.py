@@ -10,8 +10,6 @@ from sarmap.detect.log_ratio import LogRatio
 from sarmap.detect.protocol import DetectorSpec
 from sarmap.detect.weights import CHANGE, DATA, LOG_RATIO
 
-__all__ = ["detectors_for", "offer"]
-
 
 def detectors_for(pre: int, post: int) -> tuple[str, ...]:
     """Names of shipped detectors that read radar of no more passes before and after an event.

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from sarmap.detect.batches import batches
 from sarmap.detect.manifest import Manifest
 
-__all__ = ["OpenVinoEngine"]
-
 
 class OpenVinoEngine:
     """OpenVINO on the processor: one compiled model, one stream per core, requests shared.

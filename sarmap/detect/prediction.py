@@ -30,8 +30,6 @@ from sarmap.detect.windows import BlockedAxis, TileAxis, plan_blocks
 from sarmap.errors import RequestError
 from sarmap.types import Detector, Observation
 
-__all__ = ["predict", "stride_of"]
-
 _MEMORY_CHUNK = 1024
 """Block edge for a composite that has no chunks of its own."""
 

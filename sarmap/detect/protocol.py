@@ -54,8 +54,6 @@ from numpy.typing import NDArray
 from sarmap.errors import RequestError
 from sarmap.types import Detector, Kind, Scaling
 
-__all__ = ["DetectorSpec", "FixedStatistics", "Sweeping", "describe"]
-
 Normalisation = Literal["tile-minmax", "none"]
 
 

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from sarmap.compose.lattice import CELL
 from sarmap.compose.levelling import Levelling
 
-__all__ = ["FEWEST", "OpenPart", "QuietGround", "QuietPair", "hold_to_quiet"]
-
 Field = NDArray[np.float32]
 OpenPart = Callable[[slice, slice], tuple[xr.Dataset, xr.Dataset | None]]
 """Cube and terrain of the rows and columns of a scene."""

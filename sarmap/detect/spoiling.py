@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from sarmap.detect.windows import Block, TileAxis
 
-__all__ = ["spoilt_pixels", "touched"]
-
 Mask = NDArray[np.bool_]
 Blocks = tuple[tuple[TileAxis, Block], tuple[TileAxis, Block]]
 

@@ -39,8 +39,6 @@ from numpy.typing import NDArray
 from sarmap.compose.lattice import CELL, Lattice
 from sarmap.compose.levelling import Levelling, change_of
 
-__all__ = ["ANYWHERE", "MEASURES", "Note", "Trust", "doubted", "measure", "trust_in"]
-
 Field = NDArray[np.float32]
 
 MEASURES: Mapping[str, tuple[str, str]] = {

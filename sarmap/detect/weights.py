@@ -27,8 +27,6 @@ from sarmap.detect.quiet import QuietGround
 from sarmap.errors import RequestError, WeightsError
 from sarmap.types import Detector
 
-__all__ = ["NetworkDetector", "detector_names", "load_detector"]
-
 DATA = Path(__file__).parent / "data"
 ALIASES = {"cnn": "cnn-baa", "nava-2021-cnn": "cnn-baa"}
 CHANGE, LOG_RATIO = "change", "log-ratio"

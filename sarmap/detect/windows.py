@@ -25,15 +25,6 @@ from numpy.typing import NDArray
 
 from sarmap.types import Kind
 
-__all__ = [
-    "Block",
-    "BlockedAxis",
-    "TileAxis",
-    "blend_weights",
-    "plan_blocks",
-    "reflect",
-]
-
 Integers = NDArray[np.intp]
 
 

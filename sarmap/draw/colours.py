@@ -15,23 +15,6 @@ from numpy.typing import NDArray
 
 from sarmap.types import Observation
 
-__all__ = [
-    "AT_EDGE",
-    "BLUE",
-    "GREY",
-    "UNSEEN",
-    "WARNING",
-    "YELLOW",
-    "display_bands",
-    "draw_probability",
-    "false_colour",
-    "hatched",
-    "legend_of_shares",
-    "limits",
-    "painted",
-    "radar_as_amplitude",
-]
-
 WARNING = "#b00020"
 YELLOW = "#ffe14d"
 BLUE = "#006ba4"

@@ -28,21 +28,6 @@ if TYPE_CHECKING:
     from odc.geo.crs import CRS
     from odc.geo.geobox import GeoBox
 
-__all__ = [
-    "Extent",
-    "Image",
-    "at_edge",
-    "busiest_square",
-    "draw_image",
-    "draw_outlines",
-    "extent_of",
-    "furnish",
-    "mark_simulated",
-    "mark_square",
-    "name_sources",
-    "radar_image",
-]
-
 _DEGREE = 111.32
 """Kilometres of a degree of latitude."""
 

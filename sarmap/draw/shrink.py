@@ -14,16 +14,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-__all__ = [
-    "MAX_SIZE",
-    "composite_overview",
-    "extent_of_picture",
-    "mean_of_seen",
-    "shrink_codes",
-    "shrink_values",
-    "square_edge",
-]
-
 MAX_SIZE = 1500
 """Longest side of a picture in pixels."""
 

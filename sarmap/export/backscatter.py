@@ -17,8 +17,6 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["KEPT_ENDING", "kept_radar", "to_decibels"]
-
 KEPT_ENDING = "_db"
 """Ends the name of a kept image: ``vv_pre_db``."""
 _FACTORS = {"power": 10.0, "amplitude": 20.0}

@@ -12,8 +12,6 @@ from typing import Any
 
 from sarmap.store.replacing import replacing
 
-__all__ = ["COLLECTION", "join_catalogue"]
-
 COLLECTION = "collection.json"
 """Its file, in the folder of the items."""
 _ID = "sarmap-maps"

@@ -23,8 +23,6 @@ from sarmap.types import Observation
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["write_cog"]
-
 _TILE = 512
 
 

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from sarmap.store.encoding import FILL, PROBABILITY_STEP, SLOPE_STEP
 from sarmap.store.reading import EDGE, MapReader, Strip, with_edges
 
-__all__ = ["Components", "find_components", "labelled_strips"]
-
 _NEVER = np.iinfo(np.int64).max
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["described"]
-
 
 def described(figures: Mapping[str, Any]) -> str:
     """The figures in one sentence, from their record.

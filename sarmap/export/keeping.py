@@ -26,8 +26,6 @@ from sarmap.store.result import annotate
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["BEGUN", "Products", "fingerprint", "read_record", "remake_vectors"]
-
 _RECORD = "sarmap:products"
 _DEPENDS = {
     "cog": ("cog_dtype", "calibration"),

@@ -12,8 +12,6 @@ from sarmap.draw.shrink import MAX_SIZE, square_edge
 from sarmap.store.encoding import FILL
 from sarmap.store.reading import MapReader
 
-__all__ = ["Decimated", "decimate"]
-
 
 @dataclass(frozen=True)
 class Decimated:

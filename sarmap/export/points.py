@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
 
-__all__ = ["window_points", "write_points"]
-
 _STRIP_WINDOWS = 4_000_000
 """About how many windows are held at a time."""
 

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from odc.geo.geobox import GeoBox
 
-__all__ = ["count_landslides", "not_seen", "pixel_area", "polygonise", "write_polygons"]
-
 SMALLEST_GAP = 1000.0
 """Square metres of the smallest gap that is outlined: layover leaves specks by the ten thousand."""
 _WHY = {

@@ -17,8 +17,6 @@ from sarmap.store.location import is_url
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["PRODUCTS", "product_files", "write_products"]
-
 PRODUCTS = {
     "cog": ".tif",
     **VECTORS,

@@ -55,8 +55,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
 
-__all__ = ["write_quicklook"]
-
 LINE = 110
 """Characters of a line under the title."""
 

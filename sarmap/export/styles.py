@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CERTAINTY", "IMAGE_STYLE", "NOT_SEEN", "Certainty", "certainty_of", "layer_styles"]
-
 
 @dataclass(frozen=True)
 class Certainty:

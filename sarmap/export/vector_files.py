@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from sarmap.store.provenance import Provenance
 
-__all__ = ["VECTORS", "check_ending", "described", "file_attributes", "lonlat", "write_frame"]
-
 VECTORS = {
     "geopackage": ".gpkg",
     "geoparquet": ".parquet",

@@ -12,8 +12,6 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-__all__ = ["flip", "warp"]
-
 Images = NDArray[np.float32]
 
 

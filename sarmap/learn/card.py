@@ -14,8 +14,6 @@ from sarmap.learn.grounds import is_ground
 from sarmap.learn.sen12landslides import CITED, is_patch, place_of
 from sarmap.learn.worlds import is_world
 
-__all__ = ["make_card", "score_table"]
-
 _SPLITS = {
     "random": "random (the papers'; neighbours of training samples, so too good)",
     "blocks": "spatial blocks",

@@ -17,8 +17,6 @@ from sarmap.learn.worlds import WorldSource
 from sarmap.request_file import read_request_file
 from sarmap.types import Instant, Scaling
 
-__all__ = ["EventSource", "SampleSettings", "TrainingConfig", "events_of", "read_config"]
-
 NETWORK_NAMES = Literal["attention-unet", "plain-unet", "dropout-unet", "cnn"]
 
 

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from sarmap.detect.manifest import Manifest
     from sarmap.store.reading import MapReader
 
-__all__ = ["CorrectionResult", "learn_corrections"]
-
 
 @dataclass(frozen=True)
 class CorrectionResult:

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from sarmap.assess.labels import NOT_LABELLED
 from sarmap.detect.normalise import normalise_tiles
 
-__all__ = ["Cut", "cut_clips", "cut_tiles"]
-
 Pixels = NDArray[np.float32]
 
 

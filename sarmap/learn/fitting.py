@@ -27,8 +27,6 @@ from sarmap.errors import RequestError, SarmapError
 from sarmap.learn.augment import flip, warp
 from sarmap.learn.losses import Loss
 
-__all__ = ["Recipe", "Report", "Source", "epoch_batches", "fit"]
-
 Batch = tuple[NDArray[Any], NDArray[Any]]
 Report = Callable[[dict[str, float]], None]
 """Called after each epoch with what the curves hold of it."""

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Gain", "paired_gain"]
-
 FEWEST_BLOCKS = 10
 """With fewer blocks held out an interval means nothing."""
 

@@ -22,8 +22,6 @@ from sarmap.assess.covers import UNKNOWN_COVER, LandCover
 from sarmap.assess.labels import NOT_LABELLED, Labels
 from sarmap.errors import RequestError
 
-__all__ = ["ClipRule", "Index", "PatchRule", "find_clips", "find_patches"]
-
 Places = NDArray[np.int64]
 WINDOW = 2048
 """About the edge of the windows walked through, pixels."""

@@ -22,16 +22,6 @@ from numpy.typing import NDArray
 from sarmap.errors import RequestError
 from sarmap.learn.scene import Scene
 
-__all__ = [
-    "KeptScene",
-    "keep",
-    "leave_out",
-    "make_missing",
-    "measured_ranges",
-    "open_kept",
-    "why_not",
-]
-
 INNER = (1.0, 99.0)
 """Percentiles of what training scenes measure that count as learnt from."""
 

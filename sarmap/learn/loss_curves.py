@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["plot_curves"]
-
 
 def plot_curves(history: list[dict[str, float]], path: Path, title: str) -> None:
     """Training and validation loss over the epochs, as PNG."""

@@ -12,15 +12,6 @@ from typing import Any
 from sarmap.assess.labels import NOT_LABELLED
 from sarmap.errors import RequestError
 
-__all__ = [
-    "LOSSES",
-    "bce_dice_loss",
-    "cross_entropy",
-    "dice_loss",
-    "focal_tversky_loss",
-    "make_loss",
-]
-
 Loss = Callable[[Any, Any], Any]
 
 

@@ -20,8 +20,6 @@ from sarmap.learn.loss_curves import plot_curves
 from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.scoring import PartScore
 
-__all__ = ["TrainingResult", "prepare_folder", "store_outputs"]
-
 Arrays = Mapping[str, NDArray[Any]]
 
 

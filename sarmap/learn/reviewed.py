@@ -14,8 +14,6 @@ from sarmap.assess.labels import Labels, read_labels
 if TYPE_CHECKING:
     from sarmap.store.reading import MapReader
 
-__all__ = ["corrected_labels"]
-
 
 def corrected_labels(
     reader: MapReader,

@@ -17,8 +17,6 @@ from sarmap.learn.index import ClipRule, Index, PatchRule
 from sarmap.learn.sample_store import STATE
 from sarmap.learn.scene import Scene
 
-__all__ = ["Rule", "Window", "create_store", "fingerprint_of", "plan_windows"]
-
 Rule = PatchRule | ClipRule
 Places = Mapping[str, NDArray[Any]]
 

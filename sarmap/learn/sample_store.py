@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 from sarmap.errors import RequestError
 from sarmap.learn.splits import PARTS, Split, assign_parts
 
-__all__ = ["STATE", "SampleStore", "consolidate", "open_samples", "samples_for"]
-
 STATE = "sarmap:samples"
 """Attribute that says how far a store is: 'creating', 'writing' or 'complete'."""
 

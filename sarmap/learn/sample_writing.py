@@ -29,8 +29,6 @@ from sarmap.types import Observation
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Progress", "write_samples"]
-
 Progress = Callable[[int, int], None]
 """Told the windows done and in all."""
 log = logging.getLogger(__name__)

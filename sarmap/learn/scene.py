@@ -11,8 +11,6 @@ from sarmap.assess.labels import Labels
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Scene"]
-
 
 @dataclass(frozen=True)
 class Scene:

@@ -16,8 +16,6 @@ from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.sources import Stored
 from sarmap.learn.splits import PARTS, blocks_of
 
-__all__ = ["SQUARE", "PartScore", "answers_of", "count_outcomes", "score_parts"]
-
 SQUARE = 256
 """Edge of the squares that intervals redraw, pixels: far beyond the correlation of speckle."""
 THRESHOLD = 0.5

@@ -28,16 +28,6 @@ from sarmap.learn.grounds import MOST_AFTER, MOST_BEFORE, open_series
 from sarmap.learn.kept_evidence import KeptScene, keep, leave_out, make_missing, open_kept, why_not
 from sarmap.learn.scene import Scene
 
-__all__ = [
-    "CITED",
-    "PatchSource",
-    "is_patch",
-    "kept_patches",
-    "open_patches",
-    "patch_record",
-    "place_of",
-]
-
 SET = "Sen12Landslides"
 """What names of its scenes begin with."""
 CITED = f"Patches of places: {SET}, doi:10.1038/s41597-025-06167-2, CC BY 4.0."

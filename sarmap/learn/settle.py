@@ -32,8 +32,6 @@ from sarmap.learn.splits import PARTS
 from sarmap.learn.worlds import is_world, kept_worlds
 from sarmap.version import __version__
 
-__all__ = ["check_backend", "check_installed", "normalisation_of", "settle"]
-
 
 def settle(
     config: TrainingConfig,

@@ -15,8 +15,6 @@ from sarmap.learn.fitting import Batch
 from sarmap.learn.sample_store import SampleStore
 from sarmap.types import Kind
 
-__all__ = ["InMemory", "Stored", "band_means"]
-
 MEMORY_BYTES = 256 * 2**20
 """Samples are kept in memory up to this many bytes; beyond it, so many are shuffled at a time."""
 

@@ -24,16 +24,6 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 
-__all__ = [
-    "PARTS",
-    "Split",
-    "assign_parts",
-    "blocks_of",
-    "describe_parts",
-    "split_blocks",
-    "split_randomly",
-]
-
 Split = Literal["random", "blocks", "events"]
 Codes = NDArray[np.uint8]
 Places = NDArray[np.int64]

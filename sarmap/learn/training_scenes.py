@@ -15,8 +15,6 @@ from sarmap.learn.config import EventSource
 from sarmap.learn.scene import Scene
 from sarmap.types import Scaling
 
-__all__ = ["lazy_composite", "open_scenes"]
-
 
 @contextmanager
 def open_scenes(

@@ -27,8 +27,6 @@ from sarmap.learn.sample_store import open_samples
 from sarmap.learn.settle import check_backend, settle
 from sarmap.store.workers import cluster_gone, killed_worker, watched
 
-__all__ = ["Training", "run_trainings"]
-
 _ALONE = threading.Lock()
 """Precision is Keras's own global: one training per process at a time."""
 

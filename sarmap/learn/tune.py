@@ -22,8 +22,6 @@ from sarmap.learn.settle import check_installed
 from sarmap.learn.train import prepare_samples
 from sarmap.learn.trainings import Training, run_trainings
 
-__all__ = ["PAPER_GRID", "TuningResult", "tune"]
-
 PAPER_GRID: Mapping[str, tuple[Any, ...]] = {
     "filters": (2, 4, 8, 16, 32),
     "batch": (2, 4, 8, 16, 32),

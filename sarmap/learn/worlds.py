@@ -15,8 +15,6 @@ from sarmap.errors import RequestError
 from sarmap.learn.kept_evidence import KeptScene, keep, make_missing, open_kept
 from sarmap.learn.scene import Scene
 
-__all__ = ["WorldSource", "as_cube", "is_world", "kept_worlds", "open_worlds"]
-
 WORLD = "world"
 """What names of worlds begin with; their seeds follow."""
 

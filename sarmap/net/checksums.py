@@ -13,8 +13,6 @@ import zlib
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 
-__all__ = ["inflates", "vouched"]
-
 _HEADERS = {
     "Content-MD5": "md5",
     "x-amz-checksum-sha256": "sha256",

@@ -20,8 +20,6 @@ from urllib3.util.connection import create_connection
 
 from sarmap.net.reach import Reach
 
-__all__ = ["CONNECTIONS", "GuardedAdapter", "pool_classes"]
-
 CONNECTIONS = 64
 """Open connections kept per host."""
 

@@ -17,8 +17,6 @@ import threading
 import time
 from dataclasses import dataclass, fields
 
-__all__ = ["Deadline", "Patience", "hold_off", "patience", "retry_after", "wait_for"]
-
 
 @dataclass(frozen=True)
 class Patience:

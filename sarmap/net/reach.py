@@ -25,8 +25,6 @@ from urllib.parse import urlsplit
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings
 
-__all__ = ["BUCKETS", "WEB", "AddressRefused", "Reach", "check_href", "is_public", "reach_of"]
-
 WEB = ("http", "https")
 """Schemes read by `sarmap.net.web`."""
 

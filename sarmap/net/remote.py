@@ -27,8 +27,6 @@ from sarmap.net.signing import Signer
 from sarmap.net.tally import count
 from sarmap.net.web import Answer, FileChanged, ReadError, fetch
 
-__all__ = ["Opening", "Pin", "RemoteFile", "merged"]
-
 Range = tuple[int, int]
 """First and last byte."""
 

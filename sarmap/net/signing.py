@@ -28,20 +28,6 @@ from urllib3.util.retry import Retry
 from sarmap.errors import CatalogError, RequestError
 from sarmap.types import CatalogSettings, Login
 
-__all__ = [
-    "SIGNERS",
-    "Signer",
-    "TokenStore",
-    "adopt",
-    "check_login",
-    "discreet",
-    "make_signer",
-    "redact",
-    "signed_records",
-    "unsigned",
-    "without_signature",
-]
-
 SIGNERS = ("planetary-computer",)
 """Values of `CatalogSettings.signing`."""
 

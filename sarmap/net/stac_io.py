@@ -24,8 +24,6 @@ from sarmap.net.patience import Deadline, hold_off, patience, retry_after, wait_
 from sarmap.net.reach import WEB, Reach
 from sarmap.net.web import HOPS, REDIRECTS, ReadError, next_hop, web_failures
 
-__all__ = ["ANSWERS", "ANSWER_BYTES", "FRUITLESS", "Refusal", "StacIO"]
-
 ANSWERS = 5_000
 """Answers read by one client: 20,000 items in pages of 4, or a server whose pages never end."""
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["COUNTS", "Meter", "count", "difference", "tally"]
-
 COUNTS = ("requests", "bytes", "retries", "failures")
 """Requests sent, bytes of their answers, requests that repeat a failed one, and reads that failed
 for good (of a window of a file, or of a block of it)."""

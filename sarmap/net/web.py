@@ -31,17 +31,6 @@ from sarmap.net.signing import discreet
 from sarmap.net.tally import count
 from sarmap.version import __version__
 
-__all__ = [
-    "HOPS",
-    "REDIRECTS",
-    "Answer",
-    "FileChanged",
-    "ReadError",
-    "fetch",
-    "next_hop",
-    "web_failures",
-]
-
 Login = Callable[[str], dict[str, str]]
 """Address -> headers of the credential that it asks for."""
 

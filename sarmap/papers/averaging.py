@@ -22,8 +22,6 @@ from sarmap.learn.settle import check_backend
 from sarmap.learn.sources import Stored
 from sarmap.learn.splits import PARTS, blocks_of
 
-__all__ = ["Trained", "average_scores", "open_trained"]
-
 
 @dataclass(frozen=True)
 class Trained:

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["FULL1", "FULL2", "REDUCED1", "REDUCED2", "SMALL1", "SMALL2", "Effort"]
-
 
 @dataclass(frozen=True)
 class Effort:

@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["PAPER1", "PAPER2", "Figure", "paper2_figure"]
-
 
 @dataclass(frozen=True)
 class Figure:

@@ -13,8 +13,6 @@ from sarmap.simulate.event import simulate_event
 from sarmap.simulate.fingerprint import simulator_hash
 from sarmap.simulate.record import SimulatedEvent, open_event
 
-__all__ = ["has_optical", "own_event", "sources"]
-
 Say = Callable[[str], None]
 
 

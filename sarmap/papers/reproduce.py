@@ -26,8 +26,6 @@ from sarmap.papers.table import Table, spelled
 from sarmap.papers.table_files import Row
 from sarmap.simulate.record import SimulatedEvent, open_event
 
-__all__ = ["Reproduction", "reproduce_paper1", "reproduce_paper2"]
-
 SEED = 21
 """Of the simulated event; no shipped weights have seen it."""
 _NOT_YET = "not trained yet: run the command again"

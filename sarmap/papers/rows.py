@@ -20,8 +20,6 @@ from sarmap.papers.effort import Effort
 from sarmap.papers.places import Say, sources
 from sarmap.simulate.record import SimulatedEvent
 
-__all__ = ["Asked", "Job", "RowReport", "average_orbits", "search_grid", "train_rows"]
-
 RowReport = Callable[[str, Mapping[str, float]], None]
 """Called with the name of a training and its losses after each epoch."""
 

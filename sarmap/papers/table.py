@@ -14,8 +14,6 @@ from sarmap.papers.rows import Asked, Job, train_rows
 from sarmap.papers.table_files import Row, write_report
 from sarmap.simulate.fingerprint import simulator_hash
 
-__all__ = ["Table", "spelled"]
-
 
 @dataclass
 class Table:

@@ -11,8 +11,6 @@ from typing import Any
 
 from sarmap.papers.figures import Figure
 
-__all__ = ["Row", "write_report"]
-
 METRICS = {
     "accuracy": "accuracy",
     "precision": "precision",

@@ -11,8 +11,6 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-__all__ = ["ArrayAccessor", "DatasetAccessor"]
-
 
 class _Accessor:
     """What composites, outcomes, maps and cubes have alike."""

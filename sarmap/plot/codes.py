@@ -14,8 +14,6 @@ from sarmap.types import Observation
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["plot_observation", "plot_outcomes"]
-
 SEEN = "#e5f3ee"
 """What was seen."""
 

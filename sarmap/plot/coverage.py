@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from sarmap.types import Passes
 
-__all__ = ["plot_coverage", "plot_footprints"]
-
 _ROLES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's colours, which colour-blind readers tell apart; in order of time."""
 

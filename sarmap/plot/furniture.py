@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-__all__ = ["axes_or_new", "finish", "grid_of", "made_from"]
-
 
 def axes_or_new(ax: Any, grid: GeoBox, *, legend: bool = False) -> Any:
     """The axes given, or those of a new figure in the map's shape."""

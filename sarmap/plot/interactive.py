@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-__all__ = ["View", "explore", "open_source", "view_of"]
-
 Range = tuple[float, float] | None
 
 

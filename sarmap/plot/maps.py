@@ -29,13 +29,6 @@ from sarmap.store.encoding import threshold_level
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = [
-    "plot_change",
-    "plot_composite",
-    "plot_pair",
-    "plot_probability",
-]
-
 
 def plot_probability(
     dataset: xr.Dataset,

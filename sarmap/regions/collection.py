@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     import pystac
     import xarray as xr
 
-__all__ = ["Collection", "control_of_units", "refuse_edited", "write_products"]
-
 _ASSETS = {
     "landslides.gpkg": ("application/geopackage+sqlite3", "data", "Landslides (GeoPackage)"),
     "landslides.parquet": ("application/vnd.apache.parquet", "data", "Landslides (GeoParquet)"),

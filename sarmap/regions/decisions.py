@@ -28,8 +28,6 @@ from sarmap.regions.survey import Design, LoadedDetector, Survey
 from sarmap.regions.tracks import Decision, Decisions, decide
 from sarmap.types import CatalogSettings, Passes
 
-__all__ = ["Decider", "make_design"]
-
 Answer = list[tuple[list[Scene], Sought]]
 
 

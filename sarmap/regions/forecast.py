@@ -33,8 +33,6 @@ from sarmap.store.layout import count_blocks
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["ScanPlan", "plan_scan"]
-
 PIECE = 2048
 """Edge of the piece that is mapped to measure the rate, pixels."""
 

@@ -22,8 +22,6 @@ from sarmap.regions.mosaic import Mosaic, ZoneMap
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
-__all__ = ["landslides"]
-
 _SHARED = 1e-7
 """Degrees (1 cm) of common cut from which two halves are one landslide."""
 

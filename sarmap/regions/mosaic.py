@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-__all__ = ["Canvas", "Mosaic", "Placed", "ZoneMap", "read_mosaic"]
-
 BLOCK = 1024
 """Edge of a block of a zone's lazy map, pixels."""
 _EMPTY: Mapping[str, int] = {

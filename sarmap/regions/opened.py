@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
 
-__all__ = ["Scan", "open_scan"]
-
 _RADAR = "_db"
 MOST_FAILURES = 5
 """Failed units that a page tells of one by one."""

@@ -22,8 +22,6 @@ from sarmap.store.encoding import unpack_probability
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["draw_overview", "overview_of", "plot_scan"]
-
 _COLOURS = {
     "done": ("none", "#4d4d4d", "mapped"),
     "unread": ("none", "#d95f02", "mapped, some pixels unread"),

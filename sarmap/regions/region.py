@@ -27,18 +27,6 @@ from sarmap.errors import RequestError
 from sarmap.request_file import as_path
 from sarmap.vectors import read_vector
 
-__all__ = [
-    "Region",
-    "Zone",
-    "in_crs",
-    "on_globe",
-    "outline",
-    "parse_region",
-    "polygons",
-    "sides",
-    "zones_of",
-]
-
 NORTH_END, SOUTH_END = 84.0, -80.0
 """Latitudes at which UTM ends (Snyder 1987, USGS Professional Paper 1395, section 8)."""
 

@@ -21,8 +21,6 @@ from sarmap.regions.unit_lattice import EDGE
 from sarmap.types import MapRequest
 from sarmap.vectors import read_vector
 
-__all__ = ["PRODUCTS", "ScanRequest", "check_request", "distance", "in_order"]
-
 PRODUCTS = ("geopackage", "geoparquet", "quicklook")
 """What a scan writes beside its units when it ends."""
 

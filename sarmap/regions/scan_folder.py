@@ -28,9 +28,6 @@ from sarmap.store.location import is_url, storage_errors, store_at
 from sarmap.store.objects import clear, get, get_many, holds, put, put_file
 from sarmap.store.retrying import patiently
 
-__all__ = ["PROGRESS", "Folder", "State", "Status", "Units", "now", "read_units"]
-
-
 PROGRESS = "progress.json"
 Status = Literal["waiting", "running", "done", "unread", "failed", "no_radar"]
 """`unread`: mapped, but some pixels could not be read; `no_radar`: no scene lies over it."""

@@ -25,19 +25,6 @@ from sarmap.regions.unit_map import reduction_for
 from sarmap.types import Pass, Passes
 from sarmap.version import __version__
 
-__all__ = [
-    "decisions_of",
-    "make_record",
-    "of_mapped_units",
-    "places_of",
-    "read_record",
-    "replacement_notes",
-    "restored_takes",
-    "units_by_detector",
-    "with_what_was_used",
-    "zone_attributes",
-]
-
 _OF_ONE = ("area",)
 """What each unit's request has of its own."""
 _SHARED = (

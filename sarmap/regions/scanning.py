@@ -33,8 +33,6 @@ from sarmap.store.result import open_map
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["ScanProgress", "ScanResult", "cores_of", "scan"]
-
 logger = logging.getLogger(__name__)
 
 

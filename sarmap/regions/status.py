@@ -23,8 +23,6 @@ from sarmap.regions.unit_map import map_name
 from sarmap.store.block_progress import read_progress
 from sarmap.store.layout import count_blocks
 
-__all__ = ["Rate", "ScanStatus", "measured_rate", "scan_status"]
-
 
 @dataclass(frozen=True)
 class Rate:

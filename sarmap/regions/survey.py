@@ -42,17 +42,6 @@ from sarmap.regions.unit_lattice import Unit, lattice_for
 from sarmap.types import CatalogSettings, Detector, Passes
 from sarmap.version import __version__
 
-__all__ = [
-    "Design",
-    "Detectors",
-    "LoadedDetector",
-    "Survey",
-    "Work",
-    "as_begun",
-    "identity_of_scan",
-    "make_survey",
-]
-
 
 @dataclass(frozen=True)
 class LoadedDetector:

@@ -29,8 +29,6 @@ from sarmap.acquire.shortfall import shortfall
 from sarmap.acquire.sought import Sought
 from sarmap.types import Pass, Passes
 
-__all__ = ["Decision", "Decisions", "decide", "narrowed"]
-
 GAIN = 0.01
 """Share of a unit that a further track must add to be read too."""
 ROUGH = 0.1

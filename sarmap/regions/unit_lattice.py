@@ -30,8 +30,6 @@ from sarmap.detect.protocol import DetectorSpec
 from sarmap.detect.windows import TileAxis
 from sarmap.errors import RequestError
 
-__all__ = ["EDGE", "Lattice", "Span", "Unit", "context", "lattice_for"]
-
 EDGE = 10_240
 """Edge of a unit, pixels: ten blocks of 1,024, 160 tiles of 64, 102.4 km at 10 m."""
 STEP = 64

@@ -26,16 +26,6 @@ if TYPE_CHECKING:
     from distributed import Client
     from odc.geo.geobox import GeoBox
 
-__all__ = [
-    "map_name",
-    "map_unit",
-    "prepared_unit",
-    "reduced",
-    "reduction_for",
-    "reopened",
-    "unit_request",
-]
-
 LARGEST = 64
 """Most pixels along an edge of what becomes one pixel of a unit's overview."""
 PICTURE = 1200

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from sarmap.report.strips import Rows
 from sarmap.store.encoding import FILL
 
-__all__ = ["LOWEST", "Cells", "encoded"]
-
 LOWEST = 25
 """Packed probability (0.1) of the lowest threshold offered, where that is not too much."""
 _MOST = 12_000_000

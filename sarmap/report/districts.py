@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from odc.geo.geobox import GeoBox
 
-__all__ = ["Districts", "open_districts"]
-
 _MOST = 65_534
 
 

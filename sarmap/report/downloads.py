@@ -14,8 +14,6 @@ from sarmap.report.strips import Source
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
-__all__ = ["Download", "write_downloads"]
-
 
 @dataclass(frozen=True)
 class Download:

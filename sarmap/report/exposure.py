@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from odc.geo.geobox import GeoBox
 
-__all__ = ["Exposure", "open_exposure"]
-
 _UNSEEN = 251
 _DRAWN = 20_000
 """Features drawn on the page where fewer than this are in the file, else only those touched."""

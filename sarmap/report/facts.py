@@ -11,16 +11,6 @@ from sarmap.report.strips import Source
 from sarmap.store.provenance import Provenance
 from sarmap.types import Observation
 
-__all__ = [
-    "Fact",
-    "attribution_words",
-    "card_of",
-    "event_words",
-    "facts_of",
-    "heading_words",
-    "place_words",
-]
-
 Fact = tuple[str, str]
 """What, and its value."""
 

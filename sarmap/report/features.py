@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from odc.geo.geobox import GeoBox
 
-__all__ = ["NothingHereError", "drawn", "label_of", "open_background", "read_vectors", "to_pixels"]
-
 
 class NothingHereError(RequestError):
     """A file's features all lie elsewhere."""

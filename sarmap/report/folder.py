@@ -17,8 +17,6 @@ from sarmap.report.downloads import Download
 from sarmap.report.shell import Shell, bundle, render
 from sarmap.store.replacing import check_file, replacing
 
-__all__ = ["Folder", "Place", "SingleFile", "check_place", "opened"]
-
 _MARK = '<meta name="generator" content="sarmap'
 
 

@@ -27,8 +27,6 @@ from sarmap.store.encoding import PROBABILITY_STEP, threshold_level
 if TYPE_CHECKING:
     from sarmap.assess.control import ControlFigures
 
-__all__ = ["AreaInterval", "from_assessment", "from_control", "from_threshold"]
-
 _SPAN = 0.1
 Values = NDArray[np.float64]
 

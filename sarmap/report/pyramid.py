@@ -24,8 +24,6 @@ from sarmap.report.strips import Rows
 from sarmap.store.encoding import FILL
 from sarmap.types import Observation
 
-__all__ = ["TILE", "Pyramid", "halved", "levels_of"]
-
 TILE = 512
 """Edge of a tile, pixels."""
 _QUALITY = 72

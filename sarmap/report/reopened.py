@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from sarmap.store.reading import MapReader
 
-__all__ = ["reopen_radar", "shown_bands"]
-
 
 def shown_bands(reader: MapReader) -> tuple[str, ...]:
     """Radar bands that the page shows of a map: what its detector read before and after."""

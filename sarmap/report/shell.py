@@ -14,8 +14,6 @@ from string import Template
 from sarmap.report.downloads import Download
 from sarmap.report.facts import Fact
 
-__all__ = ["Shell", "banner", "bundle", "download_line", "escaped", "policy", "render"]
-
 
 def bundle(name: str) -> str:
     """A built file of the front end."""

@@ -11,8 +11,6 @@ from string import Template
 from sarmap.report.downloads import Download
 from sarmap.report.shell import banner, bundle, download_line, escaped, policy
 
-__all__ = ["PICTURE", "Start", "ZoneRow", "write_start"]
-
 PICTURE = "overview.png"
 """File of the picture."""
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
 
-__all__ = ["Rows", "Source", "open_source"]
-
 
 @dataclass(frozen=True)
 class Rows:

@@ -13,8 +13,6 @@ from sarmap.report.strips import Rows
 from sarmap.store.encoding import FILL
 from sarmap.types import Observation
 
-__all__ = ["LEVELS", "Histogram", "SeenGrid", "histogram_of"]
-
 LEVELS = 251
 """Stored steps of probability, 0 to 1."""
 

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
 
-__all__ = ["Report", "write_report"]
-
 LARGEST_FILE = 20_000_000
 """Pixels of a map that still goes into one file."""
 _THREADS = 4

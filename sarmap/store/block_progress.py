@@ -24,8 +24,6 @@ from sarmap.store.ledger import (
 from sarmap.store.location import begun_store, storage_errors
 from sarmap.types import Observation
 
-__all__ = ["BlockProgress", "read_progress"]
-
 
 @dataclass(frozen=True)
 class BlockProgress:

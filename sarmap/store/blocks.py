@@ -33,8 +33,6 @@ from sarmap.types import Observation
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Family", "Sink", "layer_families", "marks"]
-
 
 @dataclass(frozen=True)
 class Family:

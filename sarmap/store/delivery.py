@@ -8,8 +8,6 @@ from sarmap.store.location import is_url, store_at
 from sarmap.store.objects import exists, get, put_file
 from sarmap.store.retrying import patiently
 
-__all__ = ["deliver", "fetched", "stands"]
-
 
 def stands(file: str) -> bool:
     """True where a file is, at a local path or URL.

@@ -19,22 +19,6 @@ from numpy.typing import NDArray
 from sarmap.errors import RequestError
 from sarmap.types import Observation
 
-__all__ = [
-    "FILL",
-    "PROBABILITY_STEP",
-    "RADAR_FLOOR",
-    "RADAR_STEP",
-    "SLOPE_STEP",
-    "Layer",
-    "layer_of",
-    "pack_decibels",
-    "pack_probability",
-    "pack_slope",
-    "seen_only",
-    "threshold_level",
-    "unpack_probability",
-]
-
 FILL = 255
 """Packed value of a pixel without a value."""
 PROBABILITY_STEP = 0.004

@@ -38,8 +38,6 @@ from sarmap.store.zarr_arrays import complete, create, reopen
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Stored", "store_map", "tidy"]
-
 
 @dataclass(frozen=True)
 class Stored:

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-__all__ = ["coordinate_attrs", "geobox_of", "spatial_ref_attrs"]
-
 
 def geobox_of(data: xr.Dataset | xr.DataArray) -> GeoBox:
     """Grid of a map, its corner half a pixel out from the first pixel's centre.

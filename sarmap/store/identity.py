@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-__all__ = ["IDENTITY", "begun_with", "check_identity", "identity_in", "make_identity"]
-
 IDENTITY = "sarmap:identity"
 _LONGEST = 60
 """Characters of a value shown in a sentence."""

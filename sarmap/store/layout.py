@@ -15,8 +15,6 @@ from sarmap.errors import RequestError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["CHUNK", "Layout", "axis_layout", "count_blocks", "plan_layout"]
-
 CHUNK = 512
 """Edge of what is compressed alone, pixels, where nothing else is asked for."""
 

@@ -26,26 +26,6 @@ from sarmap.errors import RequestError
 from sarmap.store.objects import delete_folder, get, names_in, put
 from sarmap.types import Observation
 
-__all__ = [
-    "BLOCKS",
-    "BYTES",
-    "MAP",
-    "PARTLY",
-    "PIXELS",
-    "ROOM",
-    "STATUS",
-    "Block",
-    "Counts",
-    "Entry",
-    "Ledger",
-    "damaged",
-    "failed",
-    "is_whole",
-    "mark_name",
-    "read_attributes",
-    "total",
-]
-
 STATUS = "sarmap:status"
 PIXELS = "sarmap:pixels"
 PARTLY = "sarmap:partly_read"

@@ -24,17 +24,6 @@ from sarmap.store.ledger import ROOM, STATUS
 from sarmap.store.objects import clear, get, holds, names_in
 from sarmap.store.owner import OWNER, check_free
 
-__all__ = [
-    "begun_store",
-    "check_writable",
-    "forget_unbegun",
-    "is_url",
-    "storage_errors",
-    "store_at",
-    "sweep",
-    "writing_to",
-]
-
 LONGEST_NAME = 240
 """Bytes of a result's name: 255 are a file's, and `.NAME.replaced` is longer by 10."""
 

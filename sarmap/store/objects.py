@@ -10,21 +10,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = [
-    "clear",
-    "delete",
-    "delete_folder",
-    "exists",
-    "get",
-    "get_many",
-    "holds",
-    "names_in",
-    "put",
-    "put_file",
-    "put_new",
-    "waited",
-]
-
 T = TypeVar("T")
 _AT_ONCE = 100
 """Objects that are deleted side by side."""

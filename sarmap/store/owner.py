@@ -24,8 +24,6 @@ from sarmap.errors import OutputError, RequestError
 from sarmap.store.ledger import ROOM
 from sarmap.store.objects import delete, get, put, put_new
 
-__all__ = ["OWNER", "check_free", "check_ours", "owning"]
-
 OWNER = f"{ROOM}/owner.json"
 """Key of the record."""
 BEAT = 15.0

@@ -23,8 +23,6 @@ from sarmap.store.retrying import patiently
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["load_pieces", "piece_family"]
-
 _FAMILY = "overview"
 _KEY = f"{ROOM}/overview/{{}},{{}}.npy"
 

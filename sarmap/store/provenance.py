@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Provenance", "public_attributes", "read_provenance", "settings_of"]
-
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>\\]+", re.IGNORECASE)
 WHOLE_DAY = dt.timedelta(days=1) - dt.timedelta(microseconds=1)
 """Length of an event that was given as a date alone."""

@@ -26,8 +26,6 @@ from sarmap.store.sizes import check_whole
 if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
-__all__ = ["EDGE", "MapReader", "Strip", "open_reader", "with_edges"]
-
 EDGE = 2
 """Pixels from ground that was not seen within which a detector is easily wrong: there it saw half
 of what it looks at."""

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from sarmap.errors import OutputError, RequestError
 
-__all__ = ["check_file", "replacing"]
-
 
 def check_file(file: Path, *, overwrite: bool) -> None:
     """Refuse, before any work, a file that exists or cannot be written.

@@ -12,8 +12,6 @@ from sarmap.errors import OutputError
 from sarmap.net.patience import Deadline, Patience
 from sarmap.store.location import storage_errors
 
-__all__ = ["PATIENCE", "patiently"]
-
 T = TypeVar("T")
 
 PATIENCE = 60.0

@@ -15,8 +15,6 @@ from sarmap.store.ledger import BYTES, read_attributes
 from sarmap.store.location import store_at
 from sarmap.store.objects import waited
 
-__all__ = ["MeasuredStore", "check_whole", "layer_bytes", "sizes_of"]
-
 
 def check_whole(path: str | Path) -> None:
     """Refuse a finished map of which objects are lacking or cut: one read and one listing.

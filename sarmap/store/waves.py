@@ -26,8 +26,6 @@ from sarmap.store.blocks import Family
 from sarmap.store.ledger import Block, Counts, Ledger, failed
 from sarmap.store.workers import killed_worker, watched
 
-__all__ = ["WAVE", "do_missing", "kept_blocks"]
-
 Progress = Callable[[int, int], None]
 Wave = Sequence[tuple[Family, list[Block]]]
 

@@ -14,8 +14,6 @@ from typing import Any
 
 from sarmap.errors import ClusterError
 
-__all__ = ["NO_WORKER", "cluster_gone", "compute_on", "killed_worker", "watched"]
-
 NO_WORKER = 300.0
 """Seconds without a single worker after which a run ends; `sarmap.cluster.no_worker` in Dask's
 configuration sets another."""

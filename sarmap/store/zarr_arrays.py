@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from odc.geo.geobox import GeoBox
 
-__all__ = ["complete", "create", "reopen"]
-
 SESSIONS = "sarmap:sessions"
 """Attribute: runs that it took, one where none was interrupted."""
 _WINDOW_AXES = {"window_y": "y", "window_x": "x"}

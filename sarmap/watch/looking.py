@@ -19,8 +19,6 @@ from sarmap.net.signing import check_login
 from sarmap.types import CatalogSettings, Pass
 from sarmap.watch.request import WatchRequest
 
-__all__ = ["Found", "looked_at", "require_radar"]
-
 logger = logging.getLogger(__name__)
 
 

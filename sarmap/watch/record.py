@@ -19,8 +19,6 @@ from sarmap.errors import RequestError
 from sarmap.regions.scan_folder import Folder
 from sarmap.types import Pass
 
-__all__ = ["RECORD", "Look", "Product", "Watch", "begun_or_new", "read_watch"]
-
 RECORD = "watch.json"
 
 

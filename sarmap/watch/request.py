@@ -10,8 +10,6 @@ from pydantic import Field
 from sarmap.errors import RequestError
 from sarmap.types import MapRequest
 
-__all__ = ["WatchRequest", "check_request", "signing_key"]
-
 
 class WatchRequest(MapRequest):
     """Everything one watch is made from: a `MapRequest`, when it ends, and who is told.

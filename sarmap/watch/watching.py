@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
     from sarmap.progress import Progress
 
-__all__ = ["Clock", "watch_event"]
-
 LONGEST = dt.timedelta(days=1)
 """Longest wait between two looks."""
 GIVEN_UP = dt.timedelta(days=5)
