@@ -18,8 +18,9 @@ from rasterio.transform import array_bounds
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
+from sarmap.acquire.border import read_scene
 from sarmap.acquire.handles import Box, Handle
-from sarmap.acquire.reader import inside, read_source
+from sarmap.acquire.reader import inside
 from sarmap.acquire.source import Source
 from sarmap.acquire.warp import READ_FAILED, resample
 from sarmap.net.signing import Signer
@@ -69,7 +70,7 @@ class SceneReader:
         """Pixels (y, x) float32 of a window of the grid: value, NaN or minus infinity."""
         row, column = int(window.row_off), int(window.col_off)
         box = (row, row + int(window.height), column, column + int(window.width))
-        found = read_source(
+        found = read_scene(
             self.source,
             lambda h: self._direct_box(h, box) or (0, 0, 0, 0),
             self.signer,
@@ -116,7 +117,7 @@ class SceneReader:
         """One whole cell, resampled from the source pixels under it and a margin."""
         there = self.transform * Affine.translation(column, row)
         bounds = array_bounds(CELL, CELL, there)
-        found = read_source(
+        found = read_scene(
             self.source,
             lambda handle: _source_box(handle, bounds, self.crs, self.transform),
             self.signer,

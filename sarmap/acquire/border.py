@@ -1,0 +1,120 @@
+"""Noise along the outer edges of a scene: a dark strip beside no data, with ground behind it.
+
+Where a scene ends its file may hold faint values instead of none, for many lines, as Sentinel-1's
+ground range products do (Ali et al. 2018, IEEE JSTARS 11(3), 777-786): beside another pass they
+are a change of many decibels. Whether a dark pixel lies in such a strip or in a lake shows only
+around it, so a block that holds dark ground is read with a margin. A pixel's fate depends on what
+lies within that margin in its file and on nothing else, whatever the blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sarmap.acquire.handles import Box, Handle
+from sarmap.acquire.reader import read_source
+from sarmap.acquire.source import Source
+from sarmap.acquire.warp import READ_FAILED
+from sarmap.net.signing import Signer
+
+__all__ = ["MARGIN", "read_scene", "without_noise"]
+
+DARK = np.float32(3e-3)
+"""Mean power of 3 x 3 pixels under which ground is dark: just under the noise (-22 to -25 dB)."""
+HOLE = 9
+"""Edge of a square without data that lies outside the scene, pixels; less is a hole in it."""
+REACH = 48
+"""Widest strip that is noise, pixels; what is dark beyond is sea or desert, and stays."""
+RUN, LEAST = 11, 8
+"""Dark pixels along the edge, of a run of so many, that are no single shadow or pond."""
+MARGIN = 2 * REACH + HOLE + RUN // 2 + 4
+"""Pixels around a block that decide what is noise in it."""
+_AROUND = np.ones((3, 3), bool)
+
+Pixels = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+def read_scene(
+    source: Source, window: Callable[[Handle], Box], signer: Signer, *, positive: bool
+) -> tuple[Pixels, Handle] | None:
+    """A window of a source as `read_source` gives it; of radar without the noise along its edges.
+
+    Beyond its file a scene holds no data. What would hang on pixels that could not be read is
+    marked as not read, too.
+    """
+    found = read_source(source, window, signer, positive=positive)
+    if found is None or not positive or not _may_be_dark(found[0]).any():
+        return found
+
+    def wider(handle: Handle) -> Box:
+        top, bottom, left, right = window(handle)
+        return (top - MARGIN, bottom + MARGIN, left - MARGIN, right + MARGIN)
+
+    wide = read_source(source, wider, signer, positive=True)
+    if wide is None:
+        return None
+    return without_noise(wide[0])[MARGIN:-MARGIN, MARGIN:-MARGIN], wide[1]
+
+
+def without_noise(power: Pixels) -> Pixels:
+    """Power (y, x) with NaN for the noise along outer edges; right but for a margin of `MARGIN`.
+
+    >>> power = np.full((400, 300), 0.1, np.float32)
+    >>> power[:150], power[150:162], power[250:] = np.nan, 1e-3, 1e-3
+    >>> int(np.isnan(without_noise(power)[:, 150]).nonzero()[0].max())
+    161
+    """
+    unread, none = np.isneginf(power), np.isnan(power)
+    if not (none | unread).any():
+        return power
+    known = np.isfinite(power)
+    may_be = _may_be_dark(power) | unread
+    near = ndimage.binary_dilation(unread, _AROUND)
+    dark = may_be & ~near & (_box(np.where(known, power, 0)) < DARK * _box(known))
+    most = dark | (may_be & near)
+    faint = known & (power < DARK)
+    noise = _strip(none, dark, most) & (dark | faint)
+    out = np.where(noise, np.float32(np.nan), power)
+    if unread.any():
+        perhaps = _strip(none | unread, most, dark) & (most | faint)
+        out[perhaps & ~noise] = READ_FAILED
+    return out
+
+
+def _strip(none: Mask, dark: Mask, ground: Mask) -> Mask:
+    """Where `dark` hangs on the outside and on no dark `ground` beyond the edge, and its rim."""
+    outside = _spread(~_spread(~none, HOLE, beyond=True), HOLE)
+    seeds = dark & ndimage.binary_dilation(outside, _AROUND)
+    run = np.ones(RUN, np.int32)
+    along = ndimage.convolve1d(ndimage.convolve1d(seeds.astype(np.int32), run, 0), run, 1)
+    strip = dark & _hanging_on(seeds & (along >= LEAST), dark | none)
+    far = ground & ~_spread(outside, 2 * REACH + 1, beyond=True)
+    return np.asarray(ndimage.binary_dilation(strip & ~_hanging_on(far, ground), _AROUND))
+
+
+def _spread(mask: Mask, edge: int, *, beyond: bool = False) -> Mask:
+    """A mask grown by half the edge of a square; `beyond` the array it is so or not."""
+    return np.asarray(ndimage.maximum_filter(mask, edge, mode="constant", cval=beyond))
+
+
+def _hanging_on(some: Mask, through: Mask) -> Mask:
+    """What is reached from some pixels in `REACH` steps through others."""
+    return np.asarray(ndimage.binary_dilation(some, _AROUND, iterations=REACH, mask=through))
+
+
+def _may_be_dark(power: Pixels) -> Mask:
+    """Measured pixels that are dark unless what is not known around them is bright."""
+    known = np.isfinite(power)
+    return known & (_box(np.where(known, power, np.float32(0))) < DARK * 9)
+
+
+def _box(values: NDArray[np.generic]) -> Pixels:
+    """Sums of 3 x 3 pixels (y, x), nothing beyond the edges; in one order, whatever the blocks."""
+    padded = np.pad(values.astype(np.float32), 1)
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    return np.asarray(rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:], np.float32)
