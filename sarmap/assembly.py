@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sarmap.acquire.context import cropped
 from sarmap.errors import RequestError
-from sarmap.prepared import Prepared, cube_of, pin_scenes, read_grid, terrain_of
+from sarmap.prepared import Prepared, cube_of, kept_bytes, pin_scenes, read_grid, terrain_of
 from sarmap.types import CatalogSettings, MapRequest, Passes
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class Assembly:
 def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
     """Take every decision a map needs: catalogue, detector, passes, grid and block size.
 
-    With `warm` the network is made ready on a thread while the catalogue is asked.
+    With `warm` the network is made ready on a thread while the catalogue is asked, and what is read
+    is kept for the map, which this process makes.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
         chunk,
         warnings=(*whys, *chosen.warnings, *left_out(request, chosen.passes, chosen.spec.name)),
     )
-    return levelled(prepared)
+    return levelled(prepared, warm=warm)
 
 
 def _archives(request: MapRequest) -> tuple[CatalogSettings, ...]:
@@ -108,21 +109,26 @@ def _archives(request: MapRequest) -> tuple[CatalogSettings, ...]:
     return tuple(one for one in archives if one.name == named) or archives
 
 
-def levelled(prepared: Prepared) -> Prepared:
+def levelled(prepared: Prepared, *, warm: bool = False) -> Prepared:
     """With the levels and noise of each orbit, where the detector reads evidence.
 
     Reads the coarse lattice of all passes. For 'auto' the detector without weights takes the
-    network's place where the network was not made for such input, and the warnings say why.
+    network's place where the network was not made for such input, and the warnings say why. With
+    `warm` the stored blocks of scenes are kept, where they are not too many, so that a map made in
+    this process fetches them once.
     """
     from sarmap.compose.names import reads_evidence
     from sarmap.detect.protocol import describe
     from sarmap.mapping import judge, suited
+    from sarmap.net.remote import keep_blocks
 
     if prepared.judged:
         return prepared
     if not reads_evidence(prepared.spec.bands):
         return _looked_at(prepared) if prepared.request.from_files else prepared
     pin_scenes(prepared)
+    if warm:
+        keep_blocks(kept_bytes(prepared))
     looks = prepared.looks or prepared.passes
     judged, opened = [], []
     grid, chunk = read_grid(prepared)

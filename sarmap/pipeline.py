@@ -100,7 +100,8 @@ def map_landslides(
     targets = _targets(request, out)
     check_writable(out, overwrite=request.overwrite, resume=request.resume)
     products = _products(request, out, targets)
-    prepared = levelled(prepared or prepare(request, warm=client is None))
+    here = client is None
+    prepared = levelled(prepared or prepare(request, warm=here), warm=here)
     _check_products(prepared)
     pin_scenes(prepared)
     assembly = _with_radar(request, assemble(prepared))
@@ -315,6 +316,8 @@ def _scheduler(client: Client | None, prepared: Prepared, out: str) -> Iterator[
     import dask
     from dask.threaded import get
 
+    from sarmap.net.remote import keep_blocks
+
     if client is not None:
         from sarmap.cluster.readiness import ready_workers
 
@@ -326,4 +329,7 @@ def _scheduler(client: Client | None, prepared: Prepared, out: str) -> Iterator[
         # the function, not the name "threads": to look a name up, dask imports distributed (0.25 s)
         dask.config.set(scheduler=get, pool=pool),
     ):
-        yield
+        try:
+            yield
+        finally:
+            keep_blocks(0)

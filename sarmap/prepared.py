@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sarmap.mapping import Judged
 
 RGB = ("red", "green", "blue")
+MOST_KEPT = 512 * 2**20
+"""Bytes of scenes, inflated, up to which a process keeps what it read of them for a second time."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,14 @@ def _held(request: MapRequest) -> Mapping[str, Any] | None:
 def read_grid(prepared: Prepared) -> tuple[GeoBox, Chunk]:
     """The grid that is read, context and all, and its blocks."""
     return widened(prepared.grid, prepared.chunk, prepared.margins)
+
+
+def kept_bytes(prepared: Prepared) -> int:
+    """Bytes of stored scenes that a process keeps between the lattice and the map; 0: too many."""
+    rows, columns = prepared.grid.shape
+    images = sum(len([*one]) * len(_bands(prepared, one)) for one in prepared.passes)
+    size = int(rows) * int(columns) * 4 * images
+    return size if size <= MOST_KEPT else 0
 
 
 def cube_of(prepared: Prepared, passes: Passes, grid: GeoBox, chunk: Chunk) -> xr.Dataset:

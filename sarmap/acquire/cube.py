@@ -308,7 +308,7 @@ def codes_of(pixels: NDArray[np.float32], *, drop: int | tuple[int, ...]) -> NDA
     pixels = _sole(pixels)
     codes = np.full(pixels[:, :1].shape, Observation.OBSERVED, np.uint8)
     codes[np.isnan(pixels).any(axis=1, keepdims=True)] = Observation.NO_DATA
-    codes[np.isneginf(pixels).any(axis=1, keepdims=True)] = Observation.READ_FAILED
+    codes[(pixels == -np.inf).any(axis=1, keepdims=True)] = Observation.READ_FAILED
     return codes.squeeze(drop)
 
 

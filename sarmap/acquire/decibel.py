@@ -15,7 +15,7 @@ ENOUGH = 64
 """Numbers below which nothing can be said."""
 
 
-def refuse_decibel(stored: NDArray[Any], what: str) -> None:
+def refuse_decibel(stored: NDArray[Any], what: str, valid: NDArray[np.bool_] | None = None) -> None:
     """Refuse numbers of a block that are to be read as power and are decibel by their signs.
 
     Parameters
@@ -24,6 +24,8 @@ def refuse_decibel(stored: NDArray[Any], what: str) -> None:
         Numbers as they are stored, any shape; what fills the gaps may be among them.
     what
         Where they come from, for the message.
+    valid
+        Which of them count; None: all.
 
     Raises
     ------
@@ -39,9 +41,16 @@ def refuse_decibel(stored: NDArray[Any], what: str) -> None:
     sarmap.errors.RequestError: Pass 1 cannot be power: 92 % of its numbers are negative, down to \
 -25.0. They are likely decibel: give scaling='db' (--scaling db; a catalogue's setting scaling).
     """
+    likely = (stored > LOW) & (stored < HIGH)
+    if valid is not None:
+        likely &= valid
+    share = np.count_nonzero(likely)
+    if 2 * share < ENOUGH:  # too few of whatever there is: power, in most blocks
+        return
     known = np.isfinite(stored) & (stored > LOW) & (stored != 0)
-    likely = known & (stored < HIGH)
-    count, share = int(known.sum()), int(likely.sum())
+    if valid is not None:
+        known &= valid
+    count = np.count_nonzero(known)
     if count < ENOUGH or 2 * share <= count:
         return
     raise RequestError(

@@ -8,6 +8,7 @@ across the seam, which therefore does not show.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import threading
@@ -115,8 +116,15 @@ class Dem:
     """Applied to each href when it is read."""
     notes: tuple[str, ...] = ()
     """What a reader of the map should know of the tiles' records."""
-    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    token: str = field(init=False, default="")
     """Sets this surface's cells apart from those of another in the process's cache."""
+
+    def __post_init__(self) -> None:
+        """Surfaces of files held to the same are the same: a map asks for its own twice."""
+        pinned = all(source.pin is not None for group in self.groups for source in group)
+        told = repr((self.groups, self.epsg, self.resolution))
+        token = hashlib.sha256(told.encode()).hexdigest() if pinned else uuid.uuid4().hex
+        object.__setattr__(self, "token", token)
 
     @property
     def tiles(self) -> tuple[str, ...]:

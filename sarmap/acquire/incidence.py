@@ -10,10 +10,12 @@ are the least over all orbit heights), seen from 693 km over a sphere.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +47,8 @@ SWATH = 250_000.0
 SWATH_TOLERANCE = 0.15
 """Share by which a footprint may differ from the swath's width and still be the whole swath."""
 
+SQUARE = 32
+"""Edge of the squares of places that are held to a footprint at once."""
 
 logger = logging.getLogger(__name__)
 
@@ -190,9 +194,26 @@ class LookModel:
     ) -> NDArray[np.intp]:
         """The first of some scenes that sees each place in degrees; where none does, the first."""
         found = np.full(np.shape(longitude), scenes[0], np.intp)
+        parts = list(_squares(longitude, latitude))
+        boxes = shapely.box(*np.array([edges for _, edges in parts]).T)
         for scene in reversed(scenes):
-            found[shapely.contains_xy(self.footprints[scene], longitude, latitude)] = scene
+            footprint = self.footprints[scene]
+            shapely.prepare(footprint)
+            meets = shapely.intersects(footprint, boxes)
+            holds = shapely.contains_properly(footprint, boxes)
+            for number in np.flatnonzero(meets):
+                part = parts[number][0]
+                seen = holds[number] or shapely.contains_xy(
+                    footprint, longitude[part], latitude[part]
+                )
+                found[part][seen] = scene
         return found
+
+    @cached_property
+    def key(self) -> str:
+        """Names this geometry among others."""
+        told = repr((self.anchors, [one.wkb for one in self.footprints], self.orbit_state))
+        return hashlib.sha256(told.encode()).hexdigest()
 
     def _azimuth(self, anchor: Anchor, latitude: Values) -> Values:
         """Look direction of one scene at each latitude; at the anchor, what its item says."""
@@ -201,6 +222,17 @@ class LookModel:
             return model
         middle = look_azimuth(anchor.latitude, anchor.incidence, self.orbit_state)
         return np.asarray(anchor.azimuth + model - middle)
+
+
+def _squares(
+    longitude: Values, latitude: Values
+) -> Iterator[tuple[tuple[slice, slice], tuple[float, float, float, float]]]:
+    """Squares of places (y, x), and the west, south, east and north of each."""
+    for row in range(0, longitude.shape[0], SQUARE):
+        for column in range(0, longitude.shape[1], SQUARE):
+            part = slice(row, row + SQUARE), slice(column, column + SQUARE)
+            lon, lat = longitude[part], latitude[part]
+            yield part, (lon.min(), lat.min(), lon.max(), lat.max())
 
 
 def _offset(anchor: Anchor, lon: Values, lat: Values) -> tuple[Values, Values]:

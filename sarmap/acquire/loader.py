@@ -206,7 +206,9 @@ def mosaic(slices: NDArray[np.float32], *, faint: float = 0.0) -> NDArray[np.flo
     """
     out: NDArray[np.float32] = slices[0]
     for other in slices[1:]:
-        weak = (out > -np.inf) & (out < faint) & ((other >= faint) | np.isneginf(other))
+        if np.isnan(other).all():  # it ends before this block
+            continue
+        weak = (out > -np.inf) & (out < faint) & ((other >= faint) | (other == -np.inf))
         out = np.where(np.isnan(out) | weak, other, out)
     return out[np.newaxis]
 

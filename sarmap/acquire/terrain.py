@@ -190,7 +190,7 @@ class _Maker:
         rows, columns = (
             slice(start, start + length) for start, length in zip(corner, east.shape, strict=True)
         )
-        scenes = from_cells(self._scenes, rows, columns, np.intp)
+        scenes = from_cells(self._scenes, rows, columns, np.uint16)
         cosine = np.empty(east.shape)
         for scene in np.unique(scenes):
             theta, azimuth = self._geometry(int(scene), corner, east.shape)
@@ -200,8 +200,15 @@ class _Maker:
         cosine /= np.sqrt(1 + east * east + north * north)
         return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))), dtype=np.float32)
 
-    def _scenes(self, i: int, j: int) -> NDArray[np.intp]:
+    def _scenes(self, i: int, j: int) -> NDArray[np.uint16]:
         """Which scene's geometry holds at each pixel of a whole cell."""
+        assert self.look is not None
+        scenes: NDArray[np.uint16] = self.dem.once(
+            f"scenes {self.look.key}", i, j, lambda: self._make_scenes(i, j).astype(np.uint16)
+        )
+        return scenes
+
+    def _make_scenes(self, i: int, j: int) -> NDArray[np.intp]:
         assert self.look is not None
         lon, lat = self._degrees(*np.meshgrid([i, i + 1], [j, j + 1], indexing="ij"))
         if np.ptp(lon) > 180:  # across 180 degrees: whichever scene sees it
@@ -289,7 +296,8 @@ class _Maker:
             clear = _UNKNOWN if np.isneginf(around).any() else np.uint8(0)
             return np.where(hidden, _HIDDEN, clear)
 
-        return np.asarray(self.dem.once("sight", i, j, make))
+        assert self.look is not None
+        return np.asarray(self.dem.once(f"sight {self.look.key}", i, j, make))
 
 
 def _between(

@@ -158,12 +158,14 @@ def measured(
     if not plain:
         pixels = pixels * np.float32(scale) + np.float32(offset)
     if positive and source.scaling is None:
-        refuse_decibel(pixels[valid], f"The file of {source.label},")
+        refuse_decibel(pixels, f"The file of {source.label},", valid)
     if positive:
         pixels = _power(pixels, scaling)
         valid &= pixels >= FLOOR
-    valid &= np.abs(pixels) < CEILING
-    pixels[~valid] = np.nan
+    else:
+        valid &= pixels > -CEILING
+    valid &= pixels < CEILING
+    np.copyto(pixels, np.float32(np.nan), where=~valid)
     return pixels
 
 

@@ -89,7 +89,7 @@ def _log_mean(
         there = (power > 0) & (power < np.inf)
         level = np.log10(power, out=np.zeros_like(power), where=there)
         level *= np.float32(10)
-        level -= np.where(there, np.asarray(offsets[number], np.float32), np.float32(0))
+        np.subtract(level, np.asarray(offsets[number], np.float32), out=level, where=there)
         total += level
         count += there
     seen = count > 0
@@ -215,12 +215,7 @@ def _polarisation(
     levelling: Levelling,
 ) -> tuple[dict[str, Field], NDArray[np.bool_]]:
     """The four bands of one polarisation, neutral where it is not known, and where it is."""
-    offsets: Sequence[Any] = [*levelling.offsets[name]]
-    if levelling.drifts[name].shape[1:] != (1, 1):
-        offsets = [
-            np.float32(offset) + drift
-            for offset, drift in zip(offsets, levelling.drift_at(name, rows, columns), strict=True)
-        ]
+    offsets = levelling.above(name, rows, columns)
     change, before, known = evidence_of(passes, recipe.pre, recipe.post, offsets)
     change -= at_pixels(levelling.expected[name], rows, columns)
     noise = at_pixels(levelling.noise[name], rows, columns)

@@ -25,8 +25,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, uniform_filter
+from scipy.ndimage import uniform_filter
 
 from sarmap.compose.displacement import Displaced
 from sarmap.compose.lattice import CELL, Lattice
@@ -43,6 +44,8 @@ WIDE = 10_000.0
 """Metres along the longer side below which a scene has no drift of its own."""
 DRIFT_REACH = 7_000.0
 """Standard deviation of the smoothing of the drift, metres."""
+STRIP = 256
+"""Rows of cells that are smoothed at a time."""
 CLIP = 2.5
 """Standard deviations beyond which a cell is no part of the bulk."""
 AROUND = 9
@@ -88,9 +91,16 @@ class Levelling:
             self.displaced,
         )
 
-    def drift_at(self, band: str, rows: NDArray[Any], columns: NDArray[Any]) -> Field:
-        """Drift of each pass at rows and columns of pixels, dB (time, y, x)."""
-        return np.stack([at_pixels(one, rows, columns) for one in self.drifts[band]])
+    def above(self, band: str, rows: NDArray[Any], columns: NDArray[Any]) -> list[Any]:
+        """How far each pass lies above the others at rows and columns of pixels, dB: (y, x), or a
+        number where there is no drift."""
+        offsets, drifts = self.offsets[band], self.drifts[band]
+        if drifts.shape[1:] == (1, 1):
+            return [*offsets]
+        planes = [at_pixels(one, rows, columns) for one in drifts]
+        for plane, offset in zip(planes, offsets, strict=True):
+            plane += np.float32(offset)
+        return planes
 
 
 def find_levels(lattice: Lattice) -> Levelling:
@@ -149,7 +159,11 @@ def at_pixels(field: Field, rows: NDArray[Any], columns: NDArray[Any]) -> Field:
     high_y = np.minimum(low_y + 1, field.shape[0] - 1)
     high_x = np.minimum(low_x + 1, field.shape[1] - 1)
     left = field[:, low_x] * (1 - along) + field[:, high_x] * along
-    return np.asarray(left[low_y] * (1 - down)[:, None] + left[high_y] * down[:, None], np.float32)
+    upper, lower = left[low_y], left[high_y]
+    upper *= (1 - down)[:, None]
+    lower *= down[:, None]
+    upper += lower
+    return np.asarray(upper, np.float32)
 
 
 def _between(position: NDArray[np.float64], size: int) -> tuple[Field, NDArray[np.intp]]:
@@ -277,11 +291,33 @@ def _drift(residual: Field, lattice: Lattice) -> Field:
     spread = _bulk(residual[there])[1]
     for _ in range(2):
         near = there & (np.abs(residual - smooth) < max(2 * spread, 0.6))
-        weight = gaussian_filter(near.astype(np.float32), sigma, mode="constant", truncate=3)
-        total = gaussian_filter(
-            np.where(near, residual, np.float32(0)), sigma, mode="constant", truncate=3
-        )
+        weight = _smoothed(near.astype(np.float32), sigma)
+        total = _smoothed(np.where(near, residual, np.float32(0)), sigma)
         smooth = total / (weight + np.float32(0.02))
+    return smooth
+
+
+def _smoothed(values: Field, sigma: float) -> Field:
+    """Values (y, x) under a Gaussian cut at three sigma, zero beyond the border.
+
+    By products of matrices: with as many weights as a drift's reach has cells, `ndimage` takes
+    twenty times as long for the same sums.
+    """
+    return _smoothed_down(_smoothed_down(values, sigma).T, sigma).T
+
+
+def _smoothed_down(values: Field, sigma: float) -> Field:
+    """The same along the first axis alone, in strips that look at no more than they reach."""
+    reach, rows = int(3 * sigma + 0.5), len(values)
+    weights = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / sigma))
+    at = np.concatenate([(weights / weights.sum())[reach:], np.zeros(rows)])
+    smooth = np.empty(values.shape, np.float32)
+    for start in range(0, rows, STRIP):
+        stop = min(start + STRIP, rows)
+        low, high = max(start - reach, 0), min(stop + reach, rows)
+        apart = np.arange(low - stop + 1, high - start)
+        taps = sliding_window_view(at[np.abs(apart)], high - low)[::-1].copy()
+        smooth[start:stop] = taps @ values[low:high].astype(np.float64)
     return smooth
 
 

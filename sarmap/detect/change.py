@@ -16,7 +16,7 @@ distance from there.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +123,9 @@ class Change:
     def _answer(self, tile: Pixels) -> Pixels:
         vv, vh, vv_noise, vh_noise, slope = np.moveaxis(tile, -1, 0)
         there = np.isfinite(vv)
-        weights = [_smooth(there.astype(np.float32), width) for width in WIDTHS]
+        weights: list[Any] = [np.float32(1)] * len(WIDTHS)  # as a filter of ones gives, too
+        if not there.all():
+            weights = [_smooth(there.astype(np.float32), width) for width in WIDTHS]
         size = np.zeros(vv.shape, np.float32)
         for width, gain, weight in zip(WIDTHS, GAIN, weights, strict=True):
             one = [

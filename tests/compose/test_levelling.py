@@ -7,6 +7,7 @@ from scipy.ndimage import gaussian_filter
 
 from sarmap.compose.lattice import Lattice, read_lattice
 from sarmap.compose.levelling import (
+    _smoothed,
     at_pixels,
     change_sizes,
     find_levels,
@@ -147,3 +148,10 @@ def test_a_field_of_the_lattice_is_the_same_in_any_part():
     whole = at_pixels(field, np.arange(72), np.arange(56))
     part = at_pixels(field, np.arange(20, 50), np.arange(11, 30))
     assert np.array_equal(whole[20:50, 11:30], part)
+
+
+@pytest.mark.parametrize("shape", [(300, 40), (9, 600)])
+def test_a_drift_is_smoothed_as_by_a_gaussian_filter(shape: tuple[int, int]) -> None:
+    values = np.random.default_rng(1).normal(0, 1, shape).astype(np.float32)
+    known = gaussian_filter(values, 30.5, mode="constant", truncate=3)
+    np.testing.assert_allclose(_smoothed(values, 30.5), known, rtol=0, atol=1e-8)

@@ -99,7 +99,8 @@ def passes_of(items: list[pystac.Item], state: str) -> Passes:
 
 def seen_at(model: LookModel, longitude: Any, latitude: Any) -> tuple[Any, Any]:
     """Incidence and azimuth at places, each by the scene that sees it."""
-    scene = model.scene_at(longitude, latitude, range(len(model.anchors)))
+    row = slice(None), None
+    scene = model.scene_at(longitude[row], latitude[row], range(len(model.anchors)))[:, 0]
     theta, azimuth = np.empty(len(longitude)), np.empty(len(longitude))
     for number in np.unique(scene):
         mine = scene == number
