@@ -42,11 +42,14 @@ def slopes_unseen(dataset: xr.Dataset) -> tuple[str, ...]:
     >>> slopes_unseen(area)
     ('Of the slopes above 15 degrees 50 % were not seen.',)
     """
+    from dask.base import compute
+
     if "slope" not in dataset:
         return ()
     steep = dataset["slope"] > STEEP
     hidden = steep & (dataset["observation"] != Observation.OBSERVED)
-    share = 100 * int(hidden.sum()) / max(int(steep.sum()), 1)
+    lost, of_all = compute(hidden.sum(), steep.sum())
+    share = 100 * int(lost) / max(int(of_all), 1)
     return (f"Of the slopes above 15 degrees {share:.0f} % were not seen.",) if share >= 1 else ()
 
 
@@ -58,9 +61,11 @@ def too_much(dataset: xr.Dataset, threshold: float) -> tuple[str, ...]:
     >>> too_much(half, 0.5)[0].split(" is ")[0]
     '50 % of the ground that was seen'
     """
+    from dask.base import compute
+
     probability = dataset["probability"]
-    seen = int(probability.notnull().sum())
-    share = int((probability >= threshold).sum()) / max(seen, 1)
+    called, seen = compute((probability >= threshold).sum(), probability.count())
+    share = int(called) / max(int(seen), 1)
     if share <= PLAUSIBLE:
         return ()
     return (

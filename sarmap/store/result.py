@@ -29,6 +29,7 @@ Which programs open it
 from __future__ import annotations
 
 import json
+import uuid
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -39,7 +40,7 @@ import numpy as np
 from sarmap.errors import RequestError
 from sarmap.store.filling import store_map, tidy
 from sarmap.store.layout import CHUNK
-from sarmap.store.ledger import PIXELS, STATUS
+from sarmap.store.ledger import PIXELS, STATUS, read_attributes
 from sarmap.store.location import check_writable, storage_errors, store_at
 from sarmap.store.provenance import public_attributes, read_provenance
 from sarmap.store.retrying import PATIENCE, patiently
@@ -184,15 +185,29 @@ def open_map(path: str | Path) -> xr.Dataset:
             dataset = xr.open_zarr(store_at(path, read_only=True), chunks=None)
     except unreadable as error:
         raise RequestError(f"{shown} is not a map: no Zarr store can be opened there.") from error
-    status = dataset.attrs.get(STATUS)
-    if status is None or "probability" not in dataset or "observation" not in dataset:
+    if "probability" not in dataset or "observation" not in dataset:
+        raise RequestError(f"{shown} is a Zarr store, but not a map that sarmap wrote.")
+    _finished(dataset.attrs, shown)
+    return _lazy(dataset)
+
+
+def _finished(attributes: Mapping[str, Any] | None, shown: str) -> Mapping[str, Any]:
+    """A map's attributes, which say that it is whole.
+
+    Raises
+    ------
+    RequestError
+        They do not.
+    """
+    status = None if attributes is None else attributes.get(STATUS)
+    if attributes is None or status is None:
         raise RequestError(f"{shown} is a Zarr store, but not a map that sarmap wrote.")
     if status != "complete":
         raise RequestError(
             f"{shown} is an unfinished map (its writing was interrupted): continue it with "
             "resume=True (--resume), or make it again with overwrite=True (--overwrite)."
         )
-    return _lazy(dataset)
+    return attributes
 
 
 def annotate(path: str | Path, attributes: Mapping[str, Any]) -> None:
@@ -208,7 +223,7 @@ def annotate(path: str | Path, attributes: Mapping[str, Any]) -> None:
     import zarr
 
     wanted = public_attributes(attributes)
-    known = open_map(path).attrs
+    known = _finished(read_attributes(store_at(path, read_only=True)), Path(str(path)).name)
     if all(known.get(key) == value for key, value in wanted.items()):
         return
 
@@ -263,6 +278,6 @@ def _lazy(dataset: xr.Dataset) -> xr.Dataset:
         stored = variable.encoding.get("shards") or variable.encoding.get("chunks")
         if stored:
             blocks.update(zip(variable.dims, stored, strict=True))
-    lazy = dataset.chunk(blocks)
+    lazy = dataset.chunk(blocks, token=uuid.uuid4().hex)  # to hash the arrays takes 0.2 s
     decoded = [name for name, one in lazy.data_vars.items() if one.dtype == np.float64]
     return lazy.assign({name: lazy[name].astype(np.float32) for name in decoded})
