@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.rightness.noise import Field
 
-__all__ = ["Answer", "Detect", "cube_of", "detect_with", "terrain_of"]
+__all__ = ["Answer", "Detect", "cube_of", "detect_with", "supposed_by", "terrain_of"]
 
 CORNER = (500_000.0, 4_700_000.0)
 
@@ -53,6 +53,14 @@ def detect_with(detector: str) -> Detect:
         return Answer(values, bool(trust["fits"]), codes)
 
     return detect
+
+
+def supposed_by(detector: str) -> float | None:
+    """Share of the land under landslides that a detector's probabilities suppose; None: unsaid."""
+    from sarmap.detect.weights import load_detector
+
+    manifest = getattr(load_detector(detector), "manifest", None)
+    return manifest.prevalence if manifest else None
 
 
 def cube_of(

@@ -36,7 +36,7 @@ class Score:
     touched: tuple[tuple[int, int], ...]
     """Landslides touched, and there, by class of area."""
     calibration: NDArray[np.float64]
-    """Ten bins of probability: pixels, sum of probabilities, pixels of landslide."""
+    """As `calibration` gives it."""
 
 
 def score(answer: Answer, number: NDArray[np.int32], spacing: float) -> Score:
@@ -103,14 +103,27 @@ def false_polygons(called: Mask, truth: Mask, seen: Mask, spacing: float) -> flo
 
 
 def calibration(probability: NDArray[np.float32], truth: Mask) -> NDArray[np.float64]:
-    """Pixels, sum of probabilities and pixels of landslide in each tenth of probability."""
+    """Pixels and sum of probabilities in each tenth, of other land and of landslides (2, 10, 2)."""
     bins = np.clip((probability * 10).astype(int), 0, 9)
-    columns = [None, probability, truth]
-    return np.stack([np.bincount(bins, weights, 10) for weights in columns], 1).astype(float)
+    return np.array(
+        [
+            np.stack([np.bincount(bins[of], told, 10) for told in (None, probability[of])], 1)
+            for of in (~truth, truth)
+        ]
+    )
 
 
-def calibration_gap(bins: NDArray[np.float64]) -> float:
-    """Largest distance of probability from truth in bins of 0.2-0.9 with 1,000 px; NaN for none."""
-    kept = bins[2:9][bins[2:9, 0] >= 1000]
-    gaps = np.abs(kept[:, 1] - kept[:, 2]) / kept[:, 0]
-    return float(gaps.max()) if len(gaps) else float("nan")
+def calibration_gap(bins: NDArray[np.float64], prevalence: float | None) -> float:
+    """Largest distance of probability from truth in bins of 0.2-0.9 with 1,000 px; NaN for none.
+
+    Landslides weigh as much as if they covered a share `prevalence` of the land; None: as they do.
+    """
+    pixels = bins[..., 0].sum(1)
+    with np.errstate(invalid="ignore"):
+        wanted = pixels[1] / pixels.sum() if prevalence is None else prevalence
+        weights = np.array([1 - wanted, wanted]) / pixels
+        weighted = bins * weights[:, None, None]
+        count, told = weighted.sum(0).T
+        gaps = np.abs(told - weighted[1, :, 0]) / count
+    kept = gaps[2:9][bins[:, 2:9, 0].sum(0) >= 1000]
+    return float(kept.max()) if len(kept) else float("nan")

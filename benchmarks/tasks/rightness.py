@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.rightness import bursts, myanmar, quiet, unfit
-from benchmarks.rightness.mapping import cube_of, detect_with, terrain_of
+from benchmarks.rightness.mapping import cube_of, detect_with, supposed_by, terrain_of
 from benchmarks.rightness.scenes import read_scene
 from benchmarks.rightness.score import Score, calibration_gap, score
 
@@ -43,7 +43,7 @@ def scenes(detector: str, folder: str, most_after: int | None = None) -> dict[st
         found = score(answer, scene.truth, scene.plan.spacing)
         made[path.stem] = Judged(scene.plan.law, scene.share, found)
     seconds = time.perf_counter() - started
-    return {"metrics": {**_summary(made), **_each(made), "seconds": seconds}}
+    return {"metrics": {**_summary(made, detector), **_each(made), "seconds": seconds}}
 
 
 def drawn(
@@ -68,7 +68,7 @@ def drawn(
         law = world.physics.family
         made[f"{seed}"] = Judged(law, float((world.truth > 0).mean()), found)
     seconds = time.perf_counter() - started
-    return {"metrics": {**_summary(made), **_each(made), "seconds": seconds}}
+    return {"metrics": {**_summary(made, detector), **_each(made), "seconds": seconds}}
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,12 @@ class Judged:
     score: Score
 
 
-def _summary(made: dict[str, Judged]) -> dict[str, float | None]:
+def _summary(made: dict[str, Judged], detector: str) -> dict[str, float | None]:
     scores = [one.score for one in made.values()]
     sparse = [one.score.false_polygons for one in made.values() if one.share <= SPARSE]
     hit, there = np.sum([one.touched for one in scores], 0).T
-    gap = calibration_gap(np.sum([one.calibration for one in scores], 0))
+    bins = np.sum([one.calibration for one in scores], 0)
+    gap = calibration_gap(bins, supposed_by(detector))
     return {
         "f1": float(np.mean([one.f1 for one in scores])),
         "f1_worst": min(one.f1 for one in scores),

@@ -64,7 +64,8 @@ def build_attention_unet(
     Raises
     ------
     RequestError
-        Where the tile cannot be halved `depth` times, or the variant is unknown.
+        Where the tile cannot be halved `depth` times, the variant is unknown, or a band to
+        average is none.
     """
     import keras
 
@@ -73,6 +74,11 @@ def build_attention_unet(
     inputs = keras.Input((tile, tile, count), name="tiles")
     x, skips = _channels(inputs), []
     if averaged:
+        if not set(averaged) <= set(range(count)):
+            raise RequestError(
+                f"The bands to average, {list(averaged)}, are not all among the {count} of the "
+                "tiles: number them from 0."
+            )
         x = _with_averages(x, averaged)
     for level in range(depth + 1):
         x = _double_convolution(x, filters * 2**level, f"down{level}")

@@ -100,10 +100,16 @@ def _summary(manifest: Manifest) -> str:
         else ""
     )
     what = "each pixel" if manifest.kind == "segment" else f"a window of {manifest.tile} px"
+    supposed = (
+        f" A probability supposes that landslides cover {100 * manifest.prevalence:.0f} % of the "
+        "land: where they cover less, fewer of what is called are landslides."
+        if manifest.prevalence
+        else ""
+    )
     return (
         f"{made_up}Network `{manifest.network}` {dict(manifest.arguments)}; answers for {what} of "
         f"composite {manifest.composite or 'of its own'}: {', '.join(manifest.bands)} "
-        f"({manifest.scaling}, normalised: {_normalised(manifest)})."
+        f"({manifest.scaling}, normalised: {_normalised(manifest)}).{supposed}"
     )
 
 

@@ -14,7 +14,7 @@ from benchmarks.rightness import noise, unfit
 from benchmarks.rightness.ground import Land, Plan
 from benchmarks.rightness.mapping import Answer
 from benchmarks.rightness.scenes import make_scene, plans, read_scene, write_scenes
-from benchmarks.rightness.score import best_f1, calibration_gap, score
+from benchmarks.rightness.score import best_f1, calibration, calibration_gap, score
 from benchmarks.rightness.slides import Slides, change_of
 from benchmarks.tasks import rightness, simulator
 
@@ -71,11 +71,20 @@ def test_the_best_threshold_is_found(truth):
 
 
 def test_the_gap_of_calibration_is_of_full_bins_alone():
-    bins = np.zeros((10, 3))
-    bins[3] = 1000, 350, 300
-    bins[5] = 999, 550, 0
-    assert calibration_gap(bins) == pytest.approx(0.05)
-    assert np.isnan(calibration_gap(np.zeros((10, 3))))
+    bins = np.zeros((2, 10, 2))
+    bins[:, 3] = (700, 245), (300, 105)
+    bins[0, 5] = 999, 550
+    assert calibration_gap(bins, None) == pytest.approx(0.05)
+    assert np.isnan(calibration_gap(np.zeros((2, 10, 2)), None))
+
+
+def test_landslides_weigh_as_much_as_the_probabilities_suppose():
+    truth = np.repeat([True, False], [2000, 18_000])
+    landslides = np.repeat([0.25, 0.75], [500, 1500])  # three times as often where it says 0.75
+    told = np.concatenate([landslides, np.repeat([0.25, 0.75], [13_500, 4_500])]).astype("f4")
+    bins = calibration(told, truth)
+    assert calibration_gap(bins, 0.5) == pytest.approx(0, abs=1e-6)
+    assert calibration_gap(bins, None) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.4, 0.7])
