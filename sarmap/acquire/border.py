@@ -21,8 +21,6 @@ from sarmap.acquire.source import Source
 from sarmap.acquire.warp import READ_FAILED
 from sarmap.net.signing import Signer
 
-__all__ = ["MARGIN", "read_scene", "without_noise"]
-
 DARK = np.float32(3e-3)
 """Mean power of 3 x 3 pixels under which ground is dark: just under the noise (-22 to -25 dB)."""
 HOLE = 9

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 import numpy as np
 import shapely
 from affine import Affine
+from numpy.typing import NDArray
 from pystac_client.exceptions import APIError
 from rasterio.features import shapes
 from shapely.geometry.base import BaseGeometry
@@ -49,12 +50,32 @@ class Quake:
     """The greatest shaking; None: not known."""
     shaken: BaseGeometry | None = None
     """Where it shook enough, degrees; None: not known, or nowhere."""
+    levels: Mapping[float, BaseGeometry] = field(default_factory=dict)
+    """Shaking that is enough, by half degrees or as contours are -> where it reached that."""
 
 
-def from_quake(request: R) -> R:
+def quake_of(request: MapRequest) -> Quake | None:
+    """The earthquake that a request names as event, or as area; None: it names none.
+
+    Raises
+    ------
+    RequestError
+        It is not known.
+    CatalogError
+        The service cannot be reached.
+    """
+    if isinstance(request.event, str) and names_quake(request.event):
+        return read_quake(request.event, request.mmi)
+    if isinstance(request.area, str | Path) and _is_shakemap(str(request.area)):
+        return read_quake(str(request.area), request.mmi)
+    return None
+
+
+def from_quake(request: R, quake: Quake | None = None) -> R:
     """A request whose event, or area, is an earthquake's: with its instant, and where it shook.
 
-    Others are as they were. A scan that names no order begins at the epicentre.
+    Others are as they were. A scan that names no order goes by shaking, or, where that is not
+    known, begins at the epicentre. The earthquake is read unless it is given.
 
     Raises
     ------
@@ -63,9 +84,11 @@ def from_quake(request: R) -> R:
     CatalogError
         The service cannot be reached.
     """
+    quake = quake or quake_of(request)
+    if quake is None:
+        return request
     changes: dict[str, Any] = {}
     if isinstance(request.event, str) and names_quake(request.event):
-        quake = read_quake(request.event, request.mmi)
         if quake.when is None:
             raise RequestError(
                 f"{quake.name} does not say when the earthquake was: give it as area (--area), and "
@@ -74,11 +97,12 @@ def from_quake(request: R) -> R:
         changes["event"] = quake.when
         if request.area is None and not request.from_files:
             changes["area"] = _area(quake, request.mmi)
-        if getattr(request, "order", "") == "none" and "order" not in request.model_fields_set:
-            changes |= {"epicentre": quake.epicentre, "order": "epicentre"}
-    elif isinstance(request.area, str | Path) and _is_shakemap(str(request.area)):
-        changes["area"] = _area(read_quake(str(request.area), request.mmi), request.mmi)
-    return request.model_copy(update=changes) if changes else request
+    else:
+        changes["area"] = _area(quake, request.mmi)
+    if getattr(request, "order", "") == "none" and "order" not in request.model_fields_set:
+        order = "shaking" if quake.levels else "epicentre" if quake.epicentre else "none"
+        changes |= {"epicentre": quake.epicentre, "order": order}
+    return request.model_copy(update=changes)
 
 
 def _area(quake: Quake, least: float) -> BaseGeometry:
@@ -209,9 +233,10 @@ def _of_contours(told: Any, quake: Quake, least: float) -> Quake:
             float(one["properties"]["value"]): shapely.geometry.shape(one["geometry"])
             for one in told["features"]
         }
-        enough = min((level for level in lines if level >= least), default=None)
-        shaken = None if enough is None else _within(lines[enough])
-        return replace(quake, greatest=max(lines), shaken=shaken)
+        inside = {level: _within(lines[level]) for level in sorted(lines) if level >= least}
+        levels = {level: place for level, place in inside.items() if place is not None}
+        shaken = next(iter(inside.values()), None)
+        return replace(quake, greatest=max(lines), shaken=shaken, levels=levels)
     except (AttributeError, KeyError, TypeError, ValueError, shapely.errors.ShapelyError):
         raise RequestError(
             f"The contours of {quake.name} are none of a ShakeMap (lines with a value): give its "
@@ -246,14 +271,21 @@ def _of_grid(root: ElementTree.Element, name: str, least: float) -> Quake:
         place = float(event.attrib["lon"]), float(event.attrib["lat"])
         when = _instant(event.attrib["event_timestamp"])
         lattice = Affine(across, 0, west - across / 2, 0, -down, north + down / 2)
-        enough = np.asarray(shaking >= least, np.uint8)
-        cells = [shapely.geometry.shape(one) for one, n in shapes(enough, transform=lattice) if n]
         greatest = float(np.nanmax(shaking))
+        steps = np.arange(least, greatest + 0.01, 0.5)
+        levels = {float(step): _at_least(shaking, step, lattice) for step in steps}
     except (KeyError, ValueError, ZeroDivisionError, StopIteration):
         raise RequestError(
             f"{name} is no grid of a ShakeMap, with an event and the field MMI: give another."
         ) from None
-    return Quake(name, when, place, greatest, shapely.union_all(cells) if cells else None)
+    return Quake(name, when, place, greatest, levels.get(least), levels)
+
+
+def _at_least(shaking: NDArray[np.float64], level: float, lattice: Affine) -> BaseGeometry:
+    """Where a grid (y, x) reaches a level."""
+    found = shapes(np.asarray(shaking >= level, np.uint8), transform=lattice)
+    whole: BaseGeometry = shapely.union_all([shapely.geometry.shape(one) for one, n in found if n])
+    return whole
 
 
 def _element(root: ElementTree.Element, tag: str) -> ElementTree.Element:

@@ -45,8 +45,9 @@ if TYPE_CHECKING:
 @click.option("--priority", help="Raster or vector file: units where it is greatest go first.")
 @click.option(
     "--order",
-    type=click.Choice(["epicentre", "raster", "none"]),
-    help="Default: raster with --priority, epicentre with --epicentre, else none.",
+    type=click.Choice(["shaking", "epicentre", "raster", "none"]),
+    help="Default: raster with --priority, epicentre with --epicentre, shaking with an earthquake "
+    "whose ShakeMap is known, else none.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what it would take, and map nothing.")
 @click.option("--report", is_flag=True, help="Also write the page of `sarmap report`: OUT_report.")

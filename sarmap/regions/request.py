@@ -1,7 +1,9 @@
 """What a scan is asked for: a map request over a region, and which of its units goes first.
 
-A scan of a country takes hours; whoever asked needs the worst first. Distances are geodesic (Karney
-2013, Journal of Geodesy 87, 43-55, by PROJ), from the epicentre to the nearest point of a unit.
+A scan of a country takes hours; whoever asked needs the worst first: where an earthquake shook
+hardest, as its ShakeMap says, or what lies nearest, or what a file says. Distances are geodesic
+(Karney 2013, Journal of Geodesy 87, 43-55, by PROJ), from the epicentre to the nearest point of a
+unit.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ _ROWS = 1024
 VECTORS = (".gpkg", ".geojson", ".json", ".shp", ".parquet", ".fgb", ".kml", ".gml")
 """Endings of a priority file that is read as polygons; all others are read as a raster."""
 
-Order = Literal["epicentre", "raster", "none"]
+Order = Literal["shaking", "epicentre", "raster", "none"]
 
 
 class ScanRequest(MapRequest):
@@ -53,7 +55,8 @@ class ScanRequest(MapRequest):
         default_factory=lambda given: (
             "raster" if given.get("priority") else "epicentre" if given.get("epicentre") else "none"
         ),
-        description="which units go first: nearest the epicentre, by priority, or north to south",
+        description="which units go first: shaken hardest, nearest the epicentre, by priority, or "
+        "north to south",
     )
     products: tuple[str, ...] = Field(
         default=PRODUCTS, description="made of all units: geopackage, geoparquet, quicklook"
@@ -104,7 +107,11 @@ def check_request(request: ScanRequest) -> None:
         )
 
 
-def in_order(pieces: Mapping[str, BaseGeometry], request: ScanRequest) -> dict[str, float]:
+def in_order(
+    pieces: Mapping[str, BaseGeometry],
+    request: ScanRequest,
+    shaking: Mapping[float, BaseGeometry] | None = None,
+) -> dict[str, float]:
     """Units in the order they are to be mapped, each with what decided its place.
 
     Parameters
@@ -113,16 +120,21 @@ def in_order(pieces: Mapping[str, BaseGeometry], request: ScanRequest) -> dict[s
         unit's name -> its part of the region, degrees.
     request
         Says which order is wanted.
+    shaking
+        Modified Mercalli -> where an earthquake reached it, degrees.
 
     Returns
     -------
-    Unit's name -> kilometres from the epicentre, or its priority, or its number.
+    Unit's name -> its greatest shaking (alike: the nearest to the epicentre first), or kilometres
+    from the epicentre, or its priority, or its number.
 
     Raises
     ------
     RequestError
-        The priority file cannot be read.
+        The priority file cannot be read, or shaking is asked for and not known.
     """
+    if request.order == "shaking":
+        return _by_shaking(pieces, request.epicentre, shaking or {})
     if request.order == "epicentre" and request.epicentre is not None:
         place = request.epicentre
         far = {name: distance(piece, place) / 1000 for name, piece in pieces.items()}
@@ -131,6 +143,27 @@ def in_order(pieces: Mapping[str, BaseGeometry], request: ScanRequest) -> dict[s
         value = _priorities(pieces, Path(request.priority).expanduser())
         return {name: value[name] for name in sorted(value, key=lambda name: (-value[name], name))}
     return {name: float(number) for number, name in enumerate(sorted(pieces))}
+
+
+def _by_shaking(
+    pieces: Mapping[str, BaseGeometry],
+    epicentre: tuple[float, float] | None,
+    shaking: Mapping[float, BaseGeometry],
+) -> dict[str, float]:
+    if not shaking:
+        raise RequestError(
+            "order='shaking' needs an earthquake with a ShakeMap: give one (--event usgs:ID or a "
+            "file), or another order."
+        )
+    felt = {
+        name: max((level for level, there in shaking.items() if piece.intersects(there)), default=0)
+        for name, piece in pieces.items()
+    }
+    far = {name: distance(piece, epicentre) if epicentre else 0 for name, piece in pieces.items()}
+    return {
+        name: float(felt[name])
+        for name in sorted(pieces, key=lambda name: (-felt[name], far[name], name))
+    }
 
 
 def distance(piece: BaseGeometry, place: tuple[float, float]) -> float:

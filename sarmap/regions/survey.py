@@ -17,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 
 from sarmap.acquire.archives import archives_of
 from sarmap.acquire.instants import parse_event
-from sarmap.acquire.quakes import from_quake
+from sarmap.acquire.quakes import from_quake, quake_of
 from sarmap.assembly import DEFAULT_CHUNK
 from sarmap.choosing import each, eligible, passes_asked
 from sarmap.compose.composites import needs_terrain, required_passes
@@ -146,7 +146,7 @@ class Work:
     piece: BaseGeometry
     """What of the region lies in it, degrees."""
     rank: float
-    """What decided its place in the order: kilometres, priority or number."""
+    """What decided its place in the order: shaking, kilometres, priority or number."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,8 @@ def make_survey(request: ScanRequest) -> Survey:
         The request is wrong, or the region no place to be mapped.
     """
     check_request(request)
-    request = from_quake(request)
+    quake = quake_of(request)
+    request = from_quake(request, quake)
     region = parse_region(request.area)
     zones = tuple(zones_of(region, request.crs))
     archives = archives_of(request.catalog, trusted=request.trust_catalog, verify=request.verify)
@@ -220,7 +221,8 @@ def make_survey(request: ScanRequest) -> Survey:
             piece = polygons(zone.geometry.intersection(on_globe(outline(unit.grid))))
             if piece.area > 0:
                 units[unit.name] = (unit, piece)
-    ranks = in_order({name: piece for name, (_, piece) in units.items()}, request)
+    pieces = {name: piece for name, (_, piece) in units.items()}
+    ranks = in_order(pieces, request, quake.levels if quake else None)
     works = {name: Work(*units[name], rank) for name, rank in ranks.items()}
     chunk = request.chunk or DEFAULT_CHUNK
     return Survey(request, region, zones, catalog, detectors, chunk, works, archives)

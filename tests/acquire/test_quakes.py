@@ -164,15 +164,30 @@ class TestService:
         asked = from_quake(sarmap.MapRequest(event="usgs:us1", area=(141, 42, 142, 43)))
         assert (asked.area, asked.event) == ((141, 42, 142, 43), WHEN)
 
-    def test_a_scan_of_it_begins_at_the_epicentre(self, service: Any, tmp_path: Path) -> None:
-        service["us2000h8ty"]["geometry"]["coordinates"][:2] = [142.09, 42.74]
-        asked = {"event": "usgs:us2000h8ty", "mmi": 7.0, "unit": 256, "detector": "change"}
+    def test_a_scan_of_it_begins_where_it_shook_hardest(self, service: Any, tmp_path: Path) -> None:
+        service["us2000h8ty"]["geometry"]["coordinates"][:2] = [142.39, 42.41]
+        asked = {"event": "usgs:us2000h8ty", "unit": 1024, "detector": "change"}
         survey = make_survey(sarmap.ScanRequest(**asked, out=str(tmp_path / "scan")))
+        assert survey.request.order == "shaking"
+        hardest = shapely.box(141.9, 42.65, 142.1, 42.75)  # VII.5, and all the rest VI
+        ranks = [(work.rank, work.piece.intersects(hardest)) for work in survey.works.values()]
+        assert ranks == sorted(ranks, reverse=True)
+        assert set(ranks) == {(7.5, True), (6.0, False)}
+        second = next(work for work in survey.works.values() if work.rank == 6.0)
+        assert second.piece.distance(shapely.Point(142.39, 42.41)) == 0  # then the nearest
+
+    def test_without_a_shakemap_a_scan_begins_at_the_epicentre(
+        self, service: Any, tmp_path: Path
+    ) -> None:
+        service["us1"]["geometry"]["coordinates"][:2] = [142.09, 42.74]
+        asked = {"event": "usgs:us1", "area": (141.9, 42.65, 142.1, 42.75), "detector": "change"}
+        survey = make_survey(sarmap.ScanRequest(**asked, unit=256, out=str(tmp_path / "scan")))
         assert survey.request.order == "epicentre"
         first, *_, last = survey.works.values()
         assert first.piece.distance(shapely.Point(142.09, 42.74)) == 0
         assert 10 < last.rank < 30
-        assert survey.region.bbox == pytest.approx((141.9, 42.65, 142.1, 42.75))
+        with pytest.raises(RequestError, match="'shaking' needs an earthquake with a ShakeMap"):
+            make_survey(sarmap.ScanRequest(**asked, order="shaking", out=str(tmp_path / "scan")))
 
 
 class TestFiles:
@@ -186,6 +201,7 @@ class TestFiles:
         # points of the grid are the middles of its cells
         assert quake.shaken.bounds == pytest.approx((141.15, 42.75, 141.45, 42.95))
         assert quake.shaken.area == pytest.approx(0.06)
+        assert read_quake(str(tmp_path / "grid.xml"), 4.0).levels[6.0].equals(quake.shaken)
         with pytest.raises(RequestError, match=r"grid\.xml reaches 6 and nowhere 6\.1"):
             from_quake(sarmap.MapRequest(event=str(tmp_path / "grid.xml"), mmi=6.1))
 
