@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from sarmap.store.encoding import FILL, PROBABILITY_STEP, SLOPE_STEP
 from sarmap.store.reading import EDGE, MapReader, Strip, with_edges
+from sarmap.types import Observation
 
 _NEVER = np.iinfo(np.int64).max
 
@@ -46,8 +47,8 @@ class Components:
     """Neighbours that connect."""
     rows: int
     """Rows per strip of both passes."""
-    labels: NDArray[np.int32] | None
-    """Strip labels of the whole map where it is one strip, else None."""
+    only: tuple[NDArray[np.int32], NDArray[np.uint8]] | None
+    """Strip labels and observation codes of the whole map where it is one strip, else None."""
 
 
 @dataclass
@@ -95,9 +96,9 @@ def find_components(
         tally.links.append(_links(above, _numbered(labels[0], tally.count), connectivity))
         above = _numbered(labels[-1], tally.count)
         tally.count += count
-        only = labels if labels.shape == reader.shape else None
+        only = (labels, strip.observation) if labels.shape == reader.shape else None
     joined = _joined(tally, smallest, reader.shape[0] * reader.shape[1])
-    return Components(**joined, level=level, structure=structure, rows=step, labels=only)
+    return Components(**joined, level=level, structure=structure, rows=step, only=only)
 
 
 def _label(strip: Strip, level: int, structure: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
@@ -211,11 +212,15 @@ def _merge(links: NDArray[np.int64], count: int) -> tuple[NDArray[Any], int]:
 
 
 def labelled_strips(
-    reader: MapReader, components: Components
+    reader: MapReader, components: Components, *, gaps: bool = False
 ) -> Iterator[tuple[int, NDArray[np.int32]]]:
-    """First row and component numbers (0: none) of each strip, from top to bottom."""
-    if components.labels is not None:
-        yield 0, components.lookup[components.labels]
+    """First row and component numbers (0: none) of each strip, from top to bottom.
+
+    With `gaps` ground that was not seen has its observation code, less than 0.
+    """
+    if components.only is not None:
+        labels, observation = components.only
+        yield 0, _with_gaps(components.lookup[labels], observation if gaps else None)
         return
     offset = 0
     for strip in reader.strips(components.rows):
@@ -223,4 +228,16 @@ def labelled_strips(
         own = components.lookup[offset : offset + count + 1].copy()
         own[0] = 0
         offset += count
-        yield strip.top, own[labels]
+        yield strip.top, _with_gaps(own[labels], strip.observation if gaps else None)
+
+
+def _with_gaps(
+    numbers: NDArray[np.int32], observation: NDArray[np.uint8] | None
+) -> NDArray[np.int32]:
+    """Component numbers and, where there is none, codes of what was not seen, less than 0."""
+    if observation is not None:
+        places = np.flatnonzero(observation)
+        codes = observation.ravel()[places].astype(np.int32)
+        known = codes <= max(Observation)
+        numbers.ravel()[places[known]] = -codes[known]
+    return numbers

@@ -100,12 +100,54 @@ def polygonise(
     >>> polygonise(area)[["id", "area_m2", "max_probability"]].values.tolist()
     [[1.0, 200.0, 0.9], [6.0, 100.0, 0.6]]
     """
+    return outlined(
+        source,
+        threshold=threshold,
+        min_area=min_area,
+        connectivity=connectivity,
+        strip_rows=strip_rows,
+        gaps=False,
+    )[0]
+
+
+def outlined(
+    source: xr.Dataset | MapReader | str | Path,
+    *,
+    threshold: float = 0.5,
+    min_area: float = 0.0,
+    connectivity: int = 4,
+    strip_rows: int | None = None,
+    gaps: bool = True,
+) -> tuple[GeoDataFrame, GeoDataFrame]:
+    """The polygons of `polygonise`, and those of connected ground that was not seen, in one pass.
+
+    Parameters
+    ----------
+    source, threshold, min_area, connectivity, strip_rows
+        As in `polygonise`.
+    gaps
+        False: the second is empty.
+
+    Returns
+    -------
+    Landslides, and gaps of `SMALLEST_GAP` or more with the columns ``why`` and ``area_m2``.
+
+    Raises
+    ------
+    RequestError
+        As of `polygonise`.
+    """
     if connectivity not in (4, 8):
         raise RequestError(f"connectivity={connectivity} must be 4 or 8.")
     reader = open_reader(source, "slope")
+    pixel = pixel_area(reader.grid)
     components = _components(reader, threshold, min_area, connectivity, strip_rows)
-    outlines = _outlines(reader, components)
-    return _frame(reader, components, outlines, threshold, pixel_area(reader.grid))
+    fewest = math.ceil(SMALLEST_GAP / pixel - 1e-9)
+    pieces, owner = _pieces(reader, components, fewest if gaps else None)
+    slides = owner > 0
+    outlines = _outlines(reader, pieces[slides], owner[slides], len(components.pixels))
+    frame = _frame(reader, components, outlines, threshold, pixel)
+    return frame, _gaps(reader, pieces[~slides], -owner[~slides], fewest, pixel)
 
 
 def count_landslides(
@@ -192,61 +234,18 @@ def write_polygons(
     for file in files:
         check_ending(file)
         check_file(file, overwrite=overwrite)
-    frame = polygonise(source, threshold=threshold, min_area=min_area, connectivity=connectivity)
+    frame, gaps = outlined(
+        source,
+        threshold=threshold,
+        min_area=min_area,
+        connectivity=connectivity,
+        gaps=any(file.suffix.lower() == ".gpkg" for file in files),
+    )
     kind = "Polygon" if connectivity == 4 else "MultiPolygon"
-    gaps = not_seen(source) if any(file.suffix.lower() == ".gpkg" for file in files) else None
     return [
         write_frame(frame, file, layer="landslides", kind=kind, overwrite=overwrite, gaps=gaps)
         for file in files
     ]
-
-
-def not_seen(
-    source: xr.Dataset | MapReader | str | Path, *, smallest: float = SMALLEST_GAP
-) -> GeoDataFrame:
-    """Connected ground that a map did not see, with the columns ``why`` and ``area_m2``.
-
-    Parameters
-    ----------
-    source
-        As in `polygonise`.
-    smallest
-        Square metres of the smallest gap that is outlined; the store knows all of them.
-
-    Raises
-    ------
-    RequestError
-        It is no map, or one in degrees.
-    """
-    import geopandas
-    import shapely
-
-    reader = open_reader(source)
-    pieces, codes = [np.empty(0, object)], [np.empty(0, np.int64)]
-    for strip in reader.strips():
-        shapes, found = _strip_polygons(strip.observation.astype(np.int32), strip.top)
-        pieces.append(shapes)
-        codes.append(found)
-    pixel, outlines, owner = pixel_area(reader.grid), np.concatenate(pieces), np.concatenate(codes)
-    whys: list[str] = []
-    gaps: list[Any] = []
-    for code, words in _WHY.items():
-        whole = outlines[owner == code]
-        if len(pieces) > 2:  # a gap that goes on below its strip is joined with its other part
-            whole = shapely.get_parts(shapely.union_all(whole))
-        kept = shapely.normalize(whole[shapely.area(whole) * pixel >= smallest])
-        gaps += list(kept)
-        whys += [words] * len(kept)
-    sizes = shapely.area(np.array(gaps, object)) * pixel
-    crs = None if reader.grid.crs is None else reader.grid.crs.to_wkt()
-    frame = geopandas.GeoDataFrame(
-        {"why": np.array(whys, object), "area_m2": sizes},
-        geometry=shapely.transform(np.array(gaps, object), _placed(reader.grid)),
-        crs=crs,
-    )
-    about = f"ground not seen, gaps of {smallest:g} m² or more"
-    frame.attrs.update(file_attributes(reader.provenance, about))
-    return frame
 
 
 def pixel_area(grid: GeoBox) -> float:
@@ -261,21 +260,66 @@ def pixel_area(grid: GeoBox) -> float:
     return abs(float(grid.transform.a) * float(grid.transform.e)) * factor**2
 
 
-def _outlines(reader: MapReader, components: Components) -> NDArray[Any]:
+def _pieces(
+    reader: MapReader, components: Components, fewest: int | None
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Polygons of all strips and the component of each; of gaps their code, less than 0.
+
+    Gaps of less than `fewest` pixels are left out where no other strip holds more of them: layover
+    leaves them by the ten thousand. None: no gaps.
+    """
+    import shapely
+
+    parts, owners = [np.empty(0, object)], [np.empty(0, np.int64)]
+    for top, labels in labelled_strips(reader, components, gaps=fewest is not None):
+        shapes, owner = _strip_polygons(labels, top)
+        bounds = shapely.bounds(shapes).reshape(-1, 4)
+        inside = (bounds[:, 1] > top) & (bounds[:, 3] < top + len(labels))
+        kept = (owner > 0) | ~inside | (shapely.area(shapes) >= (fewest or 0))
+        parts.append(shapes[kept])
+        owners.append(owner[kept])
+    return np.concatenate(parts), np.concatenate(owners)
+
+
+def _outlines(
+    reader: MapReader, pieces: NDArray[Any], owner: NDArray[np.int64], count: int
+) -> NDArray[Any]:
     """One geometry per component in map coordinates, corners in canonical order."""
     import shapely
 
-    parts, owners = [], []
-    for top, labels in labelled_strips(reader, components):
-        shapes, values = _strip_polygons(labels, top)
-        parts.append(shapes)
-        owners.append(values)
-    pieces = np.concatenate([*parts, np.empty(0, object)])
-    owner = np.concatenate([*owners, np.empty(0, np.int64)])
-    whole = _joined(pieces, owner, len(components.pixels))
+    whole = _joined(pieces, owner, count)
     # Whole-number pixel corners: a corner is either exactly on a straight line or off it.
     canonical = shapely.normalize(shapely.simplify(shapely.normalize(whole), 0))
     return np.asarray(shapely.transform(canonical, _placed(reader.grid)), object)
+
+
+def _gaps(
+    reader: MapReader,
+    pieces: NDArray[Any],
+    codes: NDArray[np.int64],
+    fewest: int,
+    pixel: float,
+) -> GeoDataFrame:
+    """Ground that was not seen, whole across strips."""
+    import geopandas
+    import shapely
+
+    whys: list[str] = []
+    gaps: list[Any] = []
+    for code, words in _WHY.items():
+        whole = shapely.get_parts(shapely.union_all(pieces[codes == code]))
+        kept = shapely.normalize(whole[shapely.area(whole) >= fewest])
+        gaps += list(kept)
+        whys += [words] * len(kept)
+    outlines = np.array(gaps, object)
+    frame = geopandas.GeoDataFrame(
+        {"why": np.array(whys, object), "area_m2": shapely.area(outlines) * pixel},
+        geometry=shapely.transform(outlines, _placed(reader.grid)),
+        crs=None if reader.grid.crs is None else reader.grid.crs.to_wkt(),
+    )
+    about = f"ground not seen, gaps of {SMALLEST_GAP:g} m² or more"
+    frame.attrs.update(file_attributes(reader.provenance, about))
+    return frame
 
 
 def _strip_polygons(labels: NDArray[np.int32], top: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -283,7 +327,7 @@ def _strip_polygons(labels: NDArray[np.int32], top: int) -> tuple[NDArray[Any], 
     import shapely
     from rasterio.features import shapes
 
-    found = list(shapes(labels, mask=labels > 0, connectivity=4))
+    found = list(shapes(labels, mask=labels != 0, connectivity=4))
     if not found:
         return np.empty(0, object), np.empty(0, np.int64)
     rings = [ring for geometry, _ in found for ring in geometry["coordinates"]]

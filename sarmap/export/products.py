@@ -145,13 +145,16 @@ def _write(
     from sarmap.export.cog import write_cog
     from sarmap.export.item import write_item
     from sarmap.export.points import write_points
-    from sarmap.export.polygons import not_seen, polygonise
+    from sarmap.export.polygons import outlined
     from sarmap.export.quicklook import write_quicklook
 
     outlines: Any = None
+    gaps: Any = None
     threshold = how["threshold"]
     if {*VECTORS, "quicklook"} & set(files):
-        outlines = polygonise(source, threshold=threshold, min_area=how["min_area"])
+        outlines, gaps = outlined(
+            source, threshold=threshold, min_area=how["min_area"], gaps="geopackage" in files
+        )
     for name in files.keys() & VECTORS.keys():
         file = Path(files[name])
         write_frame(
@@ -160,7 +163,7 @@ def _write(
             layer="landslides",
             kind="Polygon",
             overwrite=overwrite,
-            gaps=not_seen(source) if name == "geopackage" else None,
+            gaps=gaps,
         )
     if "cog" in files:
         write_cog(source, files["cog"], dtype=how["cog_dtype"], overwrite=overwrite)

@@ -106,7 +106,7 @@ def write_frame(
     overwrite
         Replace an existing file.
     gaps
-        Ground that was not seen (`sarmap.export.polygons.not_seen`), a further layer of a
+        Ground that was not seen (`sarmap.export.polygons.outlined`), a further layer of a
         GeoPackage; None: none.
 
     Raises
@@ -124,7 +124,7 @@ def write_frame(
         try:
             write(frame, fresh, layer, kind)
             if gaps is not None and file.suffix.lower() == ".gpkg":
-                _geopackage(gaps, fresh, NOT_SEEN, "Polygon")
+                _geopackage(gaps, fresh, NOT_SEEN, kind)
         except DataSourceError as error:
             raise OutputError(f"{file.name} cannot be written: choose another place.") from error
     return str(file)

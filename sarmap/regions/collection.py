@@ -20,7 +20,7 @@ from sarmap.errors import RequestError
 from sarmap.export.item import make_item
 from sarmap.export.keeping import BEGUN, fingerprint
 from sarmap.export.vector_files import write_frame
-from sarmap.regions.merging import landslides
+from sarmap.regions.merging import outlined
 from sarmap.regions.mosaic import read_mosaic
 from sarmap.regions.picture import draw_overview
 from sarmap.regions.request import ScanRequest
@@ -200,12 +200,19 @@ def write_products(folder: Folder, request: ScanRequest) -> dict[str, str]:
     made = folder.read(_MADE) or {}
     folder.write(_MADE, {**made, **dict.fromkeys(asked, BEGUN)})
     if {"geopackage", "geoparquet"} & set(asked):
-        frame = landslides(scan, threshold=request.threshold, min_area=request.min_area)
+        frame, gaps = outlined(
+            scan,
+            threshold=request.threshold,
+            min_area=request.min_area,
+            gaps="geopackage" in asked,
+        )
         kind = "Polygon" if len(scan.record["zones"]) == 1 else "MultiPolygon"
         for name in ("geopackage", "geoparquet"):
             if name in asked:
                 with folder.file(FILES[name]) as file:
-                    write_frame(frame, file, layer="landslides", kind=kind, overwrite=True)
+                    write_frame(
+                        frame, file, layer="landslides", kind=kind, overwrite=True, gaps=gaps
+                    )
     if "quicklook" in asked:
         with folder.file(FILES["quicklook"]) as file:
             draw_overview(scan, file)

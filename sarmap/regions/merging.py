@@ -3,6 +3,7 @@
 Within a zone the units are one raster, so components are found across unit borders as across block
 borders (`sarmap.export.polygons`). Between zones a pixel counts for the zone whose meridians it
 lies between; polygons are cut there, and halves that share a piece of the cut are joined again.
+Ground that was not seen is outlined likewise, and units that are not mapped yet whole.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from sarmap.export.polygons import polygonise
+from sarmap.export.polygons import outlined as outlined_map
 from sarmap.export.vector_files import lonlat
 from sarmap.regions.mosaic import Mosaic, ZoneMap
+from sarmap.regions.scan_folder import State
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
 _SHARED = 1e-7
 """Degrees (1 cm) of common cut from which two halves are one landslide."""
+_OUTSIDE = 255
+"""Code of ground that is of no mapped unit, so that it is outlined as none that was not seen."""
 
 
 def landslides(scan: Mosaic, *, threshold: float, min_area: float) -> GeoDataFrame:
@@ -44,19 +49,52 @@ def landslides(scan: Mosaic, *, threshold: float, min_area: float) -> GeoDataFra
     columns of `sarmap.export.polygons.polygonise`, and `zone` and `unit`. Areas are those of the
     zones' own pixels; of several zones, ids count from 1.
     """
+    return outlined(scan, threshold=threshold, min_area=min_area, gaps=False)[0]
+
+
+def outlined(
+    scan: Mosaic, *, threshold: float, min_area: float, gaps: bool = True
+) -> tuple[GeoDataFrame, GeoDataFrame]:
+    """The `landslides` of a scan, and the ground that was not seen; both read in one pass.
+
+    Parameters
+    ----------
+    scan, threshold, min_area
+        As of `landslides`.
+    gaps
+        False: the second is empty.
+
+    Returns
+    -------
+    Landslides, and gaps in the same CRS with the columns ``why`` and ``area_m2``, cut where zones
+    meet; units that are not mapped are gaps of their own.
+    """
+    one_zone = len(scan.record["zones"]) == 1
+    parts, holes = [], []
+    for name, zone in scan.record["zones"].items():
+        if name in scan.zones:
+            frame, unseen = outlined_map(
+                scan.zones[name].reader(_OUTSIDE),
+                threshold=threshold,
+                min_area=min_area if one_zone else 0.0,
+                gaps=gaps,
+            )
+            if not one_zone:
+                frame["id"] = np.arange(1, len(frame) + 1, dtype=np.int64)
+            frame = _with_sources(frame, scan.zones[name], scan)
+            parts.append(frame if one_zone else _in_zone(frame, zone))
+            holes.append(unseen if one_zone else _in_zone(unseen, zone))
+        left = _not_mapped(scan, name)
+        if gaps and len(left):
+            holes.append(left if one_zone else _in_zone(left, zone))
+    return _whole(parts, min_area, one_zone), _together(holes)
+
+
+def _whole(parts: list[GeoDataFrame], min_area: float, one_zone: bool) -> GeoDataFrame:
+    """The landslides of all zones, those that cross a cut once."""
     import geopandas
     import pandas as pd
 
-    one_zone = len(scan.record["zones"]) == 1
-    parts = []
-    for zone in scan.zones.values():
-        frame = polygonise(
-            zone.reader(), threshold=threshold, min_area=min_area if one_zone else 0.0
-        )
-        if not one_zone:
-            frame["id"] = np.arange(1, len(frame) + 1, dtype=np.int64)
-        frame = _with_sources(frame, zone, scan)
-        parts.append(frame if one_zone else _in_zone(frame, scan.record["zones"][zone.zone]))
     if not parts:
         return geopandas.GeoDataFrame(geometry=[], crs="EPSG:4326")
     whole = parts[0] if one_zone else _joined(pd.concat(parts, ignore_index=True))
@@ -67,6 +105,43 @@ def landslides(scan: Mosaic, *, threshold: float, min_area: float) -> GeoDataFra
             whole[name] = middle
     whole.attrs = dict(parts[0].attrs)
     whole.attrs.pop("scenes", None)  # those of all units stand in their STAC items
+    return whole
+
+
+def _not_mapped(scan: Mosaic, zone: str) -> GeoDataFrame:
+    """The units of a zone that are not mapped, in its CRS."""
+    import geopandas
+
+    states = {
+        name: scan.states.get(name, State())
+        for name, unit in scan.record["units"].items()
+        if unit["zone"] == zone
+    }
+    left = {name: state for name, state in states.items() if not state.mapped}
+    shapes = []
+    for name in left:
+        unit = scan.record["units"][name]
+        rows, columns = (unit[axis][1] - unit[axis][0] for axis in ("rows", "columns"))
+        corner = Affine(*unit["transform"])
+        (west, north), (east, south) = corner * (0, 0), corner * (columns, rows)
+        shapes.append(shapely.box(west, south, east, north))
+    whys = ["no data" if state.status == "no_radar" else "not mapped" for state in left.values()]
+    return geopandas.GeoDataFrame(
+        {"why": np.array(whys, object), "area_m2": shapely.area(np.array(shapes, object))},
+        geometry=shapes,
+        crs=f"EPSG:{scan.record['zones'][zone]['epsg']}",
+    )
+
+
+def _together(parts: list[GeoDataFrame]) -> GeoDataFrame:
+    """Gaps of all zones as one frame."""
+    import geopandas
+    import pandas as pd
+
+    if not parts:
+        return geopandas.GeoDataFrame(geometry=[], crs="EPSG:4326")
+    whole = geopandas.GeoDataFrame(pd.concat(parts, ignore_index=True), crs=parts[0].crs)
+    whole.attrs = {name: text for name, text in parts[0].attrs.items() if name != "scenes"}
     return whole
 
 

@@ -82,6 +82,8 @@ class Canvas:
     """Mapped units."""
     shape: tuple[int, int]
     """Rows and columns of the zone's map."""
+    outside: int | None = None
+    """What it holds where nothing is mapped; None: as a map without data."""
 
     @property
     def dtype(self) -> np.dtype[np.uint8]:
@@ -98,7 +100,8 @@ class Canvas:
         (top, bottom, _), (left, right, _) = (
             part.indices(size) for part, size in zip(window, self.shape, strict=True)
         )
-        out = np.full((bottom - top, right - left), _empty(self.layer), np.uint8)
+        outside = _empty(self.layer) if self.outside is None else self.outside
+        out = np.full((bottom - top, right - left), outside, np.uint8)
         for unit in self.placed:
             rows = max(top, unit.top), min(bottom, unit.top + unit.rows)
             columns = max(left, unit.left), min(right, unit.left + unit.columns)
@@ -133,20 +136,24 @@ class ZoneMap:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     """Attributes of the zone's map."""
 
-    def canvas(self, layer: str) -> Canvas:
+    def canvas(self, layer: str, outside: int | None = None) -> Canvas:
         """One layer, packed."""
         height, width = (int(length) for length in self.grid.shape)
-        return Canvas(self.out, layer, self.placed, (height, width))
+        return Canvas(self.out, layer, self.placed, (height, width), outside)
 
-    def reader(self) -> MapReader:
-        """Packed rows for polygons and pages, as of a stored map."""
+    def reader(self, outside: int = Observation.NO_DATA) -> MapReader:
+        """Packed rows for polygons and pages, as of a stored map.
+
+        `outside` is the observation of ground that no mapped unit holds.
+        """
         packed = ("probability", "observation", "slope", "control_probability")
-        names = [name for name in packed if name in self.layers]
+        layers = {name: self.canvas(name) for name in packed if name in self.layers}
+        layers["observation"] = self.canvas("observation", int(outside))
         return MapReader(
             grid=self.grid,
             attrs=self.attrs,
             block_rows=BLOCK // 2,
-            layers={name: self.canvas(name) for name in names},
+            layers=layers,
             packed=True,
         )
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sarmap.errors import RequestError
 from sarmap.export.polygons import pixel_area
 from sarmap.export.vector_files import write_frame
-from sarmap.regions.merging import landslides
+from sarmap.regions.merging import landslides, outlined
 from sarmap.regions.mosaic import Mosaic, ZoneMap, read_mosaic
 from sarmap.regions.picture import draw_overview, overview_of, plot_scan
 from sarmap.regions.scan_folder import Folder, State
@@ -116,8 +116,8 @@ def _write_zones(scan: Mosaic, place: Path, asked: dict[str, Any]) -> Report:
             )
             for name, zone in scan.zones.items()
         }
-        frame = landslides(scan, threshold=asked["threshold"], min_area=asked["min_area"])
-        write_start(root, _start(scan, pages, frame, heading, _merged(scan, frame, scratch)))
+        frame, gaps = outlined(scan, threshold=asked["threshold"], min_area=asked["min_area"])
+        write_start(root, _start(scan, pages, frame, heading, _merged(scan, frame, gaps, scratch)))
         draw_overview(scan, root / PICTURE)
     return Report(
         str(place),
@@ -216,7 +216,7 @@ def _touching(scan: Mosaic, files: Mapping[str, Any]) -> dict[str, dict[str, Any
     return held
 
 
-def _merged(scan: Mosaic, frame: GeoDataFrame, folder: Path) -> list[Download]:
+def _merged(scan: Mosaic, frame: GeoDataFrame, gaps: GeoDataFrame, folder: Path) -> list[Download]:
     """The landslides of all zones as files, one that crosses zones once."""
     folder.mkdir(parents=True, exist_ok=True)
     note = "landslides of all zones in degrees, each once"
@@ -227,7 +227,7 @@ def _merged(scan: Mosaic, frame: GeoDataFrame, folder: Path) -> list[Download]:
     pages = []
     for ending, (name, words, media) in kinds.items():
         file = folder / f"{Path(scan.path).name}{ending}"
-        write_frame(frame, file, layer="landslides", kind="MultiPolygon", overwrite=True)
+        write_frame(frame, file, layer="landslides", kind="MultiPolygon", overwrite=True, gaps=gaps)
         pages.append(Download(file.name, name, words, media, file.stat().st_size))
     return pages
 

@@ -456,9 +456,10 @@ def test_a_catalogue_that_is_silent_later_costs_what_is_left_and_no_more(
     assert {s.sentence for s in result.states.values() if s.status == "failed"} == {
         "the catalogue does not answer"
     }
-    frame = gpd.read_file(result.files["geopackage"])
-    assert set(frame["relative_orbit"]) == {"68"}
     file = Path(result.files["geopackage"])
+    assert set(gpd.read_file(file, layer="landslides")["relative_orbit"]) == {"68"}
+    gaps = gpd.read_file(file, layer="not_seen")
+    assert gaps["why"].tolist().count("not mapped") == result.count("failed")
     written = file.read_bytes()
     file.write_bytes(b"mine")
     with pytest.raises(RequestError, match=r"landslides\.gpkg was edited after sarmap wrote it"):
@@ -466,3 +467,4 @@ def test_a_catalogue_that_is_silent_later_costs_what_is_left_and_no_more(
     file.write_bytes(written)
     again = sarmap.scan(request.model_copy(update={"resume": True}))
     assert again.count("done") == len(again.states)
+    assert "not mapped" not in gpd.read_file(file, layer="not_seen")["why"].to_numpy()
