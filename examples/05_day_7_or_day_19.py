@@ -26,7 +26,7 @@ from sarmap.acquire.search import pass_rows
 from sarmap.assess.comparison import compare_maps
 from sarmap.assess.inventory import read_inventory
 from sarmap.assess.labels import read_labels
-from sarmap.detect.log_ratio import LogRatio
+from sarmap.detect.change import LogRatio
 from sarmap.export.polygons import polygonise
 
 out = Path("day-7-or-day-19")

@@ -21,8 +21,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sarmap.acquire.decibel import refuse_decibel
 from sarmap.acquire.slope import horn, slope_degrees
+from sarmap.acquire.values import refuse_decibel
 from sarmap.errors import RequestError
 from sarmap.types import Observation
 

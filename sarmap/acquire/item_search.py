@@ -7,16 +7,21 @@ error (`rustac serve` does), so none is sent unless the server's conformance cla
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pystac_client
 
 from sarmap.acquire.catalogs import catalog_errors
 from sarmap.acquire.item_files import ItemFiles, at_place, joined
-from sarmap.errors import CatalogError, RequestError
+from sarmap.acquire.pairing import SAME_PASS, Track, group_passes
+from sarmap.acquire.scenes import read_scene, readable
+from sarmap.errors import CatalogError, RequestError, SarmapError
 from sarmap.net.stac_io import FRUITLESS
-from sarmap.types import CatalogSettings
+from sarmap.types import CatalogSettings, Pass
+
+if TYPE_CHECKING:
+    from sarmap.acquire.sought import Sought
 
 Catalogue = pystac_client.Client | ItemFiles
 """What `sarmap.acquire.catalogs.open_catalog` opens."""
@@ -179,3 +184,39 @@ def _method(client: pystac_client.Client) -> str:
         str(link.extra_fields.get("method") or "GET").upper() for link in client.get_links("search")
     }
     return "POST" if "POST" in offered or not offered else "GET"
+
+
+def awaited(client: Catalogue, sought: Sought, tracks: Sequence[Track]) -> str:
+    """A sentence on passes after the event that exist as GRD alone; empty where there are none.
+
+    One query, of catalogues that name a `grd_collection`; what goes wrong with it is said.
+    """
+    settings = sought.settings
+    if settings.grd_collection is None:
+        return ""
+    window = (sought.event[1], sought.window[1])
+    try:
+        records = search_items(client, settings, settings.grd_collection, sought.area.bbox, window)
+        scenes, _ = readable(records, lambda record: read_scene(record, settings))
+    except SarmapError as error:
+        return f"Whether GRD of later passes exists could not be found out: {error}"
+    wanted = [one for one in scenes if sought.orbit in (None, "both", one.orbit_state)]
+    corrected = [one for track in tracks for one in track.passes]
+    missing = [
+        one
+        for one in group_passes(wanted, sought.area.geometry)
+        if not any(_same(one, other) for other in corrected)
+    ]
+    if not missing:
+        return ""
+    named = ", ".join(
+        f"{one.datetime.astimezone(dt.UTC):%Y-%m-%d} ({one.orbit_state} orbit {one.relative_orbit})"
+        for one in missing
+    )
+    return f"GRD of {named} exists, its RTC does not yet."
+
+
+def _same(one: Pass, other: Pass) -> bool:
+    """Whether two collections hold the same pass."""
+    near = abs(one.datetime - other.datetime) < SAME_PASS
+    return near and one.relative_orbit == other.relative_orbit

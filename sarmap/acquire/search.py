@@ -15,12 +15,12 @@ from typing import Any
 import pystac
 
 from sarmap.acquire.archives import archives_of, from_first
-from sarmap.acquire.awaited import awaited
 from sarmap.acquire.catalogs import AUTO, open_catalog
 from sarmap.acquire.earlier import with_earlier
 from sarmap.acquire.instants import utc_now
 from sarmap.acquire.item_search import (
     Catalogue,
+    awaited,
     first_item,
     require_collection,
     search_items,

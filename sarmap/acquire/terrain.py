@@ -23,9 +23,8 @@ from sarmap.acquire.catalogs import resolve_catalog
 from sarmap.acquire.cube import grid_coords
 from sarmap.acquire.dem import CELL, Dem, find_dem, from_cells
 from sarmap.acquire.incidence import LookModel, look_model
-from sarmap.acquire.layover import HALO, cell_hidden
 from sarmap.acquire.loader import block_lengths, check_grid
-from sarmap.acquire.slope import Lattice, horn, slope_degrees
+from sarmap.acquire.slope import HALO, Lattice, cell_hidden, horn, slope_degrees
 from sarmap.errors import RequestError
 from sarmap.types import CatalogSettings, Chunk, Observation, Passes
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
+from sarmap.store.delivery import replacing
 from sarmap.store.encoding import PROBABILITY_STEP
-from sarmap.store.replacing import replacing
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -19,8 +19,7 @@ from sarmap.assess.scores import Confusion, Scores
 from sarmap.store.encoding import FILL, threshold_level
 
 if TYPE_CHECKING:
-    from sarmap.assess.covers import LandCover
-    from sarmap.assess.ground import Gradients
+    from sarmap.assess.ground import Gradients, LandCover
     from sarmap.assess.labels import Labels
     from sarmap.store.reading import MapReader, Strip
 

@@ -77,7 +77,7 @@ def compare(
     """Say how a map changed between two passes: what was kept, withdrawn, and what is new."""
     from sarmap.assess.comparison import changed_polygons, compare_maps
     from sarmap.export.vector_files import check_ending, write_frame
-    from sarmap.store.replacing import check_file
+    from sarmap.store.delivery import check_file
 
     file = None if out is None else Path(out).expanduser()
     if file is not None:

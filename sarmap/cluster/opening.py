@@ -5,7 +5,9 @@ Nothing but the command line opens clients; the package takes one (`map_landslid
 
 from __future__ import annotations
 
+import importlib.util
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import dask
 
 from sarmap.cluster.specification import Address, Local, Threads, read_cluster
-from sarmap.errors import RequestError
+from sarmap.errors import OutputError, RequestError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -64,7 +66,6 @@ def open_client(
         with dask.config.set({"array.rechunk.method": "tasks"}):
             yield None
         return
-    from sarmap.cluster.performance import check_report, reporting
 
     if performance_report is not None:
         check_report(performance_report)
@@ -116,3 +117,36 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in levels.items():
             logger.setLevel(level)
+
+
+# --- a performance report -------------------------------------------------------------------------
+
+
+def check_report(file: str | Path) -> None:
+    """Refuse, before any work, a report that could not be written.
+
+    Raises
+    ------
+    RequestError
+        The package that draws it is not installed.
+    OutputError
+        Its folder does not take files.
+    """
+    if importlib.util.find_spec("bokeh") is None:
+        raise RequestError(
+            "A performance report is drawn with bokeh, which is not installed: "
+            'pip install "sarmap[dashboard]".'
+        )
+    path = Path(file).expanduser()
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OutputError(f"The performance report {path.name} cannot be written in its folder.")
+
+
+@contextmanager
+def reporting(file: str | Path) -> Iterator[None]:
+    """Keep a performance report of what the current client computes inside the `with` block."""
+    from distributed import performance_report
+
+    # One frame is the smallest extract of the calling code that Dask writes: that is this function.
+    with performance_report(filename=str(Path(file).expanduser()), stacklevel=1):
+        yield

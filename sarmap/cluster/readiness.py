@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sarmap.cluster.meeting import meeting_place
+from sarmap.cluster.plugin import meeting_place
 from sarmap.cluster.versions import check_versions, needed_packages, own_versions
 from sarmap.errors import ClusterError, RequestError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import dask.array as da
 import numpy as np
@@ -28,7 +28,6 @@ from sarmap.compose.names import (
     required_radar_bands,
 )
 from sarmap.compose.observing import observation_codes
-from sarmap.compose.scaling import check_scaling, from_power
 from sarmap.errors import RequestError
 from sarmap.types import Scaling
 
@@ -337,3 +336,40 @@ def _observation(
     if terrain is not None and looks:
         told["layover_shadow"] = _lazy(terrain["layover_shadow"].data)
     return observation_codes(stack, told)
+
+
+# --- scalings -------------------------------------------------------------------------------------
+
+
+SCALINGS: tuple[str, ...] = get_args(Scaling)
+"""Names of all scalings."""
+
+
+def check_scaling(scaling: str) -> Scaling:
+    """The scaling, if it is one.
+
+    Raises
+    ------
+    RequestError
+        It is none.
+    """
+    if scaling not in SCALINGS:
+        raise RequestError(f"scaling={scaling!r} is unknown: choose from {', '.join(SCALINGS)}.")
+    return scaling  # type: ignore[return-value]
+
+
+def from_power(power: NDArray[np.float32], scaling: Scaling) -> NDArray[np.float32]:
+    """Linear power, any shape, in another scaling; zero and below become NaN.
+
+    >>> from_power(np.array([4.0, 0.0, -1.0], np.float32), "amplitude").tolist()
+    [2.0, nan, nan]
+    >>> from_power(np.array([100.0], np.float32), "db").round(3).tolist()
+    [20.0]
+    """
+    positive = np.where(power > 0, power, np.float32(np.nan))
+    if scaling == "amplitude":
+        return np.sqrt(positive)
+    if scaling == "db":
+        decibels: NDArray[np.float32] = np.float32(10) * np.log10(positive)
+        return decibels
+    return positive

@@ -26,9 +26,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from sarmap.detect.gaps import fill_gaps
 from sarmap.detect.hardware import CoreGate
-from sarmap.detect.normalise import normalise_tiles, standardise
+from sarmap.detect.normalise import fill_gaps, normalise_tiles, standardise
 from sarmap.detect.protocol import DetectorSpec, FixedStatistics, Sweeping
 from sarmap.detect.spoiling import spoilt_pixels, touched
 from sarmap.detect.windows import Block, BlockedAxis, TileAxis, blend_weights, reflect

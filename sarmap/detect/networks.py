@@ -37,8 +37,7 @@ def build_network(name: str, bands: int, arguments: Mapping[str, Any]) -> Any:
         For an unknown name, or arguments the network does not take.
     """
     from sarmap.detect.attention_unet import build_attention_unet
-    from sarmap.detect.cnn import build_cnn
-    from sarmap.detect.dense_cnn import build_dense_cnn
+    from sarmap.detect.cnn import build_cnn, build_dense_cnn
 
     if name not in NETWORKS:
         raise WeightsError(f"Network {name!r} is none of {', '.join(NETWORKS)}: mend the manifest.")

@@ -6,7 +6,7 @@ tile's measured pixels; a band that is constant in a tile becomes 0.
 
 A missing pixel is filled so that it says as little as possible:
 
-- ``tile-minmax`` and ``none``: the tile's seen part, mirrored (`sarmap.detect.gaps`). Any one
+- ``tile-minmax`` and ``none``: the tile's seen part, mirrored (`sarmap.detect.normalise`). Any one
   number would be land without speckle, and a change where only one date is missing.
 - fixed statistics: the same for tiles of a `segment` detector; in windows, of which there are too
   many to mirror each, the band's offset, that is the training data's mean: 0 once normalised.
@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
-from sarmap.detect.gaps import fill_gaps
 from sarmap.detect.protocol import FixedStatistics, Normalisation
 from sarmap.types import Kind
 
@@ -103,3 +103,49 @@ def _over_pixels(join: Callable[..., NDArray[Any]], tiles: NDArray[Any]) -> NDAr
             joined[:, 0] = join(joined[:, 0], pixels[:, -1])
         pixels = joined
     return pixels[:, 0].copy()
+
+
+# --- what a network is shown where a tile was not seen --------------------------------------------
+
+
+Mask = NDArray[np.bool_]
+
+
+def fill_gaps(tiles: Pixels) -> None:
+    """Fill what is NaN in tiles float32 ``[n, y, x, band]``, in place, by mirroring.
+
+    A pixel that lacks a band takes all bands of the pixel that lies as far behind the nearest seen
+    one; a gap wider than what was seen is mirrored again and again. Where no pixel of a tile has
+    all bands, nothing can be said of it: it becomes 0.
+
+    >>> tiles = np.float32([[[[1], [2], [3], [np.nan], [np.nan], [np.nan], [np.nan]]]])
+    >>> fill_gaps(tiles)
+    >>> tiles.ravel()
+    array([1., 2., 3., 2., 1., 2., 3.], dtype=float32)
+    """
+    missing: Mask = np.asarray(np.isnan(tiles).any(axis=-1))
+    for number in np.flatnonzero(missing.any(axis=(1, 2))):
+        if missing[number].all():
+            tiles[number] = 0
+        else:
+            _fill(tiles[number], missing[number])
+
+
+def _fill(tile: Pixels, missing: Mask) -> None:
+    """Fill one tile ``[y, x, band]``; each round mirrors all that is there, and may double it."""
+    while missing.any():
+        near_y, near_x = distance_transform_edt(
+            missing, return_distances=False, return_indices=True
+        )
+        y, x = np.nonzero(missing)
+        near_y, near_x = near_y[y, x], near_x[y, x]
+        behind_y, behind_x = 2 * near_y - y, 2 * near_x - x
+        height, width = missing.shape
+        inside = (behind_y >= 0) & (behind_y < height) & (behind_x >= 0) & (behind_x < width)
+        there: Mask = inside.copy()
+        there[inside] = ~missing[behind_y[inside], behind_x[inside]]
+        if not there.any():  # nothing lies behind: as on both sides of a line of seen pixels
+            behind_y, behind_x, there = near_y, near_x, np.ones_like(there)
+        y, x = y[there], x[there]
+        tile[y, x] = tile[behind_y[there], behind_x[there]]
+        missing[y, x] = False

@@ -133,7 +133,7 @@ class NetworkDetector:
         return join(odds, other, self.manifest.change_share)
 
     def sweep(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
-        """All windows of patches at once, for networks that can (`sarmap.detect.dense_cnn`).
+        """All windows of patches at once, for networks that can (`sarmap.detect.cnn`).
 
         float32 [n, edge, edge, band] with ``edge = (dense - 1) * stride + tile``, normalised, to
         probability [n, dense, dense].
@@ -254,7 +254,7 @@ def load_detector(
     """
     choice = choose_engine(engine, precision)
     if str(name_or_path) == LOG_RATIO:
-        from sarmap.detect.log_ratio import LogRatio
+        from sarmap.detect.change import LogRatio
 
         detector: Any = LogRatio()
         return cast(Detector, detector)

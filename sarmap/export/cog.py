@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from sarmap.errors import OutputError, RequestError
 from sarmap.gdal import gdal
+from sarmap.store.delivery import check_file, replacing
 from sarmap.store.encoding import FILL, PROBABILITY_STEP, SLOPE_STEP
 from sarmap.store.reading import MapReader, Strip, open_reader
-from sarmap.store.replacing import check_file, replacing
 from sarmap.types import Observation
 
 if TYPE_CHECKING:

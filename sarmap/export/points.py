@@ -9,10 +9,10 @@ import numpy as np
 
 from sarmap.errors import RequestError
 from sarmap.export.vector_files import described, file_attributes, lonlat, write_frame
+from sarmap.store.delivery import check_file
 from sarmap.store.encoding import PROBABILITY_STEP, pack_probability, threshold_level
 from sarmap.store.georeference import geobox_of
 from sarmap.store.provenance import read_provenance
-from sarmap.store.replacing import check_file
 from sarmap.store.result import open_map
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ from sarmap.export.vector_files import (
     lonlat,
     write_frame,
 )
+from sarmap.store.delivery import check_file
 from sarmap.store.encoding import threshold_level
 from sarmap.store.reading import MapReader, open_reader
-from sarmap.store.replacing import check_file
 from sarmap.types import Observation
 
 if TYPE_CHECKING:

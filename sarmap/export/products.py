@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
-from sarmap.export.catalogue import COLLECTION
+from sarmap.export.item import COLLECTION
 from sarmap.export.styles import IMAGE_STYLE
 from sarmap.export.vector_files import VECTORS, write_frame
 from sarmap.store.delivery import deliver, fetched, stands

@@ -45,10 +45,10 @@ from sarmap.errors import RequestError
 from sarmap.export.control_words import described
 from sarmap.export.overview import Decimated, decimate
 from sarmap.export.polygons import polygonise
+from sarmap.store.delivery import check_file, replacing
 from sarmap.store.encoding import FILL, threshold_level, unpack_probability
 from sarmap.store.provenance import Provenance
 from sarmap.store.reading import MapReader, open_reader
-from sarmap.store.replacing import check_file, replacing
 from sarmap.vectors import read_vector
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import numpy as np
 
 from sarmap.errors import OutputError, RequestError
 from sarmap.export.styles import CERTAINTY, NOT_SEEN, certainty_of, layer_styles
-from sarmap.store.replacing import replacing
+from sarmap.store.delivery import replacing
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame, GeoSeries

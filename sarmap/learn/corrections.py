@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.assess.labels import Labels
+from sarmap.assess.labels import Labels, read_labels
 from sarmap.errors import RequestError
 from sarmap.learn.config import TrainingConfig, read_config
 from sarmap.learn.fitting import Report
 from sarmap.learn.gain import Gain, paired_gain
 from sarmap.learn.index import PatchRule
 from sarmap.learn.outputs import TrainingResult, prepare_folder
-from sarmap.learn.reviewed import corrected_labels
 from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.sample_writing import Progress, write_samples
 from sarmap.learn.scene import Scene
@@ -304,3 +303,62 @@ def _tell(finished: TrainingResult, gain: Gain) -> None:
     title = "## What the corrections gave"
     kept = text.split(f"\n{title}")[0].rstrip()
     finished.card.write_text(f"{kept}\n\n{title}\n\n{gain}\n", encoding="utf-8")
+
+
+# --- what was looked at ---------------------------------------------------------------------------
+
+
+def corrected_labels(
+    reader: MapReader,
+    corrections: str | Path,
+    reviewed: str | Path | None,
+    crs: Any,
+    tile: int,
+) -> Labels:
+    """The corrected polygons, labelled where they or the map's polygons touch a tile."""
+    labels = read_labels(reader.grid, corrections, surveyed=reviewed, crs=crs)
+    if reviewed is not None:
+        return labels
+    touched = _touched(reader, labels, tile)
+    return Labels(
+        labels.grid,
+        labels.landslides,
+        _boxes(reader.grid, touched, tile),
+        repaired=labels.repaired,
+        dropped=labels.dropped,
+    )
+
+
+def _touched(reader: MapReader, labels: Labels, tile: int) -> NDArray[np.bool_]:
+    """Which tiles (row, column) hold a pixel that the map, or the corrections, call landslide."""
+    from sarmap.store.encoding import FILL, threshold_level
+
+    request = json.loads(reader.attrs.get("sarmap:request", "{}"))
+    level = threshold_level(float(request.get("threshold", 0.5)))
+    rows, columns = reader.shape
+    touched = np.zeros((-(-rows // tile), -(-columns // tile)), bool)
+    step = max(reader.strip_rows(columns) // tile, 1) * tile
+    for strip in reader.strips(step):
+        packed = strip.probability
+        window = slice(strip.top, strip.top + packed.shape[0]), slice(0, columns)
+        found = ((packed >= level) & (packed != FILL)) | (labels.mask(*window) == 1)
+        y, x = np.nonzero(found)
+        touched[(y + strip.top) // tile, x // tile] = True
+    return touched
+
+
+def _boxes(grid: Any, touched: NDArray[np.bool_], tile: int) -> Any:
+    """Tiles as polygons in the grid's system."""
+    import geopandas
+    import shapely
+
+    y, x = np.nonzero(touched)
+    left, top = grid.transform * (x * tile, y * tile)
+    right, bottom = grid.transform * ((x + 1) * tile, (y + 1) * tile)
+    boxes = shapely.box(
+        np.minimum(left, right),
+        np.minimum(top, bottom),
+        np.maximum(left, right),
+        np.maximum(top, bottom),
+    )
+    return geopandas.GeoDataFrame(geometry=boxes, crs=grid.crs.to_wkt())

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.assess.covers import UNKNOWN_COVER, LandCover
+from sarmap.assess.ground import UNKNOWN_COVER, LandCover
 from sarmap.assess.labels import NOT_LABELLED, Labels
 from sarmap.errors import RequestError
 

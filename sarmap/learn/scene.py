@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sarmap.assess.covers import LandCover
+from sarmap.assess.ground import LandCover
 from sarmap.assess.labels import Labels
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sarmap.assess.covers import LandCover
+from sarmap.assess.ground import LandCover
 from sarmap.assess.labels import read_labels
 from sarmap.errors import RequestError
 from sarmap.learn.config import EventSource

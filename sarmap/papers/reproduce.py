@@ -18,12 +18,13 @@ from sarmap.papers.effort import (
     SMALL1,
     SMALL2,
     Effort,
+    Say,
+    has_optical,
+    own_event,
 )
 from sarmap.papers.figures import PAPER1, Figure, paper2_figure
-from sarmap.papers.places import Say, has_optical, own_event
 from sarmap.papers.rows import Asked, Job, RowReport, average_orbits, search_grid
-from sarmap.papers.table import Table, spelled
-from sarmap.papers.table_files import Row
+from sarmap.papers.table import Row, Table, spelled
 from sarmap.simulate.record import SimulatedEvent, open_event
 
 SEED = 21

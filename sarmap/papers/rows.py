@@ -16,8 +16,7 @@ from sarmap.learn.train import prepare_samples
 from sarmap.learn.trainings import Training, run_trainings
 from sarmap.learn.tune import tune
 from sarmap.papers.averaging import average_scores, open_trained
-from sarmap.papers.effort import Effort
-from sarmap.papers.places import Say, sources
+from sarmap.papers.effort import Effort, Say, sources
 from sarmap.simulate.record import SimulatedEvent
 
 RowReport = Callable[[str, Mapping[str, float]], None]

@@ -1,7 +1,7 @@
+from sarmap.plot.codes import plot_coverage as plot_coverage
+from sarmap.plot.codes import plot_footprints as plot_footprints
 from sarmap.plot.codes import plot_observation as plot_observation
 from sarmap.plot.codes import plot_outcomes as plot_outcomes
-from sarmap.plot.coverage import plot_coverage as plot_coverage
-from sarmap.plot.coverage import plot_footprints as plot_footprints
 from sarmap.plot.interactive import explore as explore
 from sarmap.plot.maps import plot_change as plot_change
 from sarmap.plot.maps import plot_composite as plot_composite

@@ -96,7 +96,7 @@ class DatasetAccessor(_Accessor):
 
     def coverage(self, **options: Any) -> Any:
         """In how many passes of a cube each pixel was seen; see
-        `sarmap.plot.coverage.plot_coverage`."""
-        from sarmap.plot.coverage import plot_coverage
+        `sarmap.plot.codes.plot_coverage`."""
+        from sarmap.plot.codes import plot_coverage
 
         return plot_coverage(self._data, **options)

@@ -27,7 +27,7 @@ from sarmap.report.downloads import Download
 from sarmap.report.facts import attribution_words, heading_words
 from sarmap.report.features import NothingHereError, read_vectors
 from sarmap.report.folder import is_single, opened
-from sarmap.report.start import PICTURE, Start, ZoneRow, write_start
+from sarmap.report.shell import PICTURE, Start, ZoneRow, write_start
 from sarmap.report.strips import Source
 from sarmap.report.writing import Report, write_report
 from sarmap.request_file import as_path

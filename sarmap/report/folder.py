@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from sarmap.errors import OutputError, RequestError
 from sarmap.report.downloads import Download
 from sarmap.report.shell import Shell, bundle, render
-from sarmap.store.replacing import check_file, replacing
+from sarmap.store.delivery import check_file, replacing
 
 _MARK = '<meta name="generator" content="sarmap'
 

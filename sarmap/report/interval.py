@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 from sarmap.export.control_words import described
-from sarmap.report.tallies import LEVELS
+from sarmap.report.cells import LEVELS
 from sarmap.request_file import as_path
 from sarmap.store.encoding import PROBABILITY_STEP, threshold_level
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sarmap.errors import CatalogError, RequestError
-from sarmap.report.cells import LOWEST, Cells
-from sarmap.report.districts import Districts, open_districts
+from sarmap.report.cells import LOWEST, Cells, Histogram, SeenGrid
 from sarmap.report.downloads import Download, write_downloads
-from sarmap.report.exposure import Exposure, open_exposure
+from sarmap.report.exposure import Districts, Exposure, open_districts, open_exposure
 from sarmap.report.facts import (
     attribution_words,
     card_of,
@@ -32,7 +31,6 @@ from sarmap.report.pyramid import TILE, Pyramid, levels_of
 from sarmap.report.reopened import reopen_radar, shown_bands
 from sarmap.report.shell import Shell
 from sarmap.report.strips import Source, open_source, stretch_of
-from sarmap.report.tallies import Histogram, SeenGrid
 from sarmap.request_file import as_path
 from sarmap.store.encoding import PROBABILITY_STEP, threshold_level
 from sarmap.store.provenance import settings_of

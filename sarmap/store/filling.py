@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.store.blocks import Family, layer_families
+from sarmap.store.blocks import Family, layer_families, load_pieces, piece_family
 from sarmap.store.georeference import geobox_of
 from sarmap.store.identity import IDENTITY, check_identity, identity_in, make_identity
 from sarmap.store.layout import CHUNK, plan_layout
@@ -28,7 +28,6 @@ from sarmap.store.ledger import (
 from sarmap.store.location import storage_errors, store_at, writing_to
 from sarmap.store.objects import delete
 from sarmap.store.owner import check_ours, owning
-from sarmap.store.pieces import load_pieces, piece_family
 from sarmap.store.provenance import public_attributes
 from sarmap.store.retrying import PATIENCE, patiently
 from sarmap.store.sizes import check_whole, sizes_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sarmap.compose.scaling import check_scaling, from_power
+from sarmap.compose.composites import check_scaling, from_power
 from sarmap.errors import RequestError
 
 POWER = np.array([[1.0, 0.01], [0.25, 100.0]], np.float32)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sarmap.detect.gaps import fill_gaps
+from sarmap.detect.normalise import fill_gaps
 
 SHAPE = (3, 8, 9, 2)
 

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from numpy.typing import NDArray
 
-from sarmap.detect.log_ratio import LogRatio
+from sarmap.detect.change import LogRatio
 from sarmap.detect.prediction import predict
 from sarmap.detect.protocol import describe
 from sarmap.types import Detector

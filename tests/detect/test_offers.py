@@ -9,8 +9,8 @@ import pytest
 
 import sarmap
 from sarmap.acquire.shortfall import TooFewPassesError
-from sarmap.detect.log_ratio import LogRatio
-from sarmap.detect.offers import detectors_for, offer
+from sarmap.choosing import detectors_for, offer
+from sarmap.detect.change import LogRatio
 from sarmap.detect.protocol import describe
 
 

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sarmap.detect.gaps import fill_gaps
-from sarmap.detect.log_ratio import LogRatio
+from sarmap.detect.change import LogRatio
+from sarmap.detect.normalise import fill_gaps
 from sarmap.detect.prediction import predict
 from sarmap.errors import RequestError
 from sarmap.types import Observation

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sarmap.detect.log_ratio import LogRatio
+from sarmap.detect.change import LogRatio
 from sarmap.detect.protocol import FixedStatistics, describe
 from sarmap.errors import RequestError
 from sarmap.types import Detector

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sarmap.assess.covers import LandCover
+from sarmap.assess.ground import LandCover
 from sarmap.assess.labels import read_labels
 from sarmap.errors import RequestError
 from sarmap.learn import index as module

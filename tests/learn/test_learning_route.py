@@ -138,7 +138,7 @@ def test_corrections_fine_tune_and_say_by_how_much_it_helped(
 
 def test_only_tiles_that_a_polygon_touches_are_taken_for_looked_at(trained, mapped, event):
     from sarmap.assess.inventory import rasterise_inventory, read_inventory
-    from sarmap.learn.reviewed import corrected_labels
+    from sarmap.learn.corrections import corrected_labels
     from sarmap.store.reading import open_reader
 
     reader = open_reader(mapped)

@@ -16,7 +16,7 @@ import xarray as xr
 import zarr
 from distributed import Client, LocalCluster
 
-from sarmap.assess.covers import LandCover
+from sarmap.assess.ground import LandCover
 from sarmap.errors import ClusterError, RequestError
 from sarmap.learn.index import ClipRule, PatchRule
 from sarmap.learn.sample_store import open_samples

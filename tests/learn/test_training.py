@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sarmap
-from sarmap.assess.covers import LandCover
+from sarmap.assess.ground import LandCover
 from sarmap.errors import RequestError
 from sarmap.learn.config import read_config
 from sarmap.learn.tune import tune

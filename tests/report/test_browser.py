@@ -396,7 +396,7 @@ def test_the_first_page_of_several_zones_leads_to_each(
     import shutil
 
     from sarmap.report.downloads import Download
-    from sarmap.report.start import PICTURE, Start, ZoneRow, write_start
+    from sarmap.report.shell import PICTURE, Start, ZoneRow, write_start
 
     shutil.copytree(page, tmp_path / "53N")
     shutil.copytree(page, tmp_path / "54N")

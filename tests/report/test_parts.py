@@ -19,12 +19,10 @@ from hypothesis import strategies as st
 from rasterio.features import geometry_mask
 
 from sarmap.errors import RequestError
-from sarmap.report.cells import Cells
-from sarmap.report.districts import open_districts
-from sarmap.report.exposure import open_exposure
+from sarmap.report.cells import Cells, Histogram, SeenGrid
+from sarmap.report.exposure import open_districts, open_exposure
 from sarmap.report.pyramid import TILE, Pyramid, halved, levels_of
 from sarmap.report.strips import Rows, Source, open_source
-from sarmap.report.tallies import Histogram, SeenGrid
 
 
 def numbers(text: str, kind: str) -> np.ndarray[Any, Any]:

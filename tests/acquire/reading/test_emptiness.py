@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sarmap.acquire.emptiness import why_empty
+from sarmap.unseen import why_empty
 
 
 def test_each_pass_that_shows_nothing_is_named_with_its_cause(

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from sarmap.acquire.layover import HALO, cell_hidden, hidden
+from sarmap.acquire.slope import HALO, cell_hidden, hidden
 
 SPACING = 30.0
 

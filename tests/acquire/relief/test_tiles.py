@@ -14,8 +14,8 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.warp import transform
 
+from sarmap.acquire.dem import bridged
 from sarmap.acquire.terrain import open_terrain
-from sarmap.acquire.voids import bridged
 from sarmap.errors import RequestError
 
 LEFT, TOP = 582_000.0, 4_736_400.0
