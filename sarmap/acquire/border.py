@@ -72,7 +72,7 @@ def without_noise(power: Pixels) -> Pixels:
         return power
     known = np.isfinite(power)
     may_be = _may_be_dark(power) | unread
-    near = ndimage.binary_dilation(unread, _AROUND)
+    near = _grown(unread)
     dark = may_be & ~near & (_box(np.where(known, power, 0)) < DARK * _box(known))
     most = dark | (may_be & near)
     faint = known & (power < DARK)
@@ -86,13 +86,37 @@ def without_noise(power: Pixels) -> Pixels:
 
 def _strip(none: Mask, dark: Mask, ground: Mask) -> Mask:
     """Where `dark` hangs on the outside and on no dark `ground` beyond the edge, and its rim."""
+    strip = np.zeros_like(dark)
     outside = _spread(~_spread(~none, HOLE, beyond=True), HOLE)
-    seeds = dark & ndimage.binary_dilation(outside, _AROUND)
+    seeds = dark & _grown(outside)
+    if not seeds.any():
+        return strip
     run = np.ones(RUN, np.int32)
     along = ndimage.convolve1d(ndimage.convolve1d(seeds.astype(np.int32), run, 0), run, 1)
-    strip = dark & _hanging_on(seeds & (along >= LEAST), dark | none)
-    far = ground & ~_spread(outside, 2 * REACH + 1, beyond=True)
-    return np.asarray(ndimage.binary_dilation(strip & ~_hanging_on(far, ground), _AROUND))
+    seeds &= along >= LEAST
+    if not seeds.any():
+        return strip
+    near = _within(seeds, 3 * REACH)  # what is farther decides nothing and would cost a second
+    there = dark[near]
+    hangs = there & _hanging_on(seeds[near], there | none[near])
+    far = ground[near] & ~_spread(outside, 2 * REACH + 1, beyond=True)[near]
+    hangs &= ~_hanging_on(far, ground[near])
+    strip[near] = _grown(hangs)
+    return strip
+
+
+def _within(some: Mask, margin: int) -> tuple[slice, slice]:
+    """The rows and columns of some pixels, and of `margin` around them."""
+    row, column = (np.flatnonzero(some.any(axis)) for axis in (1, 0))
+    rows = slice(max(row[0] - margin, 0), row[-1] + margin + 1)
+    return rows, slice(max(column[0] - margin, 0), column[-1] + margin + 1)
+
+
+def _grown(mask: Mask) -> Mask:
+    """A mask and the pixels around it, corners too."""
+    padded = np.pad(mask, 1)
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    return np.asarray(rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:])
 
 
 def _spread(mask: Mask, edge: int, *, beyond: bool = False) -> Mask:
