@@ -21,7 +21,7 @@ import xarray as xr
 import sarmap
 from sarmap.assess.inventory import read_inventory
 from sarmap.assess.report import assess_into
-from sarmap.papers.figures import PAPER1, PAPER2
+from sarmap.papers.table import PAPER1, PAPER2
 
 xr.set_options(display_expand_attrs=False)
 out = Path("train-and-assess")

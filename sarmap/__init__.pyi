@@ -8,12 +8,14 @@ from sarmap.assess.assessment import assess_map as assess_map
 from sarmap.compose.composites import make_composite as make_composite
 from sarmap.detect.fusion import fuse as fuse
 from sarmap.detect.prediction import predict as predict
+from sarmap.detect.protocol import Detector as Detector
 from sarmap.detect.weights import load_detector as load_detector
 from sarmap.export.cog import write_cog as write_cog
 from sarmap.export.item import write_item as write_item
 from sarmap.export.polygons import write_polygons as write_polygons
 from sarmap.learn.train import train as train
 from sarmap.mapping import map_cube as map_cube
+from sarmap.pipeline import MapResult as MapResult
 from sarmap.pipeline import map_landslides as map_landslides
 from sarmap.planning import plan as plan
 from sarmap.regions.opened import open_scan as open_scan
@@ -24,9 +26,7 @@ from sarmap.simulate.kept import serve_demo as serve_demo
 from sarmap.store.result import open_map as open_map
 from sarmap.store.result import write_zarr as write_zarr
 from sarmap.types import CatalogSettings as CatalogSettings
-from sarmap.types import Detector as Detector
 from sarmap.types import MapRequest as MapRequest
-from sarmap.types import MapResult as MapResult
 from sarmap.types import Observation as Observation
 from sarmap.types import Passes as Passes
 from sarmap.types import Plan as Plan

@@ -14,9 +14,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sarmap.acquire.context import cropped
 from sarmap.errors import RequestError
-from sarmap.prepared import Prepared, cube_of, kept_bytes, pin_scenes, read_grid, terrain_of
+from sarmap.prepared import (
+    Prepared,
+    cropped,
+    cube_of,
+    kept_bytes,
+    pin_scenes,
+    read_grid,
+    terrain_of,
+)
 from sarmap.types import CatalogSettings, MapRequest, Passes
 
 if TYPE_CHECKING:

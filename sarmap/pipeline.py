@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from sarmap.assembly import Assembly, assemble, levelled, prepare
-from sarmap.continuing import identity_of
-from sarmap.describing import control_days, describe_request, provenance
+from sarmap.describing import control_days, describe_request, identity_of, provenance
 from sarmap.errors import (
     ClusterError,
     Interrupted,
@@ -25,7 +24,7 @@ from sarmap.errors import (
 from sarmap.planning import READ_THREADS, Machine, make_plan, refuse_too_large
 from sarmap.prepared import Prepared, pin_scenes
 from sarmap.progress import Progress
-from sarmap.types import MapRequest, MapResult
+from sarmap.types import MapRequest, Plan
 from sarmap.unseen import slopes_unseen, too_much, unseen, why_nothing
 
 if TYPE_CHECKING:
@@ -46,6 +45,43 @@ _FILE_ENDINGS = (
     ".png",
 )
 """Endings that a folder with a map should not have."""
+
+
+@dataclass(frozen=True)
+class MapResult:
+    """A finished map: where it is and what is in it."""
+
+    dataset: Any = field(repr=False)
+    """xarray Dataset opened from the store (lazy)."""
+    path: str
+    """The result store."""
+    plan: Plan = field(repr=False)
+    """What was planned."""
+    seconds: float
+    """Wall time from search to closed store."""
+    pixels: int
+    """Pixels of the result grid."""
+    observation: Mapping[str, int]
+    """Pixels per observation meaning."""
+    partly_read: int = 0
+    """Pixels seen whose answer depends on failed readings: of another orbit, or around them."""
+    computed: int | None = None
+    """Blocks computed and stored by this call; 0 where a resumed map was finished before."""
+    reads: Mapping[str, int] = field(default_factory=dict)
+    """What reading took: 'requests', 'bytes', 'retries' and 'failures' (reads that failed for
+    good), of files on the web."""
+    control: Mapping[str, Any] | None = None
+    """What the same detector calls landslide before the event, and what that leaves of the mapped
+    area (see `sarmap.assess.control`); None: it was not asked for."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Further products: name -> file; `sarmap.MapRequest` lists the names."""
+    warnings: tuple[str, ...] = ()
+    """What a reader of the map should know, one sentence each."""
+
+    @property
+    def read_failed(self) -> bool:
+        """True where any data could not be read."""
+        return self.observation.get("read_failed", 0) + self.partly_read > 0
 
 
 def map_landslides(
@@ -270,7 +306,7 @@ def _with_radar(request: MapRequest, assembly: Assembly) -> Assembly:
     from sarmap.export.backscatter import kept_radar
 
     dataset = assembly.dataset.assign(kept_radar(assembly.composite))
-    return dataclasses.replace(assembly, dataset=dataset)
+    return replace(assembly, dataset=dataset)
 
 
 def _control(request: MapRequest, prepared: Prepared, out: str) -> dict[str, Any]:

@@ -13,10 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
@@ -386,56 +384,3 @@ class Plan:
     def scenes(self) -> tuple[str, ...]:
         """Ids of all radar scenes to be read."""
         return tuple(item.id for p in self.passes for one in p for item in one.items)
-
-
-@dataclass(frozen=True)
-class MapResult:
-    """A finished map: where it is and what is in it."""
-
-    dataset: Any = field(repr=False)
-    """xarray Dataset opened from the store (lazy)."""
-    path: str
-    """The result store."""
-    plan: Plan = field(repr=False)
-    """What was planned."""
-    seconds: float
-    """Wall time from search to closed store."""
-    pixels: int
-    """Pixels of the result grid."""
-    observation: Mapping[str, int]
-    """Pixels per observation meaning."""
-    partly_read: int = 0
-    """Pixels seen whose answer depends on failed readings: of another orbit, or around them."""
-    computed: int | None = None
-    """Blocks computed and stored by this call; 0 where a resumed map was finished before."""
-    reads: Mapping[str, int] = field(default_factory=dict)
-    """What reading took: 'requests', 'bytes', 'retries' and 'failures' (reads that failed for
-    good), of files on the web."""
-    control: Mapping[str, Any] | None = None
-    """What the same detector calls landslide before the event, and what that leaves of the mapped
-    area (see `sarmap.assess.control`); None: it was not asked for."""
-    files: Mapping[str, str] = field(default_factory=dict)
-    """Further products: name -> file; `sarmap.MapRequest` lists the names."""
-    warnings: tuple[str, ...] = ()
-    """What a reader of the map should know, one sentence each."""
-
-    @property
-    def read_failed(self) -> bool:
-        """True where any data could not be read."""
-        return self.observation.get("read_failed", 0) + self.partly_read > 0
-
-
-@runtime_checkable
-class Detector(Protocol):
-    """Anything that turns tiles into landslide probability.
-
-    A user's own detector needs only `bands` and `__call__`; for the rest
-    `sarmap.detect.protocol.describe` fills in documented defaults (scaling 'power', normalisation
-    'none', kind 'segment', tile 64, stride = tile, halo 0).
-    """
-
-    bands: tuple[str, ...]
-
-    def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 [n, y, x, band] to probability: [n, y, x] (segment, pixel) or [n] (window)."""
-        ...

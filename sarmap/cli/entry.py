@@ -17,14 +17,11 @@ from collections.abc import Sequence
 
 import click
 
-from sarmap.cli.assessing import assess, compare
+from sarmap.cli.assessing import assess, compare, polygons, report
 from sarmap.cli.events import demo, serve, simulate
-from sarmap.cli.learning import train, tune
+from sarmap.cli.learning import reproduce, train, tune
 from sarmap.cli.map_commands import map_, plan, search
-from sarmap.cli.papers import reproduce
 from sarmap.cli.regions import scan, status
-from sarmap.cli.remaking import polygons
-from sarmap.cli.reporting import report
 from sarmap.cli.watch_commands import watch
 from sarmap.errors import SarmapError
 from sarmap.version import __version__

@@ -13,8 +13,9 @@ from sarmap.progress import megapixels
 if TYPE_CHECKING:
     from sarmap.acquire.archives import Looked
     from sarmap.assess.comparison import Comparison
+    from sarmap.pipeline import MapResult
     from sarmap.store.provenance import Provenance
-    from sarmap.types import MapResult, Passes, Plan
+    from sarmap.types import Passes, Plan
 
 PAPER_SECONDS = 420
 """Paper 2: "around 7 mins" for the whole area on a six-core laptop."""

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sarmap.cluster.plugin import meeting_place
-from sarmap.cluster.versions import check_versions, needed_packages, own_versions
+from sarmap.cluster.plugin import check_versions, meeting_place, needed_packages, own_versions
 from sarmap.errors import ClusterError, RequestError
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from sarmap.types import Detector
+    from sarmap.detect.protocol import Detector
 
 DETECTOR_BYTES = 2**20
 """A detector that travels is a handle; a larger one carries its weights with it."""

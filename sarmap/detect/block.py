@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 
 from sarmap.detect.hardware import CoreGate
 from sarmap.detect.normalise import fill_gaps, normalise_tiles, standardise
-from sarmap.detect.protocol import DetectorSpec, FixedStatistics, Sweeping
+from sarmap.detect.protocol import Detector, DetectorSpec, FixedStatistics, Sweeping
 from sarmap.detect.spoiling import spoilt_pixels, touched
 from sarmap.detect.windows import Block, BlockedAxis, TileAxis, blend_weights, reflect
 from sarmap.errors import RequestError
-from sarmap.types import Detector, Observation
+from sarmap.types import Observation
 
 Pixels = NDArray[np.float32]
 Mask = NDArray[np.bool_]

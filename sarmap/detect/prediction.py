@@ -25,10 +25,10 @@ from dask.base import tokenize
 from dask.delayed import delayed
 
 from sarmap.detect.block import answer_block
-from sarmap.detect.protocol import DetectorSpec, describe
+from sarmap.detect.protocol import Detector, DetectorSpec, describe
 from sarmap.detect.windows import BlockedAxis, TileAxis, plan_blocks
 from sarmap.errors import RequestError
-from sarmap.types import Detector, Observation
+from sarmap.types import Observation
 
 _MEMORY_CHUNK = 1024
 """Block edge for a composite that has no chunks of its own."""

@@ -46,15 +46,31 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Any, Literal, Protocol, cast, get_args
+from typing import Any, Literal, Protocol, cast, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
-from sarmap.types import Detector, Kind, Scaling
+from sarmap.types import Kind, Scaling
 
 Normalisation = Literal["tile-minmax", "none"]
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Anything that turns tiles into landslide probability.
+
+    A user's own detector needs only `bands` and `__call__`; for the rest
+    `sarmap.detect.protocol.describe` fills in documented defaults (scaling 'power', normalisation
+    'none', kind 'segment', tile 64, stride = tile, halo 0).
+    """
+
+    bands: tuple[str, ...]
+
+    def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [n, y, x, band] to probability: [n, y, x] (segment, pixel) or [n] (window)."""
+        ...
 
 
 @dataclass(frozen=True)

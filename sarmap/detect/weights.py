@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from sarmap.detect.change import Change
 from sarmap.detect.engines import Engine, choose_engine, make_engine
 from sarmap.detect.fetching import fetch_manifest, fetch_weights, is_address
-from sarmap.detect.joining import join, log_odds
+from sarmap.detect.fusion import join, log_odds
 from sarmap.detect.manifest import Manifest, digest, read_manifest
+from sarmap.detect.protocol import Detector
 from sarmap.detect.quiet import QuietGround
 from sarmap.errors import RequestError, WeightsError
-from sarmap.types import Detector
 
 DATA = Path(__file__).parent / "data"
 ALIASES = {"cnn": "cnn-baa", "nava-2021-cnn": "cnn-baa"}

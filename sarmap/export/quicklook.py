@@ -40,10 +40,9 @@ from sarmap.draw.panels import (
     mark_square,
     radar_image,
 )
-from sarmap.draw.shrink import MAX_SIZE, composite_overview
+from sarmap.draw.shrink import MAX_SIZE, Decimated, composite_overview, decimate
 from sarmap.errors import RequestError
 from sarmap.export.control_words import described
-from sarmap.export.overview import Decimated, decimate
 from sarmap.export.polygons import polygonise
 from sarmap.store.delivery import check_file, replacing
 from sarmap.store.encoding import FILL, threshold_level, unpack_probability

@@ -22,9 +22,8 @@ from sarmap.papers.effort import (
     has_optical,
     own_event,
 )
-from sarmap.papers.figures import PAPER1, Figure, paper2_figure
 from sarmap.papers.rows import Asked, Job, RowReport, average_orbits, search_grid
-from sarmap.papers.table import Row, Table, spelled
+from sarmap.papers.table import PAPER1, Figure, Row, Table, paper2_figure, spelled
 from sarmap.simulate.record import SimulatedEvent, open_event
 
 SEED = 21

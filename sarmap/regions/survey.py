@@ -24,7 +24,7 @@ from sarmap.compose.composites import needs_terrain, required_passes
 from sarmap.compose.control_cube import control_passes
 from sarmap.compose.names import reads_evidence
 from sarmap.detect.prediction import stride_of
-from sarmap.detect.protocol import DetectorSpec, describe
+from sarmap.detect.protocol import Detector, DetectorSpec, describe
 from sarmap.errors import RequestError
 from sarmap.regions.region import (
     Region,
@@ -39,7 +39,7 @@ from sarmap.regions.region import (
 from sarmap.regions.request import ScanRequest, check_request, in_order
 from sarmap.regions.tracks import Decision
 from sarmap.regions.unit_lattice import Unit, lattice_for
-from sarmap.types import CatalogSettings, Detector, Passes
+from sarmap.types import CatalogSettings, Passes
 from sarmap.version import __version__
 
 

@@ -12,15 +12,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sarmap.acquire.context import Margins
 from sarmap.choosing import instead
-from sarmap.prepared import Prepared
+from sarmap.pipeline import MapResult
+from sarmap.prepared import Margins, Prepared
 from sarmap.regions.region import on_globe, outline
 from sarmap.regions.scan_folder import Folder
 from sarmap.regions.survey import Design, Survey, Work
 from sarmap.regions.tracks import narrowed
 from sarmap.regions.unit_lattice import Unit, context
-from sarmap.types import MapRequest, MapResult
+from sarmap.types import MapRequest
 
 if TYPE_CHECKING:
     from distributed import Client

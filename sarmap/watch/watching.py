@@ -29,11 +29,11 @@ from sarmap.choosing import lacks_data
 from sarmap.errors import CatalogError, RequestError
 from sarmap.export.polygons import count_landslides, pixel_area
 from sarmap.export.vector_files import write_frame
-from sarmap.pipeline import map_landslides
+from sarmap.pipeline import MapResult, map_landslides
 from sarmap.prepared import Prepared
 from sarmap.regions.scan_folder import Folder
 from sarmap.store.owner import check_free, check_ours, owning
-from sarmap.types import MapResult, names_quake
+from sarmap.types import names_quake
 from sarmap.watch.looking import Found, looked_at, require_radar
 from sarmap.watch.record import RECORD, Look, Product, Watch, begun_or_new, read_watch
 from sarmap.watch.request import WatchRequest, check_request

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from sarmap.cluster.plugin import Job
-from sarmap.cluster.versions import NAMES, check_versions, needed_packages, own_versions
+from sarmap.cluster.plugin import NAMES, Job, check_versions, needed_packages, own_versions
 from sarmap.errors import ClusterError
 from sarmap.net.signing import Signer
 

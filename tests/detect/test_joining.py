@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sarmap.detect.change import Change
-from sarmap.detect.joining import join, log_odds
+from sarmap.detect.fusion import join, log_odds
 from sarmap.detect.weights import load_detector
 
 

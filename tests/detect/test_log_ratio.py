@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from sarmap.detect.change import LogRatio
 from sarmap.detect.prediction import predict
-from sarmap.detect.protocol import describe
-from sarmap.types import Detector
+from sarmap.detect.protocol import Detector, describe
 
 Pixels = NDArray[np.float32]
 

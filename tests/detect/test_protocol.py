@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from sarmap.detect.change import LogRatio
-from sarmap.detect.protocol import FixedStatistics, describe
+from sarmap.detect.protocol import Detector, FixedStatistics, describe
 from sarmap.errors import RequestError
-from sarmap.types import Detector
 
 
 class Own:

@@ -23,11 +23,10 @@ from sarmap.detect.manifest import (
     save_weights,
     write_arrays,
 )
-from sarmap.detect.protocol import FixedStatistics, describe
+from sarmap.detect.protocol import Detector, FixedStatistics, describe
 from sarmap.detect.trust import MEASURES, PATCH
 from sarmap.detect.weights import DATA, detector_names, load_detector
 from sarmap.errors import WeightsError
-from sarmap.types import Detector
 
 BANDS = {
     "attention-unet": (*EVIDENCE, "slope", "incidence"),

@@ -10,10 +10,9 @@ from PIL import Image as Picture
 
 from sarmap.draw.colours import AT_EDGE, YELLOW, display_bands, hatched
 from sarmap.draw.panels import Extent, Image, busiest_square, draw_outlines, radar_image
-from sarmap.draw.shrink import composite_overview, square_edge
+from sarmap.draw.shrink import composite_overview, decimate, square_edge
 from sarmap.errors import OutputError, RequestError
 from sarmap.export import quicklook
-from sarmap.export.overview import decimate
 from sarmap.export.polygons import polygonise, write_polygons
 from sarmap.export.quicklook import write_quicklook
 from sarmap.store.reading import open_reader

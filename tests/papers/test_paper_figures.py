@@ -1,7 +1,7 @@
 """The papers' figures are theirs, and an absent one is absent."""
 
 from sarmap.compose.composites import COMPOSITES
-from sarmap.papers.figures import PAPER1, PAPER2, paper2_figure
+from sarmap.papers.table import PAPER1, PAPER2, paper2_figure
 
 
 def test_the_rows_are_the_papers_composites():

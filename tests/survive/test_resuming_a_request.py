@@ -20,7 +20,7 @@ import zarr
 
 import sarmap
 from sarmap.acquire.scene_reader import SceneReader
-from sarmap.continuing import identity_of
+from sarmap.describing import identity_of
 from sarmap.errors import Interrupted, RequestError
 from sarmap.store.block_progress import read_progress
 from sarmap.store.identity import check_identity
