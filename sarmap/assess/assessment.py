@@ -15,10 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sarmap.assess.calibration import Calibration, fit_calibration
+from sarmap.assess.calibration import (
+    Calibration,
+    Curve,
+    Reliability,
+    fit_calibration,
+    precision_recall,
+    reliability,
+)
 from sarmap.assess.control import beyond_control
 from sarmap.assess.counting import Sink, Tally, tally_map
-from sarmap.assess.curves import Curve, Reliability, precision_recall, reliability
 from sarmap.assess.ground import LandCover, open_gradients, open_land_cover
 from sarmap.assess.intervals import Interval, score_intervals
 from sarmap.assess.labels import Labels, read_labels

@@ -20,9 +20,8 @@ import click
 from sarmap.cli.assessing import assess, compare, polygons, report
 from sarmap.cli.events import demo, serve, simulate
 from sarmap.cli.learning import reproduce, train, tune
-from sarmap.cli.map_commands import map_, plan, search
+from sarmap.cli.map_commands import map_, plan, search, watch
 from sarmap.cli.regions import scan, status
-from sarmap.cli.watch_commands import watch
 from sarmap.errors import SarmapError
 from sarmap.version import __version__
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sarmap.cli.map_commands import UNREAD
+from sarmap.cli.map_commands import UNREAD, print_watch
 from sarmap.cli.options import (
     SectionedCommand,
     cluster_options,
@@ -23,7 +23,6 @@ from sarmap.cli.options import (
 )
 from sarmap.cli.printing import echo_json
 from sarmap.cli.startup import import_libraries
-from sarmap.cli.watch_commands import print_watch
 from sarmap.errors import RequestError
 from sarmap.progress import megapixels
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sarmap.cluster.allocator import large_arrays_reused
 from sarmap.cluster.specification import (
     Address,
     Coiled,
@@ -349,3 +349,46 @@ _BUILDERS: Mapping[type, Callable[[Any], Any]] = {
     Coiled: _coiled,
     Ssh: _ssh,
 }
+
+
+# --- memory given back ----------------------------------------------------------------------------
+
+
+SETTINGS = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_ARENA_MAX": "2",
+}
+"""Environment of a worker process, read by glibc when it starts: bytes, bytes, heaps."""
+
+
+@contextmanager
+def large_arrays_reused() -> Iterator[None]:
+    """Processes that are started meanwhile have `SETTINGS` in their environment.
+
+    What the environment has already counts more, but for Dask's own setting: an earlier nanny of
+    this process leaves it behind. Afterwards the environment is as it was.
+
+    Examples
+    --------
+    >>> import os
+    >>> with large_arrays_reused():
+    ...     os.environ["MALLOC_MMAP_THRESHOLD_"]
+    '33554432'
+    """
+    import dask
+    import distributed  # noqa: F401  (its configuration)
+
+    dasks = dask.config.get("distributed.nanny.pre-spawn-environ")
+    before = {name: os.environ.get(name) for name in SETTINGS}
+    for name, value in SETTINGS.items():
+        if before[name] in (None, str(dasks.get(name))):
+            os.environ[name] = value
+    try:
+        yield
+    finally:
+        for name, there in before.items():
+            if there is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = there

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sarmap.compose.evidence import evidence_layers
+from sarmap.compose.evidence import evidence_layers, observation_codes
 from sarmap.compose.lattice import read_lattice
 from sarmap.compose.levelling import Levelling, find_levels
 from sarmap.compose.names import (
@@ -27,7 +27,6 @@ from sarmap.compose.names import (
     required_passes,
     required_radar_bands,
 )
-from sarmap.compose.observing import observation_codes
 from sarmap.errors import RequestError
 from sarmap.types import Scaling
 

@@ -21,13 +21,12 @@ from sarmap.assess.labels import Labels, read_labels
 from sarmap.errors import RequestError
 from sarmap.learn.config import TrainingConfig, read_config
 from sarmap.learn.fitting import Report
-from sarmap.learn.gain import Gain, paired_gain
 from sarmap.learn.index import PatchRule
 from sarmap.learn.outputs import TrainingResult, prepare_folder
 from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.sample_writing import Progress, write_samples
 from sarmap.learn.scene import Scene
-from sarmap.learn.scoring import answers_of, count_outcomes, score_parts
+from sarmap.learn.scoring import Gain, answers_of, count_outcomes, paired_gain, score_parts
 from sarmap.learn.settle import check_backend, normalisation_of, settle
 from sarmap.learn.splits import PARTS, blocks_of
 from sarmap.learn.training_scenes import lazy_composite

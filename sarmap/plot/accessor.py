@@ -21,14 +21,14 @@ class _Accessor:
     @property
     def grid(self) -> GeoBox:
         """Its grid."""
-        from sarmap.plot.furniture import grid_of
+        from sarmap.plot.maps import grid_of
 
         return grid_of(self._data)
 
     @property
     def simulated(self) -> bool:
         """Whether it was made from simulated scenes."""
-        from sarmap.plot.furniture import made_from
+        from sarmap.plot.maps import made_from
 
         return made_from(self._data).simulated
 

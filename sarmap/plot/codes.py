@@ -10,7 +10,7 @@ import numpy as np
 from sarmap.draw.colours import UNSEEN, legend_of_shares, painted
 from sarmap.draw.shrink import MAX_SIZE, extent_of_picture, shrink_codes
 from sarmap.errors import RequestError
-from sarmap.plot.furniture import axes_or_new, finish, grid_of, made_from
+from sarmap.plot.maps import axes_or_new, finish, grid_of, made_from
 from sarmap.store.provenance import Provenance, read_provenance
 from sarmap.types import Observation
 

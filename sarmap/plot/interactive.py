@@ -177,7 +177,7 @@ def open_source(source: xr.Dataset | str | Path) -> _Source:
         from sarmap.store.result import open_map
 
         source = open_map(source)
-    from sarmap.plot.furniture import grid_of
+    from sarmap.plot.maps import grid_of
 
     if "probability" not in source:
         raise RequestError("This is no map: it lacks probability.")

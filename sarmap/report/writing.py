@@ -27,8 +27,7 @@ from sarmap.report.facts import (
 from sarmap.report.features import open_background
 from sarmap.report.folder import Place, is_single, opened
 from sarmap.report.interval import AreaInterval, from_assessment, from_control, from_threshold
-from sarmap.report.pyramid import TILE, Pyramid, levels_of
-from sarmap.report.reopened import reopen_radar, shown_bands
+from sarmap.report.pyramid import TILE, Pyramid, levels_of, reopen_radar, shown_bands
 from sarmap.report.shell import Shell
 from sarmap.report.strips import Source, open_source, stretch_of
 from sarmap.request_file import as_path

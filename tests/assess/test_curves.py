@@ -9,8 +9,13 @@ from sklearn.calibration import calibration_curve
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, precision_recall_curve
 
-from sarmap.assess.calibration import apply_calibration, fit_calibration, read_calibration
-from sarmap.assess.curves import precision_recall, reliability
+from sarmap.assess.calibration import (
+    apply_calibration,
+    fit_calibration,
+    precision_recall,
+    read_calibration,
+    reliability,
+)
 from sarmap.errors import RequestError
 
 

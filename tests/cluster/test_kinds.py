@@ -23,7 +23,7 @@ import pytest
 from distributed import Client
 
 from sarmap.cluster import kinds
-from sarmap.cluster.allocator import SETTINGS, large_arrays_reused
+from sarmap.cluster.kinds import SETTINGS, large_arrays_reused
 from sarmap.cluster.opening import open_client
 from sarmap.cluster.specification import Coiled, Gateway, Jobs, Kubernetes, Local, Ssh
 from sarmap.errors import ClusterError, RequestError

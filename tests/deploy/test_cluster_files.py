@@ -12,7 +12,7 @@ from dask_jobqueue import PBSCluster, SLURMCluster
 from dask_jobqueue.core import Job
 from distributed import SSHCluster
 
-from sarmap.cluster.allocator import SETTINGS
+from sarmap.cluster.kinds import SETTINGS
 from sarmap.cluster.specification import read_cluster
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy"

@@ -420,8 +420,7 @@ NOT_OF_A_WATCH = "after_days overwrite resume strict pre_files post_files times"
 def test_a_watch_has_every_option_of_a_map_and_carries_it_through(
     archive: Archive, fields: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sarmap.cli.map_commands import map_
-    from sarmap.cli.watch_commands import watch
+    from sarmap.cli.map_commands import map_, watch
 
     assert {one.name for one in map_.params} <= {one.name for one in watch.params}
     archive.api.records = [record for _, record in archive.appears]
