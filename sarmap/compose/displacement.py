@@ -5,8 +5,10 @@ field and forest is then a change. Each pass is set against one before the event
 by phase correlation (Kuglin & Hines 1975, Proc. IEEE Conf. Cybernetics and Society, 163-165), half
 whitened, since the speckle of two passes is independent and only what lasts speaks; the peak is
 found to a twentieth of a pixel by an upsampled transform (Guizar-Sicairos et al. 2008, Optics
-Letters 33, 156-158). The median over the squares counts, so that neither landslides nor one odd
-square do, and the pass before the event that lies most in the middle of all is the reference.
+Letters 33, 156-158). A peak counts where halves of its square show it, too: fields and crops that
+change by themselves have broad peaks, pixels off their place, and each half puts them elsewhere.
+The median over the squares counts, so that neither landslides nor one odd square do, and the pass
+before the event that lies most in the middle of all is the reference.
 
 Less than a fifth of a pixel is left as it is. Up to three pixels the pass is read where it lies:
 interpolated in decibels, since the mean of a logarithm is then what it was. A pass that lies
@@ -42,8 +44,10 @@ FARTHEST = 20
 """Displacement up to which a pass is looked for, pixels."""
 SURE = 9.0
 """Height of a peak, in standard deviations of all else, that is none by chance."""
-FINE = np.arange(-1, 1.01, 0.05)
-"""Where around a whole pixel a peak is looked for."""
+FINE, WIDE = np.arange(-1, 1.01, 0.05), np.arange(-2, 2.01, 0.1)
+"""Where around a whole pixel a peak is looked for, and around a square's peak that of a half."""
+STEADY, HALVES = 0.7, 3
+"""Pixels from a square's peak within which so many of its four halves show it."""
 TAPS = 2
 """Pixels that interpolation reads on either side of the nearest."""
 
@@ -163,7 +167,24 @@ def _offsets(square: Field, anchor: int) -> NDArray[np.float64]:
     for number, other in enumerate(spectra):
         if first is not None and other is not None:
             offsets[number] = (0, 0) if number == anchor else _peak(other * np.conj(first))
+        if number != anchor and not _steady(square[anchor], square[number], offsets[number]):
+            offsets[number] = np.nan
     return offsets
+
+
+def _steady(one: Field, other: Field, peak: NDArray[np.float64]) -> bool:
+    """Whether halves of a square, upper, lower, left and right, show the peak of the whole."""
+    if not np.isfinite(peak).all():
+        return False
+    rows, columns = (length // 2 for length in one.shape)
+    shown = 0
+    for half in (np.s_[:rows], np.s_[rows:], np.s_[:, :columns], np.s_[:, columns:]):
+        here, there = one[half], other[half]
+        if min(np.isfinite(here).mean(), np.isfinite(there).mean()) > 0.5:
+            product = np.fft.fft2(_windowed(there)) * np.conj(np.fft.fft2(_windowed(here)))
+            down, right = _highest(_whitened(product), peak, WIDE)
+            shown += bool(np.hypot(down - peak[0], right - peak[1]) <= STEADY)
+    return shown >= HALVES
 
 
 def _windowed(level: Field) -> Field:
@@ -174,17 +195,28 @@ def _windowed(level: Field) -> Field:
 
 def _peak(product: NDArray[Any]) -> Move:
     """Pixels (down, right) at which the correlation of a cross spectrum is highest."""
-    spectrum = product / np.sqrt(np.abs(product) + 1e-9)
+    spectrum = _whitened(product)
     height = np.fft.ifft2(spectrum).real
     near = [np.r_[0 : FARTHEST + 1, -FARTHEST:0] for _ in height.shape]
     inner = height[np.ix_(*near)]
     if inner.max() < SURE * height.std():
         return (np.nan, np.nan)
     at = np.unravel_index(inner.argmax(), inner.shape)
-    steps = [place[index] + FINE for place, index in zip(near, at, strict=True)]
+    return _highest(spectrum, [place[index] for place, index in zip(near, at, strict=True)], FINE)
+
+
+def _whitened(product: NDArray[Any]) -> NDArray[Any]:
+    """A cross spectrum half whitened."""
+    whitened: NDArray[Any] = product / np.sqrt(np.abs(product) + 1e-9)
+    return whitened
+
+
+def _highest(spectrum: NDArray[Any], around: Any, apart: NDArray[np.float64]) -> Move:
+    """Where a correlation is highest at steps around a place, pixels (down, right)."""
+    steps = [place + apart for place in around]
     turns = [
         np.exp(2j * np.pi * np.outer(step, np.fft.fftfreq(size)))
-        for step, size in zip(steps, height.shape, strict=True)
+        for step, size in zip(steps, spectrum.shape, strict=True)
     ]
     fine = (turns[0] @ spectrum @ turns[1].T).real
     down, right = np.unravel_index(fine.argmax(), fine.shape)

@@ -53,11 +53,12 @@ def test_what_lies_farther_or_in_parts_is_left_out_where_another_serves(move):
     assert alone.remaining > 2
 
 
-def test_fields_that_change_by_themselves_displace_no_pass():
-    rng = np.random.default_rng(5)
+@pytest.mark.parametrize(("width", "seed"), [(2, 8), (3, 4), (3, 7), (4, 0), (4, 8)])
+def test_fields_that_change_by_themselves_displace_no_pass(width, seed):
+    rng = np.random.default_rng(seed)
 
     def fields():
-        made = ndimage.gaussian_filter(rng.normal(0, 1, (SIZE, SIZE)), 4)
+        made = ndimage.gaussian_filter(rng.normal(0, 1, (SIZE, SIZE)), width)
         return made * 3 / made.std()
 
     made = []
@@ -67,6 +68,13 @@ def test_fields_that_change_by_themselves_displace_no_pass():
         made.append(np.float32([ground + own + 10 * np.log10(speckle) for own, speckle in looks]))
     found = find_displaced(made, (0, 1), (2,))
     assert (found.moved, found.left_out) == ({}, {})
+
+
+def test_a_lake_in_a_square_does_not_hide_that_a_pass_lies_off():
+    passes = squares((0, 0), (0, 0), (0, 1.5))
+    for square in passes:
+        square[:, :, :50] = -25 + np.random.default_rng(1).normal(0, 2, square[:, :, :50].shape)
+    assert find_displaced(passes, (0, 1), (2,)).moved[2] == pytest.approx((0, 1.5), abs=0.15)
 
 
 def test_ground_without_texture_says_nothing():
