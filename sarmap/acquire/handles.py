@@ -2,7 +2,7 @@
 
 A GDAL dataset may be used by any thread but by one at a time, so a read *leases* a handle and
 gives it back; the next read of the same file, on whichever thread, finds it open. Files on the web
-are read through `sarmap.net.remote`; buckets, and local files of a trusted catalogue, by GDAL
+and in buckets are read through `sarmap.net.remote`, local files of a trusted catalogue by GDAL
 itself. GDAL opens GeoTIFF and nothing else: other formats (VRT and other XML) may name further
 files. HDF5 on disk is opened without GDAL (`sarmap.acquire.hdf5`).
 
@@ -31,6 +31,7 @@ from rasterio.io import FilePath
 
 from sarmap.acquire.hdf5 import Hdf5Raster, is_hdf5
 from sarmap.gdal import gdal
+from sarmap.net.buckets import in_bucket
 from sarmap.net.patience import Deadline
 from sarmap.net.reach import Reach
 from sarmap.net.remote import Opening, Pin, Range, RemoteFile
@@ -53,18 +54,6 @@ warnings.filterwarnings("ignore", message="FilePath is supplanted")
 GDAL_OPTIONS: dict[str, str | int] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_INGESTED_BYTES_AT_OPEN": 65536,
-    # From here on: buckets only. Files on the web are read by sarmap.net.remote.
-    "GDAL_HTTP_MULTIPLEX": "YES",
-    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
-    "GDAL_HTTP_CONNECTTIMEOUT": 10,
-    "GDAL_HTTP_TIMEOUT": 120,
-    # A stalled transfer is given up after 20 s below 1 kB/s; a slow one may take its time.
-    "GDAL_HTTP_LOW_SPEED_TIME": 20,
-    "GDAL_HTTP_LOW_SPEED_LIMIT": 1000,
-    "GDAL_HTTP_MAX_RETRY": 3,
-    "GDAL_HTTP_RETRY_DELAY": "0.3",
-    "VSI_CACHE": "TRUE",
-    "VSI_CACHE_SIZE": 8_000_000,
     "GDAL_NUM_THREADS": 1,
 }
 """GDAL configuration of every open and read; Dask gives the concurrency."""
@@ -98,7 +87,7 @@ class Handle:
     remote: RemoteFile | None = None
     """The file's bytes, where it is on the web."""
     pin: Pin | None = None
-    """What the file is known by; None: it is in a bucket."""
+    """What the file is known by."""
     scales: tuple[float, ...] = (1.0,)
     """Factor of each band's stored values, as the file says."""
     offsets: tuple[float, ...] = (0.0,)
@@ -259,7 +248,7 @@ def _block_bytes(dataset: Any, band: int) -> int:
 
 
 def _on_web(href: str) -> bool:
-    return href.startswith(("http://", "https://"))
+    return href.startswith(("http://", "https://")) or in_bucket(href)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from sarmap.acquire.handles import renew
 from sarmap.acquire.reader import read_source
 from sarmap.acquire.source import PIN, Source, item_source
 from sarmap.errors import RequestError
-from sarmap.net.reach import BUCKETS, Reach, reach_of
+from sarmap.net.reach import Reach, reach_of
 from sarmap.net.remote import Pin
 from sarmap.net.signing import Signer, make_signer
 from sarmap.types import CatalogSettings
@@ -34,7 +34,7 @@ def pin_files(
     """Hold files to what they are now, or to what an earlier run of the map held them to.
 
     The pins are kept with the items' assets, and every `Source` made of them has its own. Files
-    that cannot be opened now, or lie in buckets, stay without.
+    that cannot be opened now stay without.
 
     Parameters
     ----------
@@ -60,7 +60,6 @@ def pin_files(
         (item, key)
         for item, key in assets
         if item.assets[key].extra_fields.get(PIN, "") != _told(known, item, key)
-        and not item.assets[key].href.startswith(tuple(f"{one}://" for one in BUCKETS))
     ]
 
     def pin(asset: tuple[pystac.Item, str]) -> Pin | None:

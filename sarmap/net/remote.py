@@ -1,4 +1,5 @@
-"""A file on the web as GDAL reads it: in ranges, signed late, tried again, failing in the open.
+"""A file on the web or in a bucket as GDAL reads it: in ranges, signed late, tried again, failing
+in the open.
 
 GDAL's own web reader follows redirects to anywhere, knows no `Retry-After`, and remembers
 failures; so the bytes are fetched here, the stored blocks of a window ahead and side by side, and
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 
 from zict import LRU
 
+from sarmap.net.buckets import fetch_object, in_bucket
 from sarmap.net.checksums import inflates
 from sarmap.net.patience import Deadline, Patience, hold_off, patience, wait_for
 from sarmap.net.reach import Reach
@@ -284,6 +286,8 @@ class RemoteFile:
 
     def _try(self, first: int, last: int, *, alone: bool = False) -> Answer:
         """One try, signed now, at the place where the last one was found."""
+        if in_bucket(self.href):
+            return fetch_object(self.href, first, last, self._limits, self._deadline)
         signed, landed = self.signer(self.href), self._landed
         try:
             answer = fetch(

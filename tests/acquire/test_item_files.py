@@ -191,6 +191,34 @@ def test_files_in_a_bucket(stac: Any, tmp_path: Path, s3: Any) -> None:
         open_catalog(resolve_catalog(f"{bucket}/none.json"))
 
 
+def test_a_map_of_files_in_a_bucket_is_held_to_them(
+    event: Any, request_of: Any, tmp_path: Path, s3: Any
+) -> None:
+    """Their entity tags are kept with the map, and asked at resume."""
+    records = json.loads(event.items.read_text(encoding="utf-8"))
+    client, names = s3.client(), []
+    for record in records["features"]:
+        for asset in record["assets"].values():
+            if record["properties"].get("sat:relative_orbit", 68) == 68:
+                client.upload_file(str(event.path / asset["href"]), s3.bucket, asset["href"])
+                names.append(asset["href"])
+            asset["href"] = f"s3://{s3.bucket}/{asset['href']}"
+    (tmp_path / "items.json").write_text(json.dumps(records))
+    request = request_of(
+        area=event.grid[:64, :64], catalog=str(tmp_path / "items.json"), relative_orbit=68
+    )
+    mapped = sarmap.map_landslides(request)
+    assert mapped.observation["observed"] > 0
+    assert not mapped.read_failed
+    resumed = request.model_copy(update={"resume": True})
+    assert sarmap.map_landslides(resumed).computed == 0
+    name = next(name for name in names if f"/{mapped.plan.scenes[0]}/iw-vv" in name)
+    body = client.get_object(Bucket=s3.bucket, Key=name)["Body"].read()
+    client.put_object(Bucket=s3.bucket, Key=name, Body=body[:-1] + bytes([body[-1] ^ 1]))
+    with pytest.raises(RequestError, match="asset 'vv' is another one than when this map"):
+        sarmap.map_landslides(resumed)
+
+
 def test_the_same_pixels_give_the_same_map_as_through_the_api(
     event: Any, request_of: Any, tmp_path: Path
 ) -> None:

@@ -90,6 +90,29 @@ def test_a_local_file_is_held_too(tmp_path: Path, power: Any, source_of: Any) ->
         read_rows(source)
 
 
+def test_a_file_in_a_bucket_is_held_by_its_entity_tag(
+    s3: Any, tmp_path: Path, power: Any, source_of: Any
+) -> None:
+    def put() -> None:
+        s3.client().upload_file(str(tmp_path / "a.tif"), s3.bucket, "replaced/a.tif")
+
+    write(tmp_path / "a.tif", power)
+    put()
+    source = pinned(source_of(f"s3://{s3.bucket}/replaced/"))
+    np.testing.assert_array_equal(read_rows(source), power)
+    changed = power.copy()
+    changed[200:] += 1  # behind the first page
+    write(tmp_path / "a.tif", changed)
+    put()
+    from sarmap.net import remote
+
+    remote._blocks = remote._no_blocks()
+    with pytest.raises(RequestError, match=r"item 'S1_a', asset 'vv' is another one than when"):
+        read_rows(source)
+    s3.client().delete_object(Bucket=s3.bucket, Key="replaced/a.tif")
+    assert read_rows(source) is None
+
+
 def test_a_server_with_two_names_for_one_file_is_read(
     fault_proxy: ModuleType, tmp_path: Path, cogs: Path, power: Any, source_of: Any
 ) -> None:
