@@ -114,6 +114,50 @@ def spatial_ref_attrs(grid: GeoBox) -> dict[str, Any]:
     }
 
 
+_CONVENTIONS = {
+    "proj": (
+        "f17cb550-5864-4468-aeb7-f3180cfb622f",
+        "Coordinate reference system information for geospatial data",
+    ),
+    "spatial": ("689b58e2-cf7b-45e0-9fff-9cfc0883d6b4", "Spatial coordinate information"),
+}
+"""GeoZarr's conventions (https://geozarr.org, version 0.1): name -> its UUID, and what it is."""
+
+
+def geozarr_attrs(grid: GeoBox) -> dict[str, Any]:
+    """Attributes of a group whose (y, x) arrays lie on a grid, by GeoZarr's ``proj``, ``spatial``.
+
+    >>> from odc.geo.geobox import GeoBox
+    >>> grid = GeoBox.from_bbox((0, 0, 20, 30), "epsg:32654", resolution=10)
+    >>> told = geozarr_attrs(grid)
+    >>> told["proj:code"], told["spatial:transform"], told["spatial:bbox"]
+    ('EPSG:32654', [10.0, 0.0, 0.0, 0.0, -10.0, 30.0], [0.0, 0.0, 20.0, 30.0])
+    """
+    crs, home = _declared(grid), "https://{}/zarr-conventions/{}/{}/v0.1/{}"
+    code = {} if crs.epsg is None else {"proj:code": f"EPSG:{crs.epsg}"}
+    return {
+        "zarr_conventions": [
+            {
+                "uuid": uuid,
+                "name": name,
+                "schema_url": home.format(
+                    "raw.githubusercontent.com", name, "refs/tags", "schema.json"
+                ),
+                "spec_url": home.format("github.com", name, "blob", "README.md"),
+                "description": description,
+            }
+            for name, (uuid, description) in _CONVENTIONS.items()
+        ],
+        **code,
+        "proj:wkt2": crs.to_wkt(),
+        "spatial:dimensions": ["y", "x"],
+        "spatial:transform": [float(number) for number in grid.transform[:6]],
+        "spatial:shape": [int(length) for length in grid.shape],
+        "spatial:bbox": [float(edge) for edge in grid.boundingbox.bbox],
+        "spatial:registration": "pixel",
+    }
+
+
 def _declared(grid: GeoBox) -> Any:
     if grid.crs is None:
         raise RequestError("The grid has no reference system; give it one with `crs`.")

@@ -40,7 +40,7 @@ def public_attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _flat(value: Any) -> Any:
-    """Nested values as JSON text, so that the store converts to netCDF too."""
+    """Nested values as JSON text, as NetCDF could hold them, too."""
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, bool):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import warnings
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sarmap.store.encoding import layer_of
-from sarmap.store.georeference import coordinate_attrs, spatial_ref_attrs
+from sarmap.store.georeference import coordinate_attrs, geozarr_attrs, spatial_ref_attrs
 from sarmap.store.layout import Layout
 from sarmap.store.ledger import (
     BLOCKS,
@@ -62,6 +63,8 @@ def create(
         "title": f"{simulated}landslide probability",
         "sarmap:version": __version__,
         **attributes,
+        "history": _history(attributes),
+        **geozarr_attrs(grid),
         STATUS: "writing",
         SESSIONS: 1,
     }
@@ -86,6 +89,13 @@ def create(
         return group
 
     return patiently(make, "The result", patience)
+
+
+def _history(attributes: Mapping[str, Any]) -> str:
+    """CF's line on how a map came to be, behind those that its dataset has already."""
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    line = f"{attributes.get('sarmap:created', now)} sarmap {__version__}: write_zarr"
+    return "\n".join(filter(None, (str(attributes.get("history", "")), line)))
 
 
 def _block_shape(dataset: xr.Dataset, layouts: Mapping[str, Layout]) -> list[int]:

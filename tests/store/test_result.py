@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -112,6 +113,23 @@ def test_it_is_cf_with_flags_scale_and_reference_system(tmp_path):
     assert stored["y"].attrs["axis"] == "Y"
     assert stored["x"].attrs["standard_name"] == "projection_x_coordinate"
     assert stored.attrs["Conventions"] == "CF-1.11"
+    assert re.fullmatch(r"20\S+ sarmap \S+: write_zarr", stored.attrs["history"])
+
+
+def test_it_says_where_it_lies_by_geozarrs_conventions(tmp_path):
+    """Also where it is part of a larger map, whose attributes it has."""
+    whole = xr.open_zarr(write_zarr(make_map(shape=(9, 7)), tmp_path / "map.zarr"))
+    part = whole.isel(y=slice(2, None), x=slice(1, None)).load()
+    attrs = xr.open_zarr(write_zarr(part, tmp_path / "part.zarr")).attrs
+    assert {one["name"]: one["uuid"] for one in attrs["zarr_conventions"]} == {
+        "proj": "f17cb550-5864-4468-aeb7-f3180cfb622f",
+        "spatial": "689b58e2-cf7b-45e0-9fff-9cfc0883d6b4",
+    }
+    assert attrs["proj:code"] == "EPSG:32654"
+    assert attrs["spatial:dimensions"] == ["y", "x"]
+    assert attrs["spatial:shape"] == [7, 6]
+    assert attrs["spatial:transform"] == [10, 0, 500010, 0, -10, 4700070]
+    assert attrs["history"].count(": write_zarr") == 2
 
 
 def test_georeference_agrees_with_rioxarray_and_odc(tmp_path):
