@@ -136,16 +136,14 @@ def map_landslides(
     targets = _targets(request, out)
     check_writable(out, overwrite=request.overwrite, resume=request.resume)
     products = _products(request, out, targets)
-    here = client is None
+    here, machine, meter = client is None, _smallest(client), Meter(client)
     prepared = levelled(prepared or prepare(request, warm=here), warm=here)
     _check_products(prepared)
     pin_scenes(prepared)
     assembly = _with_radar(request, assemble(prepared))
-    machine = _smallest(client)
     made = make_plan(prepared, assembly, machine)
     refuse_too_large(made, machine)
     overview = composite_overview(assembly.composite) if "quicklook" in targets else None
-    meter = Meter(client)
     with _keeping_what_is_done(out, client), _scheduler(client, prepared, out):
         stored = store_map(
             assembly.dataset,

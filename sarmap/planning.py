@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sarmap.assembly import Assembly, assemble, levels_record, prepare
 from sarmap.errors import RequestError
-from sarmap.prepared import Prepared
+from sarmap.prepared import MOST_KEPT, Prepared
 from sarmap.types import MapRequest, Plan
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ _BORROWED_REMOTE = 0.15
 """The same on a cluster, beside those of the threads."""
 _PIXELWISE = 36
 """Bytes for each pixel that a detector without a network works on."""
+_KEPT = 0.7
+"""Share of scenes, inflated, that their stored blocks take where a process keeps them."""
 _CONTROL = 0.5
 """Share of a composite that its control adds: both are made of the same scenes."""
 
@@ -150,6 +152,8 @@ def _peak_memory(made: Plan, machine: Machine, chunk: int) -> int:
     composites = blocks * len(made.passes) * (1 + _CONTROL * made.request.control)
     held = _held(made, machine, composites)
     fixed = _LIBRARIES + _WORKER * bool(machine.name) + _ENGINE * bool(detector["sha256"])
+    if not machine.name and _series(made) and made.read_bytes <= MOST_KEPT:
+        fixed += int(_KEPT * made.read_bytes)
     if detector["kind"] == "pixel":
         fixed += _PIXELWISE * area * min(machine.cores, blocks)
     return int(fixed + held * area * 4 * (len(detector["bands"]) + _series(made) + _BESIDE))

@@ -34,6 +34,28 @@ def test_the_map_covers_the_grid_and_opens_with_plain_xarray(
     assert first == (event.transform[2] + 5, event.transform[5] - 5)
 
 
+def test_each_scene_is_fetched_once(
+    request_of: Callable[..., sarmap.MapRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its passes are levelled, and then compared, by one reading."""
+    from sarmap.net import remote
+
+    asked: list[tuple[str, int]] = []
+    fetch = remote.RemoteFile._fetch
+
+    def fetched(self: Any, first: int, last: int) -> bytes:
+        if first:  # not the head, by which a file is known
+            asked.append((self.href, first))
+        return fetch(self, first, last)
+
+    monkeypatch.setattr(remote.RemoteFile, "_fetch", fetched)
+    monkeypatch.setattr(remote, "BLOCK_BYTES", 0)  # what is kept is kept for this map alone
+    monkeypatch.setattr(remote, "_blocks", remote._no_blocks())
+    sarmap.map_landslides(request_of(detector="change"))
+    assert len(asked) == len(set(asked)) > 10
+    assert not remote._blocks
+
+
 def test_a_map_is_a_folder_not_a_file(request_of: Callable[..., sarmap.MapRequest]) -> None:
     with pytest.raises(RequestError, match=r"give out='map.zarr'"):
         sarmap.map_landslides(request_of(out="map.tif"))

@@ -173,9 +173,15 @@ HOW_TO = [
     if page.parent.name != "results"  # what was measured there took hours
     and any(block.language in RUN and not block.reason for block in blocks_of(page))
 ]
+ALIKE = ("maps", "own-stac-api", "pictures", "planetary-computer", "resume")
+"""Pages that map as others do: nightly; that their commands and flags exist is tried always."""
 
 
-@pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=pytest.mark.nightly) if p.stem in ALIKE else p for p in HOW_TO],
+    ids=lambda page: page.stem,
+)
 def test_a_page_does_what_it_says(page: Path, reader: Callable[[str], str]) -> None:
     import matplotlib
 

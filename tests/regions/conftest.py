@@ -42,6 +42,18 @@ def border_fields(border_event: Any, border_server: Any) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="session")
+def finished(border_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A scan with all its products, to be read and not changed."""
+    more: dict[str, Any] = {
+        "out": str(tmp_path_factory.mktemp("scans") / "finished"),
+        "products": ("geopackage", "geoparquet", "quicklook"),
+        "epicentre": (138.01, 37.0),
+        "threshold": 0.3,
+    }
+    return sarmap.scan(sarmap.ScanRequest(**border_fields | more))
+
+
 @pytest.fixture
 def scan_request(
     border_fields: dict[str, Any], tmp_path: Path

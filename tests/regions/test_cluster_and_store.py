@@ -34,13 +34,17 @@ def test_two_zones_on_two_workers_with_s3_equal_threads_on_one_machine(
 ) -> None:
     from distributed import Client
 
-    products = ("geopackage", "geoparquet", "quicklook")
-    alone = sarmap.scan(scan_request(products=products))
+    asked: dict[str, Any] = {
+        "area": (137.994, 36.996, 138.006, 37.004),
+        "products": ("geoparquet",),
+        "threshold": 0.3,
+    }
+    alone = sarmap.scan(scan_request(**asked))
     out = f"s3://{s3.bucket}/hokkaido"
     with Client(
         n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
     ) as client:
-        together = sarmap.scan(scan_request(products=products, out=out), client)
+        together = sarmap.scan(scan_request(**asked, out=out), client)
     assert not together.incomplete
     mine, theirs = packed(alone.path), packed(together.path)
     assert set(mine) == set(theirs) == {"53N", "54N"}
@@ -76,8 +80,8 @@ def fiji(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
     event = simulate_event(
         tmp_path_factory.mktemp("events") / "fiji",
         seed=3,
-        rows=200,
-        columns=300,
+        rows=120,
+        columns=200,
         earlier=0,
         center=(179.99999, -17.0),
         optical=False,
@@ -162,7 +166,7 @@ def test_a_region_across_the_antimeridian_is_one_scan(
     west_half, whole = scan["60S"].load(), sarmap.open_scan(one.path)["epsg32760"].load()
     same = whole.sel(x=west_half.x, y=west_half.y)
     mapped = west_half.observation == 0
-    assert int(mapped.sum()) > 10_000
+    assert int(mapped.sum()) > 4_000
     for layer in ("probability", "orbit"):
         np.testing.assert_array_equal(
             west_half[layer].where(mapped).values, same[layer].where(mapped).values

@@ -45,18 +45,8 @@ def assert_same(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]
             np.testing.assert_array_equal(values, other[zone][layer], err_msg=f"{zone} {layer}")
 
 
-@pytest.fixture(scope="module")
-def finished(
-    border_fields: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> scanning.ScanResult:
-    """A scan with all its products, to be read and not changed."""
-    more: dict[str, Any] = {
-        "out": str(tmp_path_factory.mktemp("scans") / "finished"),
-        "products": ("geopackage", "geoparquet", "quicklook"),
-        "epicentre": (138.01, 37.0),
-        "threshold": 0.3,
-    }
-    return sarmap.scan(sarmap.ScanRequest(**border_fields | more))
+SMALL = (138.001, 36.999, 138.004, 37.001)
+"""A region in one unit."""
 
 
 def test_a_finished_scan_is_a_collection_with_an_item_per_unit(finished: Any) -> None:
@@ -184,9 +174,8 @@ def test_one_unit_that_fails_does_not_stop_the_rest(
     assert tried[begun:] == [tried[1]]  # what was done stays
 
 
-def test_an_interrupted_scan_is_useful_and_goes_on(scan_request: Make, tmp_path: Path) -> None:
-    whole = sarmap.scan(scan_request(out=str(tmp_path / "whole"), chunk=64))
-    request = scan_request(chunk=64)
+def test_an_interrupted_scan_is_useful_and_goes_on(finished: Any, scan_request: Make) -> None:
+    request = scan_request()
     seen: list[Any] = []
 
     def stop(at: Any) -> None:
@@ -206,13 +195,13 @@ def test_an_interrupted_scan_is_useful_and_goes_on(scan_request: Make, tmp_path:
 
     result = sarmap.scan(request.model_copy(update={"resume": True}))
     assert not result.incomplete
-    assert_same(arrays(result.path), arrays(whole.path))
+    assert_same(arrays(result.path), arrays(finished.path))
 
 
 def test_a_finished_scan_is_not_done_again(
     scan_request: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = scan_request()
+    request = scan_request(area=SMALL)
     sarmap.scan(request)
 
     def never(*_: Any) -> Any:
@@ -223,20 +212,13 @@ def test_a_finished_scan_is_not_done_again(
 
 
 def test_another_request_is_refused_and_says_what_differs(scan_request: Make) -> None:
-    sarmap.scan(scan_request(area=(138.001, 36.999, 138.004, 37.001)))
+    sarmap.scan(scan_request(area=SMALL))
     with pytest.raises(RequestError, match="--resume"):
         sarmap.scan(scan_request())
     with pytest.raises(RequestError, match="scan was made with bbox 138"):
         sarmap.scan(scan_request(resume=True))
     with pytest.raises(RequestError, match=r"detector log-ratio, .*overlap.* differ, too"):
-        sarmap.scan(
-            scan_request(
-                area=(138.001, 36.999, 138.004, 37.001),
-                resume=True,
-                overlap=8,
-                detector="attention-unet",
-            )
-        )
+        sarmap.scan(scan_request(area=SMALL, resume=True, overlap=8, detector="attention-unet"))
 
 
 def test_a_folder_of_something_else_is_left_alone(scan_request: Make, tmp_path: Path) -> None:
@@ -250,13 +232,12 @@ def test_a_folder_of_something_else_is_left_alone(scan_request: Make, tmp_path: 
 
 
 def test_overwrite_starts_anew(scan_request: Make) -> None:
-    small = (138.001, 36.999, 138.004, 37.001)
-    request = scan_request(area=small)
+    request = scan_request(area=SMALL)
     sarmap.scan(request)
     mark = Path(str(request.out)) / "units" / "left-over" / "x.json"
     mark.parent.mkdir()
     mark.write_text("{}")
-    result = sarmap.scan(scan_request(area=small, overlap=0, overwrite=True))
+    result = sarmap.scan(scan_request(area=SMALL, overlap=0, overwrite=True))
     assert not result.incomplete
     assert not mark.exists()
 
@@ -274,7 +255,7 @@ def test_no_radar_is_an_answer(scan_request: Make) -> None:
 def test_a_full_store_stops_the_scan_cleanly(
     scan_request: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = scan_request()
+    request = scan_request(area=SMALL)
 
     def full(*_: Any) -> Any:
         raise OutputError("The disk is full.")
@@ -319,7 +300,7 @@ def test_a_rate_may_be_measured_on_a_piece(scan_request: Make) -> None:
 
 
 def test_pixels_that_cannot_be_read_are_read_again_by_resuming(
-    border_event: Any, scan_request: Make, tmp_path: Path
+    border_event: Any, finished: Any, scan_request: Make, tmp_path: Path
 ) -> None:
     """One file is away for a while: its units are `unread`, the rest done; then all are."""
     from sarmap.simulate.serve import serve_event
@@ -342,8 +323,7 @@ def test_pixels_that_cannot_be_read_are_read_again_by_resuming(
         away.rename(file)
         again = sarmap.scan(request.model_copy(update={"resume": True}))
     assert not again.incomplete
-    whole = sarmap.scan(scan_request(out=str(tmp_path / "whole")))
-    assert_same(arrays(again.path), arrays(whole.path))
+    assert_same(arrays(again.path), arrays(finished.path))
 
 
 @pytest.mark.parametrize("fault", ["catalogue", "unit"])
@@ -353,7 +333,7 @@ def test_a_unit_with_unread_pixels_stays_on_the_map_while_they_cannot_be_tried_a
     from sarmap.acquire.scene_reader import SceneReader
     from sarmap.regions import decisions, scanning
 
-    request, real = scan_request(), SceneReader.read
+    request, real = scan_request(area=SMALL), SceneReader.read
 
     def holed(self: Any, window: Any, **more: Any) -> Any:
         pixels = real(self, window, **more).copy()
@@ -395,7 +375,8 @@ def test_a_unit_that_looks_at_unread_ground_beyond_its_border_is_done_again_too(
     from sarmap.acquire.scene_reader import SceneReader
     from sarmap.regions.survey import make_survey
 
-    request = scan_request(unit=128)
+    strip = (138.001, 36.998, 138.014, 37.002)
+    request = scan_request(area=strip, unit=128)
     units = {
         name: work.unit
         for name, work in make_survey(request).works.items()
@@ -426,7 +407,7 @@ def test_a_unit_that_looks_at_unread_ground_beyond_its_border_is_done_again_too(
     away = False
     again = sarmap.scan(request.model_copy(update={"resume": True}))
     assert not again.incomplete
-    whole = sarmap.scan(scan_request(out=str(tmp_path / "whole"), unit=128))
+    whole = sarmap.scan(scan_request(area=strip, out=str(tmp_path / "whole"), unit=128))
     assert_same(arrays(again.path), arrays(whole.path))
 
 

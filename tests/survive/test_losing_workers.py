@@ -25,9 +25,22 @@ from sarmap.errors import ClusterError
 from sarmap.store.block_progress import read_progress
 from sarmap.store.result import write_zarr
 
-EDGE, ROWS, COLUMNS = 64, 6, 5
+pytestmark = pytest.mark.enable_socket  # a fork is asked for over a socket without a host
+
+EDGE, ROWS, COLUMNS = 64, 4, 3
 LAYOUT: dict[str, Any] = {"chunk": 32, "shard": 64}
 Objects = Callable[[Path | str], dict[str, bytes]]
+
+
+@pytest.fixture(autouse=True)
+def _workers_of_one_start() -> Iterator[None]:
+    """Workers are forks of a process that has the libraries: dozens die here, and are replaced."""
+    from distributed.utils import get_mp_context
+
+    libraries = ["distributed.nanny", "dask.array", "xarray", "sarmap.store.result"]
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        get_mp_context().set_forkserver_preload(libraries)
+        yield
 
 
 @pytest.fixture
@@ -117,7 +130,7 @@ def test_workers_that_are_killed_again_and_again_cost_no_block(
     killer = threading.Thread(target=kill)
     killer.start()
     try:
-        out = write_zarr(slow_map(seconds=0.15), tmp_path / "map.zarr", **LAYOUT)
+        out = write_zarr(slow_map(seconds=0.3), tmp_path / "map.zarr", **LAYOUT)
     finally:
         ended.set()
         killer.join()
