@@ -46,7 +46,7 @@ def read_scene(
     marked as not read, too.
     """
     found = read_source(source, window, signer, positive=positive)
-    if found is None or not positive or not _may_be_dark(found[0]).any():
+    if found is None or not positive or not _may_hang(found[0]):
         return found
 
     def wider(handle: Handle) -> Box:
@@ -67,15 +67,18 @@ def without_noise(power: Pixels) -> Pixels:
     >>> int(np.isnan(without_noise(power)[:, 150]).nonzero()[0].max())
     161
     """
-    unread, none = np.isneginf(power), np.isnan(power)
-    if not (none | unread).any():
-        return power
     known = np.isfinite(power)
-    may_be = _may_be_dark(power) | unread
-    near = _grown(unread)
-    dark = may_be & ~near & (_box(np.where(known, power, 0)) < DARK * _box(known))
+    if known.all():
+        return power
+    unread, none = power == -np.inf, np.isnan(power)
+    total, count = _box(np.where(known, power, np.float32(0))), _box(known)
+    may_be, near = (known & (total < DARK * 9)) | unread, _grown(unread)
+    dark = may_be & ~near & (total < DARK * count)
     most = dark | (may_be & near)
     faint = known & (power < DARK)
+    beside = count < 9  # what has all its neighbours does not touch the outside
+    if np.count_nonzero(most & beside) < LEAST:
+        return power
     noise = _strip(none, dark, most) & (dark | faint)
     out = np.where(noise, np.float32(np.nan), power)
     if unread.any():
@@ -129,14 +132,24 @@ def _hanging_on(some: Mask, through: Mask) -> Mask:
     return np.asarray(ndimage.binary_dilation(some, _AROUND, iterations=REACH, mask=through))
 
 
-def _may_be_dark(power: Pixels) -> Mask:
-    """Measured pixels that are dark unless what is not known around them is bright."""
+def _may_hang(power: Pixels) -> bool:
+    """Whether a dark pixel of a block may be noise, as none is that lies amid bright ground."""
     known = np.isfinite(power)
-    return known & (_box(np.where(known, power, np.float32(0))) < DARK * 9)
+    dark = known & (_box(np.where(known, power, np.float32(0))) < DARK * 9)
+    if not dark.any():
+        return False
+    dark |= known & (power < DARK)
+    edges = dark[0].any() or dark[-1].any() or dark[:, 0].any() or dark[:, -1].any()
+    return bool(edges or (dark & _grown(~known)).any())
 
 
 def _box(values: NDArray[np.generic]) -> Pixels:
     """Sums of 3 x 3 pixels (y, x), nothing beyond the edges; in one order, whatever the blocks."""
-    padded = np.pad(values.astype(np.float32), 1)
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    return np.asarray(rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:], np.float32)
+    one = values.astype(np.float32)
+    rows = one.copy()
+    rows[1:] += one[:-1]
+    rows[:-1] += one[1:]
+    sums = rows.copy()
+    sums[:, 1:] += rows[:, :-1]
+    sums[:, :-1] += rows[:, 1:]
+    return sums
