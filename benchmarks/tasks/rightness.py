@@ -52,7 +52,7 @@ def drawn(
     """Drawn worlds of seeds that no training has seen, truth as an analyst draws it."""
     from scipy import ndimage
 
-    from sarmap.learn.worlds import as_cube
+    from sarmap.learn.worlds import world_cube
     from sarmap.simulate.physics import Physics
     from sarmap.simulate.worlds import draw_world
 
@@ -64,7 +64,7 @@ def drawn(
         share = float(np.exp(rng.uniform(np.log(least), np.log(most))))
         world = draw_world(seed, (edge, edge), Physics.draw(seed, land_share=share))
         number = ndimage.label(world.truth, np.ones((3, 3)))[0].astype(np.int32)
-        found = score(detect(*as_cube(world)), number, world.spacing)
+        found = score(detect(*world_cube(world)), number, world.spacing)
         law = world.physics.family
         made[f"{seed}"] = Judged(law, float((world.truth > 0).mean()), found)
     seconds = time.perf_counter() - started

@@ -29,8 +29,15 @@ from numpy.typing import NDArray
 from sarmap.detect.hardware import CoreGate
 from sarmap.detect.normalise import fill_gaps, normalise_tiles, standardise
 from sarmap.detect.protocol import Detector, DetectorSpec, FixedStatistics, Sweeping
-from sarmap.detect.spoiling import spoilt_pixels, touched
-from sarmap.detect.windows import Block, BlockedAxis, TileAxis, blend_weights, reflect
+from sarmap.detect.windows import (
+    Block,
+    BlockedAxis,
+    TileAxis,
+    blend_weights,
+    reflect,
+    spoilt_pixels,
+    touched,
+)
 from sarmap.errors import RequestError
 from sarmap.types import Observation
 

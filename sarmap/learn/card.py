@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sarmap.detect.manifest import Manifest
-from sarmap.learn.grounds import is_ground
-from sarmap.learn.sen12landslides import CITED, is_patch, place_of
-from sarmap.learn.worlds import is_world
+from sarmap.learn.kept_evidence import GROUND, SET, WORLD, is_kept
+from sarmap.learn.sen12landslides import CITED, place_of
 
 _SPLITS = {
     "random": "random (the papers'; neighbours of training samples, so too good)",
@@ -131,15 +130,15 @@ def _events(events: Sequence[Mapping[str, Any]]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one in events:
-        if not any(of(str(one["name"])) for of in (is_world, is_ground, is_patch)):
+        if not is_kept(str(one["name"])):
             lines.append(
                 f"| {one['name']} | {'simulated' if one['simulated'] else 'real'} | {one['role']} "
                 f"| {one['landslides']} | {one['repaired']} | {one['shape'][0]} x "
                 f"{one['shape'][1]} | {one['crs']} |"
             )
-    drawn = [one for one in events if is_world(str(one["name"]))]
-    put = [one for one in events if is_ground(str(one["name"]))]
-    real = [one for one in events if is_patch(str(one["name"]))]
+    drawn = [one for one in events if is_kept(str(one["name"]), WORLD)]
+    put = [one for one in events if is_kept(str(one["name"]), GROUND)]
+    real = [one for one in events if is_kept(str(one["name"]), SET)]
     lines += _together(drawn, "drawn worlds", "simulated")
     lines += _together(put, "real scenes with landslides put in", "simulated in real")
     for place in sorted({place_of(str(one["name"])) for one in real}):

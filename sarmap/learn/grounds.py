@@ -21,27 +21,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sarmap.errors import RequestError
-from sarmap.learn.kept_evidence import KeptScene, keep, make_missing, open_kept
+from sarmap.learn.kept_evidence import GROUND, KeptScene, as_cube, keep, make_missing, open_kept
 from sarmap.learn.scene import Scene
 from sarmap.types import Instant
-
-__all__ = [
-    "MOST_AFTER",
-    "MOST_BEFORE",
-    "GroundSource",
-    "ground_record",
-    "is_ground",
-    "kept_grounds",
-    "open_grounds",
-    "open_series",
-]
 
 Pixels = NDArray[np.float32]
 
 MOST_BEFORE, MOST_AFTER = 8, 4
 """Passes of a scene, as of drawn worlds."""
-GROUND = "ground"
-"""What names of scenes with landslides put into them begin with."""
 LAND = -17.5
 """Mean VV above which ground counts as land, dB."""
 
@@ -151,15 +138,6 @@ def kept_grounds(
     return found
 
 
-def is_ground(event: str) -> bool:
-    """Whether an event's name is that of a real place with landslides put into it.
-
-    >>> is_ground("ground California 7"), is_ground("California")
-    (True, False)
-    """
-    return event.startswith(f"{GROUND} ")
-
-
 def ground_record(source: GroundSource) -> dict[str, Any]:
     """What a ground is, for a manifest: no path and no address."""
     hidden = {"files", "series", "area", "catalog", "inventory"}
@@ -196,7 +174,15 @@ def _make(source: GroundSource, seed: int, bands: Sequence[str], path: Path) -> 
         land=land,
         templates=_templates(source.inventory),
     )
-    cube, terrain = _as_cube(source, ground, put, times, before, rng)
+    there = {"vv": put.vv}
+    if put.vh is not None and rng.random() >= source.without_vh:
+        there["vh"] = put.vh
+    planes = {
+        name: plane
+        for name in ("slope", "incidence")
+        if (plane := getattr(ground, name)) is not None and rng.random() >= source.without_terrain
+    }
+    cube, terrain = as_cube(there, planes, times, before, ground.spacing)
     # from anywhere, so that the tiles of many scenes do not lie on one another
     first = tuple(int(rng.integers(0, size % 64 + 1)) for size in land.shape)
     count = int(put.footprint.max())
@@ -209,38 +195,6 @@ def _choose(rng: np.random.Generator, count: int) -> tuple[int, slice]:
     before = int(rng.integers(1, min(MOST_BEFORE, count - after) + 1))
     start = int(rng.integers(0, count - before - after + 1))
     return before, slice(start, start + before + after)
-
-
-def _as_cube(
-    source: GroundSource,
-    ground: Ground,
-    put: Any,
-    times: NDArray[np.datetime64],
-    before: int,
-    rng: np.random.Generator,
-) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """Passes and terrain as `map_cube` takes them; a share lacks VH or parts of the terrain."""
-    from sarmap.acquire.arrays import make_cube, make_terrain
-
-    height, width = put.truth.shape
-    coords = {
-        "y": ground.spacing * (height - np.arange(height, dtype=float) - 0.5),
-        "x": ground.spacing * (np.arange(width, dtype=float) + 0.5),
-    }
-    bands = {"vv": put.vv}
-    if put.vh is not None and rng.random() >= source.without_vh:
-        bands["vh"] = put.vh
-    passes = [
-        xr.Dataset({band: (("y", "x"), all_[n]) for band, all_ in bands.items()}, coords=coords)
-        for n in range(len(times))
-    ]
-    cube = make_cube(passes[:before], passes[before:], times=list(times))
-    planes = {
-        name: xr.DataArray(plane, dims=("y", "x"), coords=coords)
-        for name in ("slope", "incidence")
-        if (plane := getattr(ground, name)) is not None and rng.random() >= source.without_terrain
-    }
-    return cube, make_terrain(**planes) if planes else None
 
 
 @lru_cache(maxsize=4)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,9 @@ from sarmap.learn.scene import Scene
 
 INNER = (1.0, 99.0)
 """Percentiles of what training scenes measure that count as learnt from."""
+WORLD, GROUND, SET = "world", "ground", "Sen12Landslides"
+"""What names of kept scenes begin with: drawn worlds, real passes with landslides put into them,
+and patches of the data set."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,39 @@ class KeptLabels:
     def mask(self, rows: slice, columns: slice) -> NDArray[np.uint8]:
         """Mask of a window: 0 or 1."""
         return np.array(np.load(self.codes, mmap_mode="r")[1, rows, columns])
+
+
+def is_kept(event: str, *kinds: str) -> bool:
+    """Whether an event's name is that of a kept scene, of any kind or of some.
+
+    >>> is_kept("world 7"), is_kept("world 7", GROUND, SET), is_kept("Iburi")
+    (True, False, False)
+    """
+    return event.startswith(tuple(f"{kind} " for kind in kinds or (WORLD, GROUND, SET)))
+
+
+def as_cube(
+    bands: Mapping[str, NDArray[np.float32]],
+    planes: Mapping[str, NDArray[np.float32]],
+    times: Sequence[Any],
+    before: int,
+    spacing: float,
+) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """Passes (time, y, x) and planes (y, x) as `sarmap.make_cube` and `make_terrain` give them."""
+    from sarmap.acquire.arrays import make_cube, make_terrain
+
+    height, width = bands["vv"].shape[1:]
+    coords = {
+        "y": spacing * (height - np.arange(height, dtype=float) - 0.5),
+        "x": spacing * (np.arange(width, dtype=float) + 0.5),
+    }
+    passes = [
+        xr.Dataset({band: (("y", "x"), all_[n]) for band, all_ in bands.items()}, coords=coords)
+        for n in range(len(times))
+    ]
+    cube = make_cube(passes[:before], passes[before:], times=list(times))
+    shown = {name: xr.DataArray(one, coords, ("y", "x")) for name, one in planes.items()}
+    return cube, make_terrain(**shown) if shown else None
 
 
 def make_missing(jobs: Iterable[tuple[KeptScene, Callable[[], None]]]) -> None:

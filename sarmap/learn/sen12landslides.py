@@ -25,11 +25,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sarmap.errors import RequestError
 from sarmap.learn.grounds import MOST_AFTER, MOST_BEFORE, open_series
-from sarmap.learn.kept_evidence import KeptScene, keep, leave_out, make_missing, open_kept, why_not
+from sarmap.learn.kept_evidence import (
+    SET,
+    KeptScene,
+    keep,
+    leave_out,
+    make_missing,
+    open_kept,
+    why_not,
+)
 from sarmap.learn.scene import Scene
 
-SET = "Sen12Landslides"
-"""What names of its scenes begin with."""
 CITED = f"Patches of places: {SET}, doi:10.1038/s41597-025-06167-2, CC BY 4.0."
 """What a card says of them."""
 FLOOR = -49.9
@@ -94,15 +100,6 @@ def kept_patches(
     """The scenes of those files that can be used, once they were opened."""
     for source in sources:
         yield from (one for one, _, _ in _files(source, bands, folder) if not why_not(one))
-
-
-def is_patch(event: str) -> bool:
-    """Whether an event's name is that of a patch of the set.
-
-    >>> is_patch("Sen12Landslides italy_s1asc_6982"), is_patch("Italy")
-    (True, False)
-    """
-    return event.startswith(f"{SET} ")
 
 
 def place_of(name: str) -> str:

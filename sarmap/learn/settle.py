@@ -20,16 +20,16 @@ from sarmap.detect.protocol import FixedStatistics
 from sarmap.errors import RequestError
 from sarmap.learn.config import TrainingConfig
 from sarmap.learn.fitting import Report, fit
-from sarmap.learn.grounds import ground_record, is_ground, kept_grounds
-from sarmap.learn.kept_evidence import KeptScene, measured_ranges
+from sarmap.learn.grounds import ground_record, kept_grounds
+from sarmap.learn.kept_evidence import KeptScene, is_kept, measured_ranges
 from sarmap.learn.losses import make_loss
 from sarmap.learn.outputs import Arrays, TrainingResult, store_outputs
 from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.scoring import PartScore, answers_of, score_parts
-from sarmap.learn.sen12landslides import is_patch, kept_patches, patch_record
+from sarmap.learn.sen12landslides import kept_patches, patch_record
 from sarmap.learn.sources import Stored, band_means
 from sarmap.learn.splits import PARTS
-from sarmap.learn.worlds import is_world, kept_worlds
+from sarmap.learn.worlds import kept_worlds
 from sarmap.version import __version__
 
 
@@ -226,7 +226,7 @@ def _training_record(
         "events": [
             {name: one[name] for name in names}
             for one in store.events
-            if not any(of(str(one["name"])) for of in (is_world, is_ground, is_patch))
+            if not is_kept(str(one["name"]))
         ],
         "worlds": [source.model_dump(mode="json") for source in config.worlds],
         "grounds": [ground_record(source) for source in config.grounds],

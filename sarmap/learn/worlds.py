@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field
 
 from sarmap.errors import RequestError
-from sarmap.learn.kept_evidence import KeptScene, keep, make_missing, open_kept
+from sarmap.learn.kept_evidence import WORLD, KeptScene, as_cube, keep, make_missing, open_kept
 from sarmap.learn.scene import Scene
-
-WORLD = "world"
-"""What names of worlds begin with; their seeds follow."""
 
 
 class WorldSource(BaseModel):
@@ -78,15 +76,6 @@ def kept_worlds(
     ]
 
 
-def is_world(event: str) -> bool:
-    """Whether an event's name is that of a drawn world.
-
-    >>> is_world("world 7"), is_world("Iburi")
-    (True, False)
-    """
-    return event.startswith(f"{WORLD} ")
-
-
 def _name(source: WorldSource, seed: int, bands: Sequence[str]) -> str:
     """File name of a world: its seed, and a hash of all else that it depends on."""
     import hashlib
@@ -106,7 +95,7 @@ def _draw(source: WorldSource, seed: int, bands: Sequence[str], path: Path) -> N
     law = Physics.draw(seed, **source.physics)
     world = draw_world(seed, (source.size, source.size), law)
     chance = np.random.default_rng([seed, 77]).random(3)
-    cube, terrain = as_cube(
+    cube, terrain = world_cube(
         world,
         vh=chance[0] >= source.without_vh,
         slope=chance[1] >= source.without_terrain,
@@ -115,29 +104,12 @@ def _draw(source: WorldSource, seed: int, bands: Sequence[str], path: Path) -> N
     keep(path, cube, terrain, bands, world.truth, int(world.footprint.max()), world.spacing)
 
 
-def as_cube(
+def world_cube(
     world: Any, *, vh: bool = True, slope: bool = True, incidence: bool = True
-) -> tuple[Any, Any]:
+) -> tuple[xr.Dataset, xr.Dataset | None]:
     """A drawn world as `sarmap.make_cube` and `make_terrain` give a real one."""
-    import xarray as xr
-
-    from sarmap.acquire.arrays import make_cube, make_terrain
-
-    height, width = world.dem.shape
-    coords = {
-        "y": world.spacing * (height - np.arange(height, dtype=float) - 0.5),
-        "x": world.spacing * (np.arange(width, dtype=float) + 0.5),
-    }
     bands = {"vv": world.vv} | ({"vh": world.vh} if vh else {})
-    passes = [
-        xr.Dataset({band: (("y", "x"), all_[n]) for band, all_ in bands.items()}, coords=coords)
-        for n in range(len(world.times))
-    ]
-    cube = make_cube(passes[: world.pre], passes[world.pre :], times=list(world.times))
     known = {"slope": slope, "incidence": incidence}
-    planes = {
-        name: xr.DataArray(getattr(world, name), dims=("y", "x"), coords=coords)
-        for name, there in known.items()
-        if there
-    }
-    return cube.assign_attrs(simulated=1), make_terrain(**planes) if planes else None
+    planes = {name: getattr(world, name) for name, there in known.items() if there}
+    cube, terrain = as_cube(bands, planes, world.times, world.pre, world.spacing)
+    return cube.assign_attrs(simulated=1), terrain
