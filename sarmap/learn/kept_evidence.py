@@ -77,7 +77,7 @@ def is_kept(event: str, *kinds: str) -> bool:
 def as_cube(
     bands: Mapping[str, NDArray[np.float32]],
     planes: Mapping[str, NDArray[np.float32]],
-    times: Sequence[Any],
+    times: NDArray[np.datetime64] | Sequence[np.datetime64],
     before: int,
     spacing: float,
 ) -> tuple[xr.Dataset, xr.Dataset | None]:
