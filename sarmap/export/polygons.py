@@ -18,13 +18,7 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 from sarmap.export.components import Components, find_components, labelled_strips
-from sarmap.export.vector_files import (
-    check_ending,
-    described,
-    file_attributes,
-    lonlat,
-    write_frame,
-)
+from sarmap.export.vector_files import check_ending, described, file_attributes, lonlat, write_frame
 from sarmap.store.delivery import check_file
 from sarmap.store.encoding import threshold_level
 from sarmap.store.reading import MapReader, open_reader
@@ -147,7 +141,10 @@ def outlined(
     slides = owner > 0
     outlines = _outlines(reader, pieces[slides], owner[slides], len(components.pixels))
     frame = _frame(reader, components, outlines, threshold, pixel)
-    return frame, _gaps(reader, pieces[~slides], -owner[~slides], fewest, pixel)
+    holes, codes = pieces[~slides], -owner[~slides]
+    if components.only is None:  # those that go on below their strip become whole
+        holes, codes = _across_strips(holes, codes)
+    return frame, _gaps(reader, holes, codes, fewest, pixel)
 
 
 def count_landslides(
@@ -293,6 +290,18 @@ def _outlines(
     return np.asarray(shapely.transform(canonical, _placed(reader.grid)), object)
 
 
+def _across_strips(
+    pieces: NDArray[Any], codes: NDArray[np.int64]
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Gaps of several strips, those of one code that touch along a seam as one."""
+    import shapely
+
+    kinds = np.unique(codes)
+    parts = [shapely.get_parts(shapely.union_all(pieces[codes == code])) for code in kinds]
+    whole = np.concatenate([np.empty(0, object), *parts])
+    return whole, np.repeat(kinds, [len(part) for part in parts])
+
+
 def _gaps(
     reader: MapReader,
     pieces: NDArray[Any],
@@ -300,18 +309,14 @@ def _gaps(
     fewest: int,
     pixel: float,
 ) -> GeoDataFrame:
-    """Ground that was not seen, whole across strips."""
+    """Ground that was not seen, by why."""
     import geopandas
     import shapely
 
-    whys: list[str] = []
-    gaps: list[Any] = []
-    for code, words in _WHY.items():
-        whole = shapely.get_parts(shapely.union_all(pieces[codes == code]))
-        kept = shapely.normalize(whole[shapely.area(whole) >= fewest])
-        gaps += list(kept)
-        whys += [words] * len(kept)
-    outlines = np.array(gaps, object)
+    order = np.argsort(codes, kind="stable")
+    order = order[shapely.area(pieces[order]) >= fewest]
+    outlines = shapely.normalize(pieces[order])
+    whys = [_WHY[Observation(code)] for code in codes[order]]
     frame = geopandas.GeoDataFrame(
         {"why": np.array(whys, object), "area_m2": shapely.area(outlines) * pixel},
         geometry=shapely.transform(outlines, _placed(reader.grid)),
