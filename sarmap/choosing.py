@@ -128,7 +128,7 @@ def each(names: Sequence[str], request: MapRequest) -> Iterator[Detector]:
 
 def orbit_of(request: MapRequest, spec: DetectorSpec) -> Any:
     """The orbit to map; checks that a composite asked for is the one the detector reads."""
-    from sarmap.compose.composites import COMPOSITES, composite_bands
+    from sarmap.compose.names import COMPOSITES, composite_bands
 
     if request.composite is None:
         return request.orbit
@@ -150,7 +150,7 @@ def orbit_of(request: MapRequest, spec: DetectorSpec) -> Any:
 
 def _is_asked_for(detector: Detector, request: MapRequest) -> bool:
     """True where the composite that was asked for is the detector's."""
-    from sarmap.compose.composites import composite_bands
+    from sarmap.compose.names import composite_bands
 
     return request.composite is not None and composite_bands(request.composite) == tuple(
         detector.bands
@@ -163,8 +163,7 @@ class _NoBandError(RequestError):
 
 def check_bands(detector: Detector, catalog: CatalogSettings) -> None:
     """Raises `_NoBandError` where the catalogue names no asset for a band."""
-    from sarmap.compose.composites import required_radar_bands
-    from sarmap.compose.names import as_held
+    from sarmap.compose.names import as_held, required_radar_bands
     from sarmap.detect.protocol import describe
 
     held = catalog.radar_assets
@@ -199,8 +198,7 @@ def _chosen(
 
     Raises `RequestError` where they are not there.
     """
-    from sarmap.compose.composites import required_radar_bands
-    from sarmap.compose.names import as_held, wanted_radar_bands
+    from sarmap.compose.names import as_held, required_radar_bands, wanted_radar_bands
     from sarmap.detect.protocol import describe
 
     if warm:
@@ -242,9 +240,8 @@ def _search(
     from sarmap.acquire.search import search_orbits
     from sarmap.acquire.shortfall import TooFewPassesError
     from sarmap.acquire.sought import Search
-    from sarmap.compose.composites import needs_optical, required_passes
     from sarmap.compose.control_cube import control_passes
-    from sarmap.compose.names import reads_evidence
+    from sarmap.compose.names import needs_optical, reads_evidence, required_passes
 
     pre, post = passes_asked(request, spec.bands)
     try:
@@ -273,9 +270,8 @@ def _in_files(request: MapRequest, spec: DetectorSpec) -> Passes:
     """The passes in the files of a request: all for evidence, else the nearest that are read."""
     from sarmap.acquire.own_request import passes_in_files
     from sarmap.acquire.shortfall import TooFewPassesError
-    from sarmap.compose.composites import needs_optical, required_passes
     from sarmap.compose.control_cube import control_passes
-    from sarmap.compose.names import reads_evidence
+    from sarmap.compose.names import needs_optical, reads_evidence, required_passes
 
     if needs_optical(spec.bands):
         raise RequestError(

@@ -129,7 +129,8 @@ def map_landslides(
     from sarmap.net.tally import Meter
     from sarmap.store.filling import store_map, tidy
     from sarmap.store.ledger import PARTLY
-    from sarmap.store.result import check_writable, count_observations, open_map
+    from sarmap.store.location import check_writable
+    from sarmap.store.result import count_observations, open_map
 
     started = time.perf_counter()
     out = _out(request)

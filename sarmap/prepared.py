@@ -110,8 +110,12 @@ def cube_of(prepared: Prepared, passes: Passes, grid: GeoBox, chunk: Chunk) -> x
 
 def _bands(prepared: Prepared, passes: Passes) -> tuple[str, ...]:
     """The bands that the detector reads and all scenes of these passes have."""
-    from sarmap.compose.composites import needs_optical, required_radar_bands
-    from sarmap.compose.names import as_held, wanted_radar_bands
+    from sarmap.compose.names import (
+        as_held,
+        needs_optical,
+        required_radar_bands,
+        wanted_radar_bands,
+    )
 
     read = prepared.spec.bands
     known = passes.catalog.radar_assets
@@ -136,8 +140,7 @@ def terrain_of(
 ) -> tuple[xr.Dataset | None, tuple[str, ...]]:
     """Terrain with layover and shadow; its absence is an error only where the detector reads it."""
     from sarmap.acquire.terrain import open_terrain
-    from sarmap.compose.composites import needs_terrain
-    from sarmap.compose.names import reads_evidence
+    from sarmap.compose.names import needs_terrain, reads_evidence
 
     blind = "layover and shadow are not marked in this map"
     bands = prepared.spec.bands

@@ -86,8 +86,7 @@ def why_nothing(prepared: Prepared, observation: Mapping[str, int]) -> tuple[str
     """Why nothing at all was observed, in a sentence; none where anything was."""
     if observation.get("observed") or not sum(observation.values()):
         return ()
-    from sarmap.compose.composites import required_radar_bands
-    from sarmap.compose.names import as_held
+    from sarmap.compose.names import as_held, required_radar_bands
 
     read = prepared.spec.bands
     bands = as_held(read, required_radar_bands(read), prepared.catalog.radar_assets)

@@ -15,7 +15,7 @@ BATCHES = {64: (1, 4, 16, 64, 256), 128: (1, 4, 16, 64), 256: (1, 4, 16), 512: (
 
 
 def _configure(context: Context) -> Sequence[Configuration]:
-    from sarmap.detect.engines import native_bf16
+    from sarmap.detect.hardware import native_bf16
 
     precisions = ("f32", "bf16") if native_bf16() else ("f32",)
     n = 1024 if context.quick else 4096

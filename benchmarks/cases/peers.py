@@ -43,7 +43,7 @@ def _configure(context: Context) -> Sequence[Configuration]:
 def _network(
     context: Context, title: str, detector: str, overlaps: Sequence[int]
 ) -> Iterable[Configuration]:
-    from sarmap.detect.engines import native_bf16
+    from sarmap.detect.hardware import native_bf16
 
     folder = str(context.folder(f"composite-{Path(detector).stem}"))
     place = {**context.scene.arguments(context.extent), "folder": folder, "detector": detector}

@@ -14,7 +14,7 @@ PAPER = "cnn-baa"
 
 
 def _configure(context: Context) -> Sequence[Configuration]:
-    from sarmap.detect.engines import native_bf16
+    from sarmap.detect.hardware import native_bf16
 
     place = context.scene.arguments((256, 192) if context.quick else context.extent)
     most = 4096 if context.quick else 65_536

@@ -31,7 +31,8 @@ def _steps(chunk: int, request: dict[str, Any]) -> dict[str, float]:
     from sarmap.acquire.cube import open_cube
     from sarmap.acquire.terrain import open_terrain
     from sarmap.assembly import prepare
-    from sarmap.compose.composites import make_composite, required_radar_bands
+    from sarmap.compose.composites import make_composite
+    from sarmap.compose.names import required_radar_bands
     from sarmap.detect.prediction import predict
     from sarmap.store.result import write_zarr
 

@@ -332,8 +332,6 @@ def find_dem(
 # --- voids ----------------------------------------------------------------------------------------
 
 
-__all__ = ["HIGHEST", "LOWEST", "bridged", "on_earth"]
-
 LOWEST, HIGHEST = -500.0, 9_000.0
 """Metres beyond which no ground lies: the Dead Sea's shore at -430, Everest at 8,849. Files hold
 -9999, -32768 or -3.4e38 for none, and do not always say so."""

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 
+from sarmap.acquire.projection import Bounds
 from sarmap.acquire.scene_reader import SceneReader
-from sarmap.acquire.source import Bounds, Source
+from sarmap.acquire.source import Source
 from sarmap.errors import RequestError
 from sarmap.net.signing import Signer
 from sarmap.types import Chunk

@@ -18,8 +18,9 @@ from sarmap.acquire.grid import bounds_in, make_grid
 from sarmap.acquire.hdf5 import is_hdf5
 from sarmap.acquire.own_passes import ATTRIBUTION, OwnScene, own_passes, own_scenes
 from sarmap.acquire.pairing import SAME_PASS
+from sarmap.acquire.projection import Bounds
 from sarmap.acquire.quakes import from_quake
-from sarmap.acquire.source import Bounds, Source
+from sarmap.acquire.source import Source
 from sarmap.acquire.tiles import METRES_PER_DEGREE
 from sarmap.errors import RequestError
 from sarmap.request_file import as_path

@@ -25,7 +25,6 @@ from sarmap.net.signing import unsigned
 if TYPE_CHECKING:
     import pystac
 
-__all__ = ["PIN", "Bounds", "Source", "item_source"]
 
 PIN = "sarmap:file"
 """Field of an asset that keeps the pin of its file, while its item is in memory."""

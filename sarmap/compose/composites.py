@@ -15,31 +15,16 @@ from sarmap.compose.evidence import evidence_layers, observation_codes
 from sarmap.compose.lattice import read_lattice
 from sarmap.compose.levelling import Levelling, find_levels
 from sarmap.compose.names import (
-    COMPOSITES,
     BandName,
     CompositeSpec,
     composite_bands,
     composite_named,
-    needs_optical,
-    needs_terrain,
     parse_band,
     reads_evidence,
     required_passes,
-    required_radar_bands,
 )
 from sarmap.errors import RequestError
 from sarmap.types import Scaling
-
-__all__ = [
-    "COMPOSITES",
-    "CompositeSpec",
-    "composite_bands",
-    "make_composite",
-    "needs_optical",
-    "needs_terrain",
-    "required_passes",
-    "required_radar_bands",
-]
 
 _PROVENANCE = ("simulated", "scenes", "orbit_state", "relative_orbit")
 

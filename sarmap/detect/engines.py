@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from sarmap.detect.batches import batch_size
 from sarmap.detect.hardware import (
     Gpu,
-    allow_cores,
     find_gpu,
     gpu_backend,
     native_bf16,
@@ -30,16 +29,6 @@ from sarmap.detect.hardware import (
 )
 from sarmap.detect.manifest import Manifest
 from sarmap.errors import RequestError
-
-__all__ = [
-    "Choice",
-    "Engine",
-    "allow_cores",
-    "choose_engine",
-    "make_engine",
-    "native_bf16",
-    "usable_cores",
-]
 
 ENGINES = ("auto", "openvino", "tensorflow", "keras")
 PRECISIONS = ("auto", "f32", "bf16")

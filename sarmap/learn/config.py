@@ -177,7 +177,7 @@ class TrainingConfig(BaseModel):
     @property
     def bands(self) -> tuple[str, ...]:
         """Bands of the composite."""
-        from sarmap.compose.composites import composite_bands
+        from sarmap.compose.names import composite_bands
 
         return composite_bands(self.composite_name)
 

@@ -21,8 +21,6 @@ from sarmap.learn.splits import describe_parts
 from sarmap.learn.training_scenes import open_scenes
 from sarmap.learn.worlds import open_worlds
 
-__all__ = ["TrainingResult", "parts_text", "prepare_samples", "train"]
-
 
 def train(
     config: TrainingConfig | Mapping[str, Any] | str | Path,

@@ -108,8 +108,8 @@ def lazy_composite(
     from sarmap.acquire.cube import open_cube
     from sarmap.acquire.search import search_passes
     from sarmap.acquire.terrain import open_terrain
-    from sarmap.compose.composites import (
-        make_composite,
+    from sarmap.compose.composites import make_composite
+    from sarmap.compose.names import (
         needs_optical,
         needs_terrain,
         required_passes,

@@ -19,7 +19,7 @@ from sarmap.acquire.scenes import Scene
 from sarmap.acquire.search import search_optical, search_scenes
 from sarmap.acquire.sought import Search, Sought
 from sarmap.choosing import check_bands, lacks_data, orbit_of
-from sarmap.compose.composites import needs_optical, required_radar_bands
+from sarmap.compose.names import needs_optical, required_radar_bands
 from sarmap.errors import RequestError, SarmapError
 from sarmap.net.signing import check_login
 from sarmap.regions.region import Zone, sides

@@ -20,9 +20,8 @@ from sarmap.acquire.instants import parse_event
 from sarmap.acquire.quakes import from_quake, quake_of
 from sarmap.assembly import DEFAULT_CHUNK
 from sarmap.choosing import each, eligible, passes_asked
-from sarmap.compose.composites import needs_terrain, required_passes
 from sarmap.compose.control_cube import control_passes
-from sarmap.compose.names import reads_evidence
+from sarmap.compose.names import needs_terrain, reads_evidence, required_passes
 from sarmap.detect.prediction import stride_of
 from sarmap.detect.protocol import Detector, DetectorSpec, describe
 from sarmap.errors import RequestError

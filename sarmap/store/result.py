@@ -41,22 +41,13 @@ from sarmap.errors import RequestError
 from sarmap.store.filling import store_map, tidy
 from sarmap.store.layout import CHUNK
 from sarmap.store.ledger import PIXELS, STATUS, read_attributes
-from sarmap.store.location import check_writable, storage_errors, store_at
+from sarmap.store.location import storage_errors, store_at
 from sarmap.store.provenance import public_attributes, read_provenance
 from sarmap.store.retrying import PATIENCE, patiently
 from sarmap.types import Observation
 
 if TYPE_CHECKING:
     import xarray as xr
-
-__all__ = [
-    "annotate",
-    "check_writable",
-    "count_observations",
-    "is_simulated",
-    "open_map",
-    "write_zarr",
-]
 
 
 def write_zarr(

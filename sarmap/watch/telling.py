@@ -25,8 +25,6 @@ from sarmap.regions.scan_folder import Folder
 from sarmap.watch.record import Product, Watch
 from sarmap.watch.request import WatchRequest, signing_key
 
-__all__ = ["FEED", "LATEST", "headline", "publish", "tell"]
-
 LATEST, FEED = "latest.json", "feed.xml"
 ATOM = "http://www.w3.org/2005/Atom"
 PATIENCE = 30.0, 600.0

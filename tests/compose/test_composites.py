@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sarmap.compose.composites import COMPOSITES, make_composite
+from sarmap.compose.composites import make_composite
+from sarmap.compose.names import COMPOSITES
 from sarmap.errors import RequestError
 
 OBSERVED, NO_DATA, READ_FAILED, HIDDEN = 0, 1, 2, 3

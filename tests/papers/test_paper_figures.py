@@ -1,6 +1,6 @@
 """The papers' figures are theirs, and an absent one is absent."""
 
-from sarmap.compose.composites import COMPOSITES
+from sarmap.compose.names import COMPOSITES
 from sarmap.papers.table import PAPER1, PAPER2, paper2_figure
 
 

@@ -211,7 +211,7 @@ def _begin(request: Any, folder: Path) -> None:
     from sarmap.acquire.catalogs import resolve_catalog
     from sarmap.acquire.grid import make_grid
     from sarmap.acquire.instants import parse_event
-    from sarmap.compose.composites import composite_bands
+    from sarmap.compose.names import composite_bands
     from sarmap.export.products import product_files
     from sarmap.net.reach import reach_of
     from sarmap.planning import Machine, _memory_limit
