@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import warnings
 from collections.abc import Iterable, Mapping
@@ -93,8 +92,8 @@ def create(
 
 def _history(attributes: Mapping[str, Any]) -> str:
     """CF's line on how a map came to be, behind those that its dataset has already."""
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    line = f"{attributes.get('sarmap:created', now)} sarmap {__version__}: write_zarr"
+    # no clock: the same map is the same bytes
+    line = f"{attributes.get('sarmap:created', '')} sarmap {__version__}: write_zarr".strip()
     return "\n".join(filter(None, (str(attributes.get("history", "")), line)))
 
 
