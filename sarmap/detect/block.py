@@ -53,7 +53,6 @@ two, and would fill up the last one of each call."""
 _TOLERANCE = 1e-3
 """How far reduced precision may carry a probability past 0 or 1 before it is an error."""
 
-
 _AT_WORK = CoreGate()
 
 

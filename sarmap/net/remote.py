@@ -357,6 +357,8 @@ class Opening:
 
     mode = "rb"
     path = ""
+    read = None
+    """Nothing reads it: rasterio takes what has this name for a file."""
 
     def __init__(self, remote: RemoteFile) -> None:
         self.remote = remote
@@ -369,10 +371,6 @@ class Opening:
     def open(self, _path: str, _mode: str) -> Cursor:
         """A cursor of its own at the start of the file."""
         return Cursor(self.remote)
-
-    def read(self, _length: int = -1) -> bytes:
-        """Never called: it marks this as a file."""
-        raise NotImplementedError
 
 
 class Cursor:
