@@ -45,6 +45,11 @@ SAME_SEASON: tuple[Split, ...] = (
 YEARS_APART: tuple[Split, ...] = (
     ((0, 1, 2, 3), (4, 5)), ((2, 3), (4,)), ((4, 5), (6, 7)), ((0, 1, 2, 3, 4, 5), (6, 7)),
 )  # fmt: skip
+HELD: tuple[Split, ...] = (
+    ((0, 1, 2, 3, 4, 5), (6,)), ((0, 1, 2, 3, 4, 5), (6, 7)),
+    ((1, 2, 3, 4, 5, 6), (7,)), ((0, 1, 2, 3, 4, 5, 6), (7,)),
+)  # fmt: skip
+"""With passes enough before the event for a threshold of the place (`sarmap.detect.quiet`)."""
 IMPLANTED: tuple[Split, ...] = (
     ((0, 1), (2, 3)), ((0, 1, 2), (3,)), ((0, 1, 2, 3, 4), (5,)), ((0, 1, 2, 3, 4, 5, 6), (7,)),
 )  # fmt: skip
@@ -90,9 +95,9 @@ class Burst:
 
 
 def quiet_pairs(detect: Detect, data: Path) -> dict[str, list[Answer]]:
-    """Answers on the held-out bursts as they are: of one season, and years apart."""
+    """Answers on the held-out bursts as they are, by which passes stand before and after."""
     bursts = [Burst.read(data, name) for name in HELD_OUT]
-    kinds = {"same season": SAME_SEASON, "years apart": YEARS_APART}
+    kinds = {"same season": SAME_SEASON, "years apart": YEARS_APART, "held": HELD}
     return {
         name: [burst.detected(detect, split) for burst in bursts for split in splits]
         for name, splits in kinds.items()

@@ -130,8 +130,12 @@ def bursts_quiet(detector: str, data: str) -> dict[str, Any]:
     shares = {name: [one.called() for one in answers] for name, answers in kinds.items()}
     season = kinds["same season"]
     warned = float(np.mean([not one.fits for one in season]))
-    years = {"called_years": float(np.median(shares["years apart"]))}
-    return {"metrics": {**_called(np.array(shares["same season"])), **years, "warned": warned}}
+    others = {
+        "called_years": float(np.median(shares["years apart"])),
+        "called_held": float(np.median(shares["held"])),
+        "called_held_worst": max(shares["held"]),
+    }
+    return {"metrics": {**_called(np.array(shares["same season"])), **others, "warned": warned}}
 
 
 def _called(shares: np.ndarray) -> dict[str, float]:
