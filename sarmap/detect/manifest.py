@@ -56,9 +56,6 @@ class Manifest(BaseModel):
     odds_added: float = Field(
         0.0, description="log-odds added to the joined answer: moves what counts as 0.5"
     )
-    odds_slope: float = Field(
-        1.0, gt=0, description="what the log-odds are multiplied by; 0.5 stays 0.5"
-    )
     prevalence: float | None = Field(
         None, gt=0, lt=1, description="share of the land under landslides that answers suppose"
     )

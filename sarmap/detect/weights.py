@@ -90,13 +90,13 @@ class NetworkDetector:
                 f"{', '.join(map(str, self.manifest.input_shape))}], not {list(tiles.shape)}."
             )
         answer = self._start(0)(tiles)
-        added, slope = self.manifest.odds_added, self.manifest.odds_slope
-        if self.beside is None and self.quiet is None and (added, slope) == (0, 1):
+        added = np.float32(self.manifest.odds_added)
+        if self.beside is None and self.quiet is None and not added:
             return answer
         odds = log_odds(answer)
         if self.beside is not None:
             odds = self._joined(odds, tiles, self.beside)
-        odds = (odds + np.float32(added)) * np.float32(slope)
+        odds += added
         if self.quiet is not None:
             odds -= np.float32(self.quiet.lowered)
         return np.asarray(1 / (1 + np.exp(-odds)), np.float32)

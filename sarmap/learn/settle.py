@@ -194,7 +194,6 @@ def _fields(config: TrainingConfig, store: SampleStore, statistics: Any) -> dict
         "halo": config.halo,
         "change_share": config.change_share,
         "odds_added": config.odds_added,
-        "odds_slope": config.odds_slope,
         "prevalence": config.prevalence,
         "made_for": measured_ranges(_kept(config, store.bands)),
         "network_size": config.network_arguments.get("size", 32) if window else None,
