@@ -28,8 +28,8 @@ from benchmarks.rightness.slides import LAWS, change_of, landslides
 __all__ = ["SETS", "Scene", "make_scene", "plans", "read_scene", "write_scenes"]
 
 SETS = {"choose": (7_301, 12), "final": (271_828, 20)}
-"""Seed and number of scenes: what may be tuned against, and what is looked at once. Seeds 90,817 and
-555,333 were looked at for weights before."""
+"""Seed and number of scenes: what may be tuned against, and what is looked at once. Seeds 90,817
+and 555,333 were looked at for weights before."""
 
 
 @dataclass
