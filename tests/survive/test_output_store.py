@@ -63,7 +63,7 @@ def test_a_full_disk_that_is_freed_is_waited_for(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    disk = Disk(30_000, monkeypatch)
+    disk = Disk(45_000, monkeypatch)
     disk.freed_after = 5
     write_zarr(lazy_map(), tmp_path / "map.zarr", **LAYOUT)
     assert disk.refused >= 5
@@ -80,7 +80,7 @@ def test_a_disk_that_stays_full_ends_the_run_and_keeps_what_is_done(
 ) -> None:
     out = tmp_path / "map.zarr"
     with monkeypatch.context() as patched:
-        disk = Disk(30_000, patched)
+        disk = Disk(45_000, patched)
         with (
             dask.config.set(scheduler="synchronous"),
             pytest.raises(OutputError, match=r"could not be written \(No space left on device\)"),
