@@ -68,8 +68,8 @@ def judge(
     RequestError
         The cube holds no band or no pass on either side, or what cannot be power.
     """
-    from sarmap.compose.lattice import read_lattice
-    from sarmap.compose.levelling import change_sizes, find_levels, not_levelled, quiet_lattice
+    from sarmap.compose.lattice import quiet_lattice, read_lattice
+    from sarmap.compose.levelling import change_sizes, find_levels, not_levelled
     from sarmap.compose.units import check_power
     from sarmap.detect.quiet import FEWEST, QuietPair
     from sarmap.detect.trust import doubted, measure, trust_in

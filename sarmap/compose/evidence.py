@@ -29,7 +29,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.compose.displacement import aligned
-from sarmap.compose.levelling import Levelling, at_pixels
+from sarmap.compose.lattice import at_pixels
+from sarmap.compose.levelling import Levelling
 from sarmap.compose.names import STANDS_IN, BandName, parse_band
 from sarmap.errors import RequestError
 from sarmap.types import Observation

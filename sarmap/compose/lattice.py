@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
+from typing import Any
 
 import dask.array as da
 import dask.base
@@ -194,3 +195,40 @@ def _summed(values: Field) -> Field:
     for step in range(1, CELL):
         cells += rows[..., step::CELL]
     return cells
+
+
+def quiet_lattice(lattice: Lattice) -> Lattice | None:
+    """The passes before the event as if it had fallen among them; None where they are too few.
+
+    The last of them stand for those after the event, as many as there are, where at least two are
+    left before.
+    """
+    after = min(len(lattice.post), len(lattice.pre) - 2)
+    if after < 1:
+        return None
+    return replace(lattice, pre=lattice.pre[:-after], post=lattice.pre[-after:])
+
+
+def at_pixels(field: Field, rows: NDArray[Any], columns: NDArray[Any]) -> Field:
+    """A field of the lattice at rows and columns of pixels, bilinear between cells' centres.
+
+    >>> at_pixels(np.float32([[0, 8]]), np.array([0]), np.array([0, 4, 7, 11, 12])).tolist()
+    [[0.0, 0.5, 3.5, 7.5, 8.0]]
+    """
+    down, low_y = _between((np.asarray(rows) + 0.5) / CELL - 0.5, field.shape[0])
+    along, low_x = _between((np.asarray(columns) + 0.5) / CELL - 0.5, field.shape[1])
+    high_y = np.minimum(low_y + 1, field.shape[0] - 1)
+    high_x = np.minimum(low_x + 1, field.shape[1] - 1)
+    left = field[:, low_x] * (1 - along) + field[:, high_x] * along
+    upper, lower = left[low_y], left[high_y]
+    upper *= (1 - down)[:, None]
+    lower *= down[:, None]
+    upper += lower
+    return np.asarray(upper, np.float32)
+
+
+def _between(position: NDArray[np.float64], size: int) -> tuple[Field, NDArray[np.intp]]:
+    """Share of the way from the cell before to the one after, and the cell before."""
+    inside = np.clip(position, 0, size - 1)
+    low = np.minimum(inside.astype(np.intp), max(size - 2, 0))
+    return (inside - low).astype(np.float32), low

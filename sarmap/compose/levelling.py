@@ -21,7 +21,7 @@ cell and pooled with the ground around it; never less than what the stratum's ow
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from sarmap.compose.displacement import Displaced
-from sarmap.compose.lattice import CELL, Lattice
+from sarmap.compose.lattice import CELL, Lattice, at_pixels
 
 Field = NDArray[np.float32]
 
@@ -146,31 +146,6 @@ def not_levelled(lattice: Lattice) -> Levelling:
         found.shape,
         found.displaced,
     )
-
-
-def at_pixels(field: Field, rows: NDArray[Any], columns: NDArray[Any]) -> Field:
-    """A field of the lattice at rows and columns of pixels, bilinear between cells' centres.
-
-    >>> at_pixels(np.float32([[0, 8]]), np.array([0]), np.array([0, 4, 7, 11, 12])).tolist()
-    [[0.0, 0.5, 3.5, 7.5, 8.0]]
-    """
-    down, low_y = _between((np.asarray(rows) + 0.5) / CELL - 0.5, field.shape[0])
-    along, low_x = _between((np.asarray(columns) + 0.5) / CELL - 0.5, field.shape[1])
-    high_y = np.minimum(low_y + 1, field.shape[0] - 1)
-    high_x = np.minimum(low_x + 1, field.shape[1] - 1)
-    left = field[:, low_x] * (1 - along) + field[:, high_x] * along
-    upper, lower = left[low_y], left[high_y]
-    upper *= (1 - down)[:, None]
-    lower *= down[:, None]
-    upper += lower
-    return np.asarray(upper, np.float32)
-
-
-def _between(position: NDArray[np.float64], size: int) -> tuple[Field, NDArray[np.intp]]:
-    """Share of the way from the cell before to the one after, and the cell before."""
-    inside = np.clip(position, 0, size - 1)
-    low = np.minimum(inside.astype(np.intp), max(size - 2, 0))
-    return (inside - low).astype(np.float32), low
 
 
 # --- strata --------------------------------------------------------------------------------------
@@ -408,15 +383,3 @@ def change_of(lattice: Lattice, levelling: Levelling, band: str) -> Field:
     """Levelled change of one polarisation, dB (y, x) on the lattice, NaN where not seen."""
     flat = _flat(lattice.levels[band], levelling.offsets[band], levelling.drifts[band])
     return np.asarray(_change(flat, lattice) - levelling.expected[band], np.float32)
-
-
-def quiet_lattice(lattice: Lattice) -> Lattice | None:
-    """The passes before the event as if it had fallen among them; None where they are too few.
-
-    The last of them stand for those after the event, as many as there are, where at least two are
-    left before.
-    """
-    after = min(len(lattice.post), len(lattice.pre) - 2)
-    if after < 1:
-        return None
-    return replace(lattice, pre=lattice.pre[:-after], post=lattice.pre[-after:])

@@ -1,7 +1,7 @@
 """A detector held to what is quiet at a place: its answers between passes before the event.
 
 Nothing happened between them, so what is called there is a false alarm. From six passes on the last
-ones stand for those after the event (`sarmap.compose.levelling.quiet_lattice`), the detector
+ones stand for those after the event (`sarmap.compose.lattice.quiet_lattice`), the detector
 answers some squares of the scene, and its log-odds are lowered until a thousandth of them is
 called. What is told of the quiet ground is counted on squares that did not set it.
 """

@@ -137,8 +137,8 @@ def keep(
         Row and column from which on it is kept.
     """
     from sarmap.compose.composites import make_composite
-    from sarmap.compose.lattice import read_lattice
-    from sarmap.compose.levelling import change_sizes, find_levels, quiet_lattice
+    from sarmap.compose.lattice import quiet_lattice, read_lattice
+    from sarmap.compose.levelling import change_sizes, find_levels
     from sarmap.detect.trust import measure
 
     lattice = read_lattice(cube, terrain)

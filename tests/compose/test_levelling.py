@@ -5,14 +5,12 @@ import pytest
 import xarray as xr
 from scipy.ndimage import gaussian_filter
 
-from sarmap.compose.lattice import Lattice, read_lattice
+from sarmap.compose.lattice import Lattice, at_pixels, quiet_lattice, read_lattice
 from sarmap.compose.levelling import (
     _smoothed,
-    at_pixels,
     change_sizes,
     find_levels,
     not_levelled,
-    quiet_lattice,
 )
 from sarmap.errors import RequestError
 
