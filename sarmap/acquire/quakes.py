@@ -1,9 +1,10 @@
 """From an earthquake to what is to be mapped: its instant, its epicentre, and where it shook.
 
 Read are the service's own formats, fetched by an event's id or kept as files: the event as GeoJSON
-(https://earthquake.usgs.gov/fdsnws/event/1/), and of its ShakeMap the grid (`grid.xml`) and the
-contours (`cont_mmi.json`; https://usgs.github.io/shakemap/). Shaking is in degrees of the Modified
-Mercalli scale; where it is below VI landslides are rare (Keefer 1984, GSA Bulletin 95, 406-421).
+(https://earthquake.usgs.gov/fdsnws/event/1/), and of its ShakeMap the grid (`grid.xml`), the
+contours (`cont_mmi.json`) and the raster (`mmi_mean.flt`, its header beside it;
+https://usgs.github.io/shakemap/). Shaking is in degrees of the Modified Mercalli scale; where it is
+below VI landslides are rare (Keefer 1984, GSA Bulletin 95, 406-421).
 """
 
 from __future__ import annotations
@@ -121,13 +122,13 @@ def _area(quake: Quake, least: float) -> BaseGeometry:
 
 
 def _is_shakemap(area: str) -> bool:
-    """True for the grid or the contours of a ShakeMap, by their names.
+    """True for the grid, the contours or the raster of a ShakeMap, by their names.
 
     >>> _is_shakemap("a/grid.xml"), _is_shakemap("cont_mmi.json"), _is_shakemap("area.geojson")
     (True, True, False)
     """
     name = Path(area).name.lower()
-    return name.endswith(".xml") or (name.startswith("cont_m") and name.endswith("json"))
+    return name.endswith((".xml", ".flt")) or (name.startswith("cont_m") and name.endswith("json"))
 
 
 def read_quake(event: str, least: float) -> Quake:
@@ -154,6 +155,8 @@ def read_quake(event: str, least: float) -> Quake:
         told = _fetched(f"{SERVICE}?eventid={number}&format=geojson", event)
         return _of_event(told, event, least)
     path = as_path(event)
+    if path.suffix.lower() == ".flt":
+        return _of_raster(path, least)
     try:
         told = (_xml if path.suffix.lower() == ".xml" else json.loads)(path.read_bytes())
     except OSError as error:
@@ -271,14 +274,50 @@ def _of_grid(root: ElementTree.Element, name: str, least: float) -> Quake:
         place = float(event.attrib["lon"]), float(event.attrib["lat"])
         when = _instant(event.attrib["event_timestamp"])
         lattice = Affine(across, 0, west - across / 2, 0, -down, north + down / 2)
-        greatest = float(np.nanmax(shaking))
-        steps = np.arange(least, greatest + 0.01, 0.5)
-        levels = {float(step): _at_least(shaking, step, lattice) for step in steps}
+        greatest, levels = _levels(shaking, lattice, least)
     except (KeyError, ValueError, ZeroDivisionError, StopIteration):
         raise RequestError(
             f"{name} is no grid of a ShakeMap, with an event and the field MMI: give another."
         ) from None
     return Quake(name, when, place, greatest, levels.get(least), levels)
+
+
+def _of_raster(path: Path, least: float) -> Quake:
+    """A ShakeMap's raster: float32 from the northernmost row on, and a header beside it."""
+    try:
+        lines = path.with_suffix(".hdr").read_text(encoding="ascii").lower().splitlines()
+        header = {name: value for name, value, *_ in (line.split() for line in lines if line)}
+        rows, columns = int(header["nrows"]), int(header["ncols"])
+        big = header.get("byteorder", "i") in ("m", "msbfirst")
+        values = np.frombuffer(path.read_bytes(), ">f4" if big else "<f4").reshape(rows, columns)
+        if "ulxmap" in header:  # the first pixel's centre
+            across, down = float(header["xdim"]), float(header["ydim"])
+            west = float(header["ulxmap"]) - across / 2
+            north = float(header["ulymap"]) + down / 2
+        else:
+            across = down = float(header["cellsize"])
+            west, north = float(header["xllcorner"]), float(header["yllcorner"]) + rows * down
+        shaking = np.where((values > 0) & (values <= 12), values, np.nan).astype(np.float64)
+        greatest, levels = _levels(shaking, Affine(across, 0, west, 0, -down, north), least)
+    except OSError as error:
+        raise RequestError(
+            f"{path.name} cannot be read ({error.strerror}): a ShakeMap's raster is that file and "
+            f"{path.stem}.hdr beside it."
+        ) from None
+    except (KeyError, ValueError):
+        raise RequestError(
+            f"{path.name} and its .hdr are no raster of a ShakeMap: give its grid.xml."
+        ) from None
+    return Quake(path.name, greatest=greatest, shaken=levels.get(least), levels=levels)
+
+
+def _levels(
+    shaking: NDArray[np.float64], lattice: Affine, least: float
+) -> tuple[float, dict[float, BaseGeometry]]:
+    """The greatest shaking of a grid (y, x), and where it is enough, by half degrees."""
+    greatest = float(np.nanmax(shaking))
+    steps = np.arange(least, greatest + 0.01, 0.5)
+    return greatest, {float(step): _at_least(shaking, step, lattice) for step in steps}
 
 
 def _at_least(shaking: NDArray[np.float64], level: float, lattice: Affine) -> BaseGeometry:

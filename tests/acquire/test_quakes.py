@@ -14,7 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 import dask
 import numpy as np
 import pytest
+import rasterio
 import shapely
+from affine import Affine
 
 import sarmap
 from sarmap.acquire import quakes
@@ -217,6 +219,21 @@ class TestFiles:
         assert asked.area.bounds == (141.9, 42.65, 142.1, 42.75)
         with pytest.raises(RequestError, match="does not say when the earthquake was: give it as"):
             from_quake(sarmap.MapRequest(event=str(path)))
+
+    def test_a_raster_is_an_area(self, tmp_path: Path) -> None:
+        shaking = np.full((5, 6), 4.5, np.float32)
+        shaking[1:3, 2:5] = 6.0
+        shaking[4, 0] = -9999
+        path = tmp_path / "mmi_mean.flt"
+        place = Affine(0.1, 0, 140.95, 0, -0.1, 43.05)
+        shape = {"height": 5, "width": 6, "count": 1, "dtype": "float32", "crs": "EPSG:4326"}
+        with rasterio.open(path, "w", driver="EHdr", transform=place, **shape) as raster:
+            raster.write(shaking, 1)
+        asked = from_quake(sarmap.MapRequest(area=str(path), event="2018-09-05T18:08Z", mmi=6))
+        assert asked.area.bounds == pytest.approx((141.15, 42.75, 141.45, 42.95))
+        path.with_suffix(".hdr").unlink()
+        with pytest.raises(RequestError, match=r"that file and mmi_mean\.hdr beside it"):
+            read_quake(str(path), 6.0)
 
     @pytest.mark.parametrize(
         ("name", "text", "message"),
