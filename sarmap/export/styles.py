@@ -87,7 +87,8 @@ def layer_styles(layer: str) -> pd.DataFrame | None:
         "description": about,
         "owner": "",
         "ui": "",
-        "update_time": pd.Timestamp(0),  # a fixed one: the same map gives the same file
+        # a fixed one: the same map gives the same file; GDAL leaves thousandths of 0 out
+        "update_time": pd.Timestamp(1, unit="ms", tz="UTC"),
     }
     return pd.DataFrame([row])
 

@@ -1,6 +1,9 @@
 """Polygons are whole components, the same however the map is cut, with exact areas."""
 
+import contextlib
 import json
+import re
+import sqlite3
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -314,6 +317,9 @@ def test_a_geopackage_shows_what_was_not_seen(tmp_path, monkeypatch, rows):
     assert styles["f_table_name"].tolist() == ["landslides", "not_seen"]
     for style in styles["styleQML"]:
         assert ElementTree.fromstring(style).find("renderer-v2") is not None
+    with contextlib.closing(sqlite3.connect(file)) as tables:  # as GeoPackage 1.4, table 1 asks
+        ((made,), *_) = tables.execute("SELECT update_time FROM layer_styles")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", made)
 
 
 def test_what_was_not_seen_is_no_inventory(tmp_path, recwarn):
