@@ -209,6 +209,8 @@ def _refuse_real(store: Path) -> None:
 
     if not store.exists():
         return
+    if store.is_dir() and not any(one.is_file() for one in store.rglob("*")):
+        return  # a run that ended before it wrote left the folder
     try:
         simulated = is_simulated(open_map(store))
     except RequestError:
