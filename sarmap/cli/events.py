@@ -209,7 +209,7 @@ def _refuse_real(store: Path) -> None:
 
     if not store.exists():
         return
-    if store.is_dir() and not any(one.is_file() for one in store.rglob("*")):
+    if store.is_dir() and not any(store.iterdir()):
         return  # a run that ended before it wrote left the folder
     try:
         simulated = is_simulated(open_map(store))
