@@ -19,8 +19,6 @@ DROPOUT_RATE = 0.3
 DROPOUT_LAYERS = 3
 MOMENTUM = 0.9
 """Of the normalisation's running statistics: Keras's own 0.99 lags in a training of minutes."""
-WIDTHS = (3, 5)
-"""Windows of averages, pixels; twice over each is nearly a Gaussian of 1.2 and 2 px."""
 
 
 def build_attention_unet(
@@ -30,7 +28,6 @@ def build_attention_unet(
     depth: int = 4,
     tile: int = 64,
     variant: Variant = "attention",
-    averaged: Sequence[int] = (),
 ) -> Any:
     """Attention U-Net: tiles [n, tile, tile, band] to two class probabilities per pixel.
 
@@ -51,10 +48,6 @@ def build_attention_unet(
     variant
         'attention' gates the skips; 'plain' passes them on; 'dropout' is the plain net with a
         dropout after each of its three deepest contracting levels.
-    averaged
-        Numbers of bands of change, in noise, that the network is also given averaged over the
-        widths of a landslide, and their size together: speckle hides a small landslide in single
-        pixels (see `sarmap.detect.change`).
 
     Returns
     -------
@@ -64,8 +57,7 @@ def build_attention_unet(
     Raises
     ------
     RequestError
-        Where the tile cannot be halved `depth` times, the variant is unknown, or a band to
-        average is none.
+        Where the tile cannot be halved `depth` times, or the variant is unknown.
     """
     import keras
 
@@ -73,13 +65,6 @@ def build_attention_unet(
     count = bands if isinstance(bands, int) else len(bands)
     inputs = keras.Input((tile, tile, count), name="tiles")
     x, skips = _channels(inputs), []
-    if averaged:
-        if not set(averaged) <= set(range(count)):
-            raise RequestError(
-                f"The bands to average, {list(averaged)}, are not all among the {count} of the "
-                "tiles: number them from 0."
-            )
-        x = _with_averages(x, averaged)
     for level in range(depth + 1):
         x = _double_convolution(x, filters * 2**level, f"down{level}")
         if variant == "dropout" and level > depth - DROPOUT_LAYERS:
@@ -134,23 +119,6 @@ def attention_gate(skip: Any, coarse: Any, width: int, name: str) -> Any:
     psi = layers.Conv2D(1, 1, activation="sigmoid", name=f"{name}_psi")(added)
     attention = layers.UpSampling2D(2, name=f"{name}_attention")(psi)
     return layers.Multiply(name=f"{name}_weighted")([skip, attention])
-
-
-def _with_averages(x: Any, averaged: Sequence[int]) -> Any:
-    """The bands, and some of them averaged twice over each of `WIDTHS`, with the size of all."""
-    from keras import layers, ops
-
-    axis = _channel_axis()
-    chosen = ops.take(x, list(averaged), axis)
-    bands = [x]
-    for width in WIDTHS:
-        mean = chosen
-        for _ in range(2):
-            mean = layers.AveragePooling2D(width, 1, "same")(mean)
-        mean = mean * (width / 2)  # about as noisy as a single pixel was
-        size = ops.sqrt(ops.sum(ops.square(mean), axis, keepdims=True) + 1e-6)
-        bands += [mean, size]
-    return layers.Concatenate(axis, name="averages")(bands)
 
 
 def _double_convolution(x: Any, width: int, name: str) -> Any:

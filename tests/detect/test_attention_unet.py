@@ -91,26 +91,8 @@ def test_a_gate_weighs_the_skip_by_one_value_per_two_by_two_pixels():
         ({"tile": 60}, "multiple of 16"),
         ({"variant": "gated"}, "attention, plain, dropout"),
         ({"filters": 0}, "at least one filter"),
-        ({"averaged": (2, 4)}, "not all among the 4"),
     ],
 )
 def test_an_impossible_network_is_refused_with_what_would_do(arguments, words):
     with pytest.raises(RequestError, match=words):
         build_attention_unet(4, **arguments)
-
-
-def test_bands_of_change_are_also_read_averaged_with_their_size():
-    from scipy.ndimage import uniform_filter
-
-    model = build_attention_unet(4, filters=2, depth=1, tile=16, averaged=(1, 2))
-    tiles = np.random.default_rng(3).normal(size=(1, 16, 16, 4)).astype(np.float32)
-    read = keras.Model(model.input, model.get_layer("averages").output)(tiles)[0]
-    inner = (slice(4, -4), slice(4, -4))
-    for first, width in ((4, 3), (7, 5)):
-        twice = [
-            uniform_filter(uniform_filter(tiles[0, ..., band], width), width) * width / 2
-            for band in (1, 2)
-        ]
-        for number, wanted in enumerate([*twice, np.hypot(*twice)]):
-            got = np.asarray(read[..., first + number])
-            np.testing.assert_allclose(got[inner], wanted[inner], atol=1e-3)
