@@ -1,6 +1,6 @@
 """What a detector says about itself: read, completed with the documented defaults, and checked.
 
-A detector is anything with `bands` that can be called on tiles (`sarmap.types.Detector`). What else
+A detector is anything with `bands` that can be called on tiles (`sarmap.Detector`). What else
 it says in attributes is optional; `describe` reads them all into one frozen `DetectorSpec`, so
 that the rest of the package never asks an unknown object twice.
 

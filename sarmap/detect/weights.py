@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class NetworkDetector:
-    """A network with its weights, ready to answer tiles (`sarmap.types.Detector`)."""
+    """A network with its weights, ready to answer tiles (`sarmap.Detector`)."""
 
     def __init__(
         self,
