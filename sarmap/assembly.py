@@ -19,7 +19,7 @@ from sarmap.prepared import (
     Prepared,
     cropped,
     cube_of,
-    kept_bytes,
+    fits_in_memory,
     pin_scenes,
     read_grid,
     terrain_of,
@@ -121,28 +121,28 @@ def levelled(prepared: Prepared, *, warm: bool = False) -> Prepared:
 
     Reads the coarse lattice of all passes. For 'auto' the detector without weights takes the
     network's place where the network was not made for such input, and the warnings say why. With
-    `warm` the stored blocks of scenes are kept, where they are not too many, so that a map made in
-    this process fetches them once.
+    `warm` the pixels stay in memory, where they are not too many, so that a map made in this
+    process reads them once.
     """
     from sarmap.compose.names import reads_evidence
     from sarmap.detect.protocol import describe
     from sarmap.mapping import judge, suited
-    from sarmap.net.remote import keep_blocks
 
     if prepared.judged:
         return prepared
     if not reads_evidence(prepared.spec.bands):
         return _looked_at(prepared) if prepared.request.from_files else prepared
     pin_scenes(prepared)
-    if warm:
-        keep_blocks(kept_bytes(prepared))
+    keep = warm and fits_in_memory(prepared)
     looks = prepared.looks or prepared.passes
-    judged, opened = [], []
+    judged, opened, cubes = [], [], []
     grid, chunk = read_grid(prepared)
     for passes, look in zip(prepared.passes, looks, strict=True):
         cube = cube_of(prepared, passes, grid, chunk)
         terrain, _ = terrain_of(prepared, look, _lattice_grid(grid), chunk)
         with _many_threads():
+            if keep:
+                cubes.append(cube := cube.persist())
             judged.append(judge(cube, terrain, level=prepared.request.level, coarse=True))
         opened.append(partial(_part, prepared, passes, look, grid))
     request = prepared.request
@@ -157,7 +157,9 @@ def levelled(prepared: Prepared, *, warm: bool = False) -> Prepared:
             precision=request.precision,
         )
     spec = describe(detector)
-    known = replace(prepared, detector=detector, spec=spec, judged=tuple(judged))
+    known = replace(
+        prepared, detector=detector, spec=spec, judged=tuple(judged), cubes=tuple(cubes)
+    )
     return _with_doubts(known, prepared.spec.name)
 
 
@@ -251,9 +253,11 @@ def assemble(prepared: Prepared) -> Assembly:
 
     looks = prepared.looks or prepared.passes
     judged = prepared.judged or (None,) * len(prepared.passes)
+    grid, chunk = read_grid(prepared)
+    cubes = prepared.cubes or [cube_of(prepared, one, grid, chunk) for one in prepared.passes]
     parts = [
-        _assemble_orbit(prepared, passes, look, one)
-        for passes, look, one in zip(prepared.passes, looks, judged, strict=True)
+        _assemble_orbit(prepared, *orbit)
+        for orbit in zip(prepared.passes, cubes, looks, judged, strict=True)
     ]
     said = (*prepared.warnings, *(w for part in parts for w in part.warnings))
     warnings = tuple(dict.fromkeys(said))
@@ -280,14 +284,13 @@ def _joined(prepared: Prepared, parts: list[xr.Dataset]) -> tuple[xr.Dataset, li
 
 
 def _assemble_orbit(
-    prepared: Prepared, passes: Passes, look: Passes, judged: Judged | None
+    prepared: Prepared, passes: Passes, cube: xr.Dataset, look: Passes, judged: Judged | None
 ) -> Assembly:
-    """Cube, terrain, composite and prediction of one orbit, on the map's own grid."""
+    """Terrain, composite and prediction of one orbit's cube, on the map's own grid."""
     from sarmap.compose.composites import make_composite
 
     spec = prepared.spec
     grid, chunk = read_grid(prepared)
-    cube = cube_of(prepared, passes, grid, chunk)
     terrain, warnings = terrain_of(prepared, look, grid, chunk)
     warnings = (*passes.notes, *json.loads(cube.attrs["notes"]), *warnings)
     levelling = judged.levelling if judged is not None else None

@@ -351,8 +351,6 @@ def _scheduler(client: Client | None, prepared: Prepared, out: str) -> Iterator[
     import dask
     from dask.threaded import get
 
-    from sarmap.net.remote import keep_blocks
-
     if client is not None:
         from sarmap.cluster.readiness import ready_workers
 
@@ -364,7 +362,4 @@ def _scheduler(client: Client | None, prepared: Prepared, out: str) -> Iterator[
         # the function, not the name "threads": to look a name up, dask imports distributed (0.25 s)
         dask.config.set(scheduler=get, pool=pool),
     ):
-        try:
-            yield
-        finally:
-            keep_blocks(0)
+        yield

@@ -36,8 +36,6 @@ _BORROWED_REMOTE = 0.15
 """The same on a cluster, beside those of the threads."""
 _PIXELWISE = 36
 """Bytes for each pixel that a detector without a network works on."""
-_KEPT = 0.7
-"""Share of scenes, inflated, that their stored blocks take where a process keeps them."""
 _CONTROL = 0.5
 """Share of a composite that its control adds: both are made of the same scenes."""
 
@@ -152,8 +150,9 @@ def _peak_memory(made: Plan, machine: Machine, chunk: int) -> int:
     composites = blocks * len(made.passes) * (1 + _CONTROL * made.request.control)
     held = _held(made, machine, composites)
     fixed = _LIBRARIES + _WORKER * bool(machine.name) + _ENGINE * bool(detector["sha256"])
-    if not machine.name and _series(made) and made.read_bytes <= MOST_KEPT:
-        fixed += int(_KEPT * made.read_bytes)
+    kept = _series_bytes(made)
+    if not machine.name and kept <= MOST_KEPT:
+        fixed += kept
     if detector["kind"] == "pixel":
         fixed += _PIXELWISE * area * min(machine.cores, blocks)
     return int(fixed + held * area * 4 * (len(detector["bands"]) + _series(made) + _BESIDE))
@@ -167,6 +166,15 @@ def _series(made: Plan) -> int:
         return 0
     most = max(len(one.pre) + len(one.post) for one in made.passes)
     return most * len(wanted_radar_bands(made.composite)) - len(made.composite)
+
+
+def _series_bytes(made: Plan) -> int:
+    """Bytes of all passes' pixels where evidence is made from them, which a process may keep."""
+    from sarmap.compose.names import reads_evidence, wanted_radar_bands
+
+    bands = wanted_radar_bands(made.composite) if reads_evidence(made.composite) else ()
+    height, width = made.grid.shape
+    return int(height) * int(width) * 4 * len(bands) * sum(len([*one]) for one in made.passes)
 
 
 def _held(made: Plan, machine: Machine, composites: float) -> float:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RGB = ("red", "green", "blue")
 MOST_KEPT = 512 * 2**20
-"""Bytes of scenes, inflated, up to which a process keeps what it read of them for a second time."""
+"""Bytes of pixels up to which a process keeps what it read for the levels until the map is made."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Prepared:
     """Per entry of `passes` those whose scenes tell the radar's geometry; empty: the same."""
     judged: tuple[Judged, ...] = ()
     """Per entry of `passes` its levels and noise, for detectors that read evidence; else empty."""
+    cubes: tuple[xr.Dataset, ...] = ()
+    """Per entry of `passes` its cube, read already; empty: it is read when the map is made."""
     doubts: tuple[str, ...] = ()
     """Why the detector is not to be trusted with this input, a sentence each."""
     layered: bool = False
@@ -93,12 +95,11 @@ def read_grid(prepared: Prepared) -> tuple[GeoBox, Chunk]:
     return widened(prepared.grid, prepared.chunk, prepared.margins)
 
 
-def kept_bytes(prepared: Prepared) -> int:
-    """Bytes of stored scenes that a process keeps between the lattice and the map; 0: too many."""
-    rows, columns = prepared.grid.shape
+def fits_in_memory(prepared: Prepared) -> bool:
+    """Whether a process keeps the pixels of all passes between the levels and the map."""
+    rows, columns = (int(length) for length in prepared.grid.shape)
     images = sum(len([*one]) * len(_bands(prepared, one)) for one in prepared.passes)
-    size = int(rows) * int(columns) * 4 * images
-    return size if size <= MOST_KEPT else 0
+    return rows * columns * 4 * images <= MOST_KEPT
 
 
 def cube_of(prepared: Prepared, passes: Passes, grid: GeoBox, chunk: Chunk) -> xr.Dataset:

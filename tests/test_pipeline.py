@@ -34,26 +34,22 @@ def test_the_map_covers_the_grid_and_opens_with_plain_xarray(
     assert first == (event.transform[2] + 5, event.transform[5] - 5)
 
 
-def test_each_scene_is_fetched_once(
+def test_each_scene_is_read_once(
     request_of: Callable[..., sarmap.MapRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its passes are levelled, and then compared, by one reading."""
-    from sarmap.net import remote
+    from sarmap.acquire.scene_reader import SceneReader
 
-    asked: list[tuple[str, int]] = []
-    fetch = remote.RemoteFile._fetch
+    asked: list[tuple[str, str]] = []
+    read = SceneReader.read
 
-    def fetched(self: Any, first: int, last: int) -> bytes:
-        if first:  # not the head, by which a file is known
-            asked.append((self.href, first))
-        return fetch(self, first, last)
+    def counted(self: SceneReader, window: Any, **more: Any) -> Any:
+        asked.append((self.source.href, str(window)))
+        return read(self, window, **more)
 
-    monkeypatch.setattr(remote.RemoteFile, "_fetch", fetched)
-    monkeypatch.setattr(remote, "BLOCK_BYTES", 0)  # what is kept is kept for this map alone
-    monkeypatch.setattr(remote, "_blocks", remote._no_blocks())
+    monkeypatch.setattr(SceneReader, "read", counted)
     sarmap.map_landslides(request_of(detector="change"))
     assert len(asked) == len(set(asked)) > 10
-    assert not remote._blocks
 
 
 def test_a_map_is_a_folder_not_a_file(request_of: Callable[..., sarmap.MapRequest]) -> None:

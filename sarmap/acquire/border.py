@@ -32,6 +32,8 @@ RUN, LEAST = 11, 8
 MARGIN = 2 * REACH + HOLE + RUN // 2 + 4
 """Pixels around a block that decide what is noise in it."""
 _AROUND = np.ones((3, 3), bool)
+_PERHAPS = DARK * np.float32(9.01)
+"""Sum of power of up to 3 x 3 pixels above which their middle is not dark, whatever is not seen."""
 
 Pixels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -68,8 +70,16 @@ def without_noise(power: Pixels) -> Pixels:
     161
     """
     known = np.isfinite(power)
-    if known.all():
+    if known.all() or not known.any():
         return power
+    out = power.copy()
+    near = _within(~known, 3 * REACH + MARGIN // 4)  # nothing beyond decides of noise
+    out[near] = _without(power[near], known[near])
+    return out
+
+
+def _without(power: Pixels, known: Mask) -> Pixels:
+    """The same of pixels that may hang on others that are not `known`."""
     unread, none = power == -np.inf, np.isnan(power)
     total, count = _box(np.where(known, power, np.float32(0))), _box(known)
     may_be, near = (known & (total < DARK * 9)) | unread, _grown(unread)
@@ -94,9 +104,7 @@ def _strip(none: Mask, dark: Mask, ground: Mask) -> Mask:
     seeds = dark & _grown(outside)
     if not seeds.any():
         return strip
-    run = np.ones(RUN, np.int32)
-    along = ndimage.convolve1d(ndimage.convolve1d(seeds.astype(np.int32), run, 0), run, 1)
-    seeds &= along >= LEAST
+    seeds &= _along(seeds.astype(np.int32)) >= LEAST
     if not seeds.any():
         return strip
     near = _within(seeds, 3 * REACH)  # what is farther decides nothing and would cost a second
@@ -133,14 +141,41 @@ def _hanging_on(some: Mask, through: Mask) -> Mask:
 
 
 def _may_hang(power: Pixels) -> bool:
-    """Whether a dark pixel of a block may be noise, as none is that lies amid bright ground."""
+    """Whether a dark pixel of a block may be noise, as none is that lies amid bright ground.
+
+    What hangs on the outside touches it in the block, or comes in over the block's own edge.
+    """
+    for edge in (power, power[::-1], power.T, power.T[::-1]):
+        first = edge[:2]
+        there = np.isfinite(first)
+        if there.size and (there[0] & (_box(np.where(there, first, 0))[0] < _PERHAPS)).any():
+            return True
     known = np.isfinite(power)
-    dark = known & (_box(np.where(known, power, np.float32(0))) < DARK * 9)
-    if not dark.any():
+    if known.all() or not known.any():
         return False
-    dark |= known & (power < DARK)
-    edges = dark[0].any() or dark[-1].any() or dark[:, 0].any() or dark[:, -1].any()
-    return bool(edges or (dark & _grown(~known)).any())
+    row, column = np.nonzero((known & _grown(~known))[1:-1, 1:-1])
+    around = (power[row + down, column + right] for down, right in np.ndindex(3, 3))
+    total = sum(np.where(np.isfinite(one), one, np.float32(0)) for one in around)
+    row, column = (at[total < _PERHAPS] for at in (row, column))
+    if not len(row):
+        return False
+    reached = REACH + RUN
+    middle = all(
+        at.min() >= reached and at.max() < length - reached
+        for at, length in zip((row, column), power.shape, strict=True)
+    )
+    if not middle or (power == -np.inf).any():
+        return True
+    seeds = np.zeros((np.ptp(row) + 1, np.ptp(column) + 1), np.int32)
+    seeds[row - row.min(), column - column.min()] = 1
+    return bool((_along(seeds) >= LEAST).any())
+
+
+def _along(seeds: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Seeds in the square of `RUN` pixels around each pixel, none beyond the edges."""
+    for axis in (0, 1):
+        seeds = ndimage.convolve1d(seeds, np.ones(RUN, np.int32), axis, mode="constant")
+    return seeds
 
 
 def _box(values: NDArray[np.generic]) -> Pixels:

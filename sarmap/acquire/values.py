@@ -237,12 +237,13 @@ def refuse_decibel(stored: NDArray[Any], what: str, valid: NDArray[np.bool_] | N
     sarmap.errors.RequestError: Pass 1 cannot be power: 92 % of its numbers are negative, down to \
 -25.0. They are likely decibel: give scaling='db' (--scaling db; a catalogue's setting scaling).
     """
-    likely = (stored > LOW) & (stored < HIGH)
+    likely = stored < HIGH
+    if 2 * np.count_nonzero(likely) < ENOUGH:  # too few of whatever there is: power, in most blocks
+        return
+    likely &= stored > LOW
     if valid is not None:
         likely &= valid
     share = np.count_nonzero(likely)
-    if 2 * share < ENOUGH:  # too few of whatever there is: power, in most blocks
-        return
     known = np.isfinite(stored) & (stored > LOW) & (stored != 0)
     if valid is not None:
         known &= valid

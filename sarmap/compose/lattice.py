@@ -180,14 +180,17 @@ def mean_of_cells(values: Field) -> Field:
     Summed in one order, so that a cell has the same bits in whatever block it lies.
     """
     pad = [(0, 0)] * (values.ndim - 2) + [(0, -n % CELL) for n in values.shape[-2:]]
-    there = np.pad(np.isfinite(values), pad)
-    known = np.where(there, np.pad(values, pad), np.float32(0))
-    total = _summed(known)
-    count = _summed(there.astype(np.float32))
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    there = np.isfinite(values)
+    known = values if there.all() else np.where(there, values, np.float32(0))
+    if any(map(any, pad)):
+        known, there = np.pad(known, pad), np.pad(there, pad)
+    total, count = _summed(known), _summed(there.view(np.uint8))
+    return np.asarray(
+        np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0), np.float32
+    )
 
 
-def _summed(values: Field) -> Field:
+def _summed(values: NDArray[Any]) -> NDArray[Any]:
     rows = values[..., 0::CELL, :].copy()
     for step in range(1, CELL):
         rows += values[..., step::CELL, :]

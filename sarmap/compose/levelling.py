@@ -210,13 +210,18 @@ def _bulk(values: NDArray[Any]) -> tuple[float, float]:
     ordered = np.sort(values)
     half = len(ordered) // 2
     start = int(np.argmin(ordered[half:] - ordered[: len(ordered) - half]))
-    centre = float(np.median(ordered[start : start + half + 1]))
+    centre = _middle(ordered[start : start + half + 1])
     spread = float(ordered[start + half] - ordered[start]) / 1.35
     for _ in range(4):
         near = ordered[np.abs(ordered - centre) <= CLIP * max(spread, 0.05)]
-        centre = float(np.median(near))
+        centre = _middle(near)
         spread = 1.4826 * float(np.median(np.abs(near - centre))) * 1.04
     return centre, max(spread, 1e-3)
+
+
+def _middle(ordered: NDArray[Any]) -> float:
+    """Median of sorted values, which need no sorting."""
+    return float(ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1].mean())
 
 
 def _weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:

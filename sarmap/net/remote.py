@@ -78,12 +78,6 @@ def _no_blocks() -> LRU[tuple[object, int], bytes]:
 _blocks = _no_blocks()
 
 
-def keep_blocks(size: int) -> None:
-    """From now on keep stored blocks of `size` bytes, or of `BLOCK_BYTES` where that is more."""
-    _blocks.n = max(size, BLOCK_BYTES)
-    _blocks.evict_until_below_target()
-
-
 _fetchers: ThreadPoolExecutor | None = None
 _starting = threading.Lock()
 
