@@ -33,19 +33,11 @@ T = TypeVar("T")
 def archives_of(
     catalog: Any, *, trusted: bool = False, verify: bool = False
 ) -> tuple[CatalogSettings, ...]:
-    """The archives that may serve a request, in the order in which they are asked.
+    """The archives that may serve a request, in the order in which they are asked: of 'auto' those
+    of the list, of anything else that `resolve_catalog` takes that one.
 
-    Parameters
-    ----------
-    catalog
-        'auto': those of the list; anything else that `resolve_catalog` takes: that one.
-    trusted, verify
-        Set `trusted`, or `verify`, whatever the settings say of it.
-
-    Raises
-    ------
-    RequestError
-        The list cannot be read, or the catalogue is none.
+    `trusted` and `verify` are set whatever the settings say of them. Raises RequestError where the
+    list cannot be read or the catalogue is none.
 
     >>> [one.name for one in archives_of("opera-rtc-s1")]
     ['opera-rtc-s1']
@@ -79,19 +71,8 @@ def from_first(
     """What the first archive that can gives, and a sentence on those before it that could not.
 
     One archive alone is asked whatever it lacks; of several, one whose credential the user does not
-    keep is passed over.
-
-    Parameters
-    ----------
-    archives
-        In the order in which they are asked.
-    ask
-        Gives what is wanted of one, or raises SarmapError.
-
-    Raises
-    ------
-    RequestError, CatalogError
-        None can; what each lacks, or the one thing that is wrong with the request.
+    keep is passed over. `ask` raises SarmapError for one that cannot; where none can, what each
+    lacks is raised, or the one thing that is wrong with the request.
     """
     if len(archives) == 1:
         return ask(archives[0]), ()
@@ -136,23 +117,11 @@ class Looked:
 def compared(
     archives: Sequence[CatalogSettings], ask: Callable[[CatalogSettings], tuple[T, Pass]]
 ) -> tuple[tuple[Looked, ...], T | None]:
-    """All archives side by side, asked at once, and what the one that would be taken gives.
+    """All archives side by side, asked at once, in order of preference: an entry for each, and what
+    the one that would be taken gives; None where none can be read.
 
-    Parameters
-    ----------
-    archives
-        In order of preference.
-    ask
-        Gives what is wanted of one and the newest pass that it has, or raises SarmapError.
-
-    Returns
-    -------
-    One entry for each archive, and the answer of the one that is taken; None: none can be read.
-
-    Raises
-    ------
-    RequestError, CatalogError
-        None has what is wanted.
+    `ask` gives what is wanted of one and its newest pass, or raises SarmapError; RequestError or
+    CatalogError is raised where none has what is wanted.
     """
 
     def answer(settings: CatalogSettings) -> tuple[T, Pass] | SarmapError:

@@ -162,12 +162,8 @@ def open_catalog(
 ) -> pystac_client.Client | ItemFiles:
     """A connection to the catalogue's STAC API (or to `url`, e.g. `settings.dem_url`), or its file.
 
-    Requests are tried again, and held to the catalogue's reach, by `sarmap.net.stac_io`.
-
-    Raises
-    ------
-    CatalogError
-        It cannot be reached, is no STAC API, or offers no item search.
+    Requests are tried again, and held to the catalogue's reach, by `sarmap.net.stac_io`. Raises
+    CatalogError where it cannot be reached, is no STAC API, or offers no item search.
     """
     address = url or settings.url
     if is_file(address):

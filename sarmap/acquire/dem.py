@@ -284,26 +284,12 @@ def find_dem(
     margin: float,
     known: Mapping[str, Any] | None = None,
 ) -> Dem:
-    """The elevation tiles under a grid.
+    """The elevation tiles under a grid and `margin` metres around it, of the catalogue's
+    `dem_collection` at its `dem_url`; `known` is what an earlier run held their files to.
 
-    Parameters
-    ----------
-    grid
-        Grid of the map.
-    settings
-        Catalogue with `dem_collection`, at `dem_url` where that differs.
-    margin
-        Metres around the grid that are wanted too.
-    known
-        What an earlier run of the map held the tiles' files to (`Dem.files`); None: there was none.
-
-    Raises
-    ------
-    RequestError
-        The catalogue has no elevation, no tile lies under the grid, neither a tile's file nor its
-        record says where its pixels lie, or a file is another one than `known` says.
-    CatalogError
-        The catalogue cannot be reached.
+    Raises RequestError where the catalogue has no elevation, no tile lies under the grid, neither a
+    tile's file nor its record says where its pixels lie, or a file is another one than `known`
+    says; CatalogError where the catalogue cannot be reached.
     """
     if settings.dem_collection is None:
         raise RequestError(

@@ -17,22 +17,9 @@ from sarmap.types import Pass, Passes
 
 
 def with_earlier(passes: Passes, seen: Sequence[Pass], sought: Sought) -> Passes:
-    """The same passes with as many before the event as a control needs; those there stay as they
-    are.
-
-    Parameters
-    ----------
-    passes
-        The passes of one orbit, as a map reads them.
-    seen
-        All passes over the place that were found.
-    sought
-        What was looked for; `earlier` says how many are needed.
-
-    Raises
-    ------
-    TooFewPassesError
-        The track has fewer passes before the event.
+    """Passes of one orbit with as many before the event as a control needs (`sought.earlier`) of
+    all that were seen over the place; those there stay as they are. TooFewPassesError where the
+    track has fewer.
     """
     lacking = sought.earlier - len(passes.pre)
     if lacking <= 0:

@@ -37,21 +37,11 @@ _NAMED = re.compile(r"(?:^|[^A-Za-z])(vv|vh|hh|hv)(?:[^A-Za-z]|$)", re.IGNORECAS
 
 
 def read_passes(passes: Sequence[Any], *, scaling: str, chunk: int) -> xr.Dataset:
-    """Passes in files as one lazy cube, on the grid of the first file.
+    """Passes in files as one lazy cube on the grid of the first file, in blocks of `chunk` pixels.
 
-    Parameters
-    ----------
-    passes
-        For each pass a path, or a mapping of band to path.
-    scaling
-        'power', 'amplitude', 'db' or 'dn'; factor and offset are each file's own.
-    chunk
-        Block edge, pixels.
-
-    Raises
-    ------
-    RequestError
-        A file cannot be opened or placed, or passes hold different bands.
+    Each pass is a path, or a mapping of band to path; `scaling` is 'power', 'amplitude', 'db' or
+    'dn', factor and offset each file's own. Raises RequestError where a file cannot be opened or
+    placed, or passes hold different bands.
     """
     told = None if scaling == "power" else scaling
     scenes = [_scene(one, number, told) for number, one in enumerate(passes, start=1)]
@@ -114,12 +104,8 @@ def _scene(one: Any, number: int, scaling: str | None) -> Slice:
 
 
 def source_of(path: Path, index: int, band: str) -> Source:
-    """What to read of a file's one-based band, placed by its own header.
-
-    Raises
-    ------
-    RequestError
-        It cannot be opened, or has no map projection.
+    """What to read of a file's one-based band, placed by its own header; RequestError where it
+    cannot be opened or has no map projection.
     """
     with opened(path) as file:
         if not file.crs:
@@ -142,12 +128,8 @@ def source_of(path: Path, index: int, band: str) -> Source:
 
 
 def opened(path: Path) -> Any:
-    """A raster, open, of a format that its pixels can be read in, too.
-
-    Raises
-    ------
-    RequestError
-        It cannot be opened.
+    """A raster, open, of a format that its pixels can be read in, too; RequestError where it cannot
+    be opened.
     """
     import rasterio
 
@@ -176,12 +158,8 @@ def _grid_of(source: Source) -> GeoBox:
 
 
 def read_plane(path: str | Path) -> xr.DataArray:
-    """The first band of a raster (y, x), NaN where it holds no data, with its coordinates.
-
-    Raises
-    ------
-    RequestError
-        It cannot be opened.
+    """The first band of a raster (y, x), NaN where it holds no data, with its coordinates;
+    RequestError where it cannot be opened.
     """
     import rioxarray
 

@@ -261,29 +261,12 @@ def lease(
     deadline: Deadline | None = None,
     pin: Pin | None = None,
 ) -> Iterator[Handle]:
-    """An open file for the length of one `with` block.
+    """An open file for the length of one `with` block; one whose use raised is closed, not kept.
 
-    Parameters
-    ----------
-    href
-        Unsigned address, or path.
-    signer
-        Applied to the address at every request.
-    reach
-        Where it may lead.
-    attempts, deadline
-        Tries of each request, and the end of the time for all of them; None: as configured.
-    pin
-        What the file must be; None: any.
-
-    Raises
-    ------
-    rasterio.errors.RasterioIOError
-        The file cannot be opened. A handle whose use raised is closed, not kept.
-    ReadError
-        It is on the web and could not be read, or its header claims too much.
-    FileChanged
-        It is another file than `pin` says.
+    `href` is the unsigned address, or a path, which `signer` is applied to at every request;
+    `attempts` and `deadline` bound each request and all of them, None as configured. Raises
+    RasterioIOError where the file cannot be opened, ReadError where one on the web could not be
+    read or its header claims too much, FileChanged where it is another file than `pin` says.
     """
     pool, reach = _pool, reach or Reach()
     key = f"{href}|{reach}" if _on_web(href) else _key(href)

@@ -50,12 +50,8 @@ def is_hdf5(path: str | Path) -> bool:
 class Hdf5Raster:
     """The backscatter of an HDF5 product; what `acquire` asks of a rasterio dataset, and no more.
 
-    Raises
-    ------
-    RequestError
-        It holds no grid of backscatter that can be placed, or names another file.
-    rasterio.errors.RasterioIOError
-        It is no readable HDF5.
+    Raises RequestError where it holds no grid of backscatter that can be placed, or names another
+    file; RasterioIOError where it is no readable HDF5.
     """
 
     interleaving = "band"
@@ -122,12 +118,8 @@ class Hdf5Raster:
         )
 
     def _inside(self, path: str) -> Any:
-        """What lies at a path, each link to it a plain one inside the file; None: nothing does.
-
-        Raises
-        ------
-        RequestError
-            A link leads elsewhere.
+        """What lies at a path, each link to it a plain one inside the file (RequestError where one
+        leads elsewhere); None: nothing does.
         """
         import h5py
 

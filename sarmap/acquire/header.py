@@ -35,31 +35,17 @@ _places: dict[str, Place] = {}
 def place_scenes(
     passes: Sequence[Sequence[Slice]], settings: CatalogSettings, signer: Signer
 ) -> tuple[list[list[Slice]], tuple[str, ...]]:
-    """Scenes with the place that their files' headers give, where their items are not believed.
+    """Each pass's scenes with the place that their files' headers give, where their items are not
+    believed, and what a reader of the map should know: which records contradict their files.
 
-    Parameters
-    ----------
-    passes
-        For each pass its scenes. One header per scene is read: that of its first unplaced source,
-        with the reader's own handles, signing and retries, several at a time, and once per process.
-    settings
-        The catalogue, for messages.
-    signer
-        Applied to each href when it is read.
+    One header per scene is read, that of its first unplaced source, with the reader's own handles,
+    signing and retries, several at a time, and once per process. A scene whose file could not be
+    opened lies where its item says, if there is nothing odd about that; else it stays on its
+    footprint, and so is read_failed there, unless it opens when its pixels are read; the log says
+    so.
 
-    Returns
-    -------
-    The same scenes, placed, and what a reader of the map should know: which records contradict
-    their files. A scene whose file could not be opened lies where its item says, if there is
-    nothing odd about that; else it stays on its footprint, and so is read_failed there, unless it
-    opens when its pixels are read; the log says so.
-
-    Raises
-    ------
-    CatalogError
-        Not one file could be opened.
-    RequestError
-        A file has no map projection.
+    Raises CatalogError where not one file could be opened, RequestError where one has no map
+    projection.
     """
     scenes = [scene for one in passes for scene in one]
     speaking = {source.href: source for source in map(_unplaced, scenes) if source}

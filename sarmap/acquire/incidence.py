@@ -89,14 +89,8 @@ def incidence_gradient(incidence: float) -> float:
 
 
 def look_azimuth(latitude: ArrayLike, incidence: ArrayLike, orbit_state: str) -> Values:
-    """Direction (degrees from north, clockwise) from the satellite's foot to a place, at the place.
-
-    Parameters
-    ----------
-    latitude, incidence
-        Of the place, degrees.
-    orbit_state
-        'ascending' or 'descending'; the look is to the right of flight.
+    """Direction (degrees from north, clockwise) from the satellite's foot to a place, at the place,
+    of its latitude and incidence in degrees; the look is to the right of flight.
 
     >>> [round(float(look_azimuth(0.0, 38.0, state))) for state in ("ascending", "descending")]
     [78, 282]

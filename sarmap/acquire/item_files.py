@@ -83,21 +83,9 @@ class ItemFiles:
 
 
 def open_files(settings: CatalogSettings, place: str) -> ItemFiles:
-    """All item records of a catalogue of files.
-
-    Parameters
-    ----------
-    settings
-        Of the catalogue.
-    place
-        Path or address of its file or folder.
-
-    Raises
-    ------
-    RequestError
-        It is not there, holds no STAC, or is larger than anyone could want.
-    CatalogError
-        It cannot be reached.
+    """All item records of a catalogue's file or folder, by its path or address; RequestError where
+    it is not there, holds no STAC or is larger than anyone could want, CatalogError where it cannot
+    be reached.
     """
     found = _walk(place, _reader(settings, place), settings)
     records = (at_place({**one, "links": []}, base, settings) for one, base in found)

@@ -43,14 +43,8 @@ def search_items(
     """Item records of a collection over a bbox (degrees) and time (UTC), page after page.
 
     `equals` (property -> value) is sent along only where the server understands it: filter the
-    answer again.
-
-    Raises
-    ------
-    CatalogError
-        The server cannot be reached or does not answer as a STAC API.
-    RequestError
-        More items than anyone could want.
+    answer again. Raises CatalogError where the server cannot be reached or does not answer as a
+    STAC API, RequestError where there are more items than anyone could want.
     """
     if isinstance(client, ItemFiles):
         yield from client.search(collection, bbox, window)
@@ -115,11 +109,7 @@ def first_item(
     bbox: tuple[float, float, float, float] | None = None,
 ) -> dict[str, Any] | None:
     """Some item record of a collection, over a bbox (degrees) or anywhere; None where it has none.
-
-    Raises
-    ------
-    CatalogError
-        The server cannot be reached or does not answer as a STAC API.
+    Raises CatalogError as `search_items` does.
     """
     if isinstance(client, ItemFiles):
         return next(client.search(collection, bbox, None), None)
@@ -133,12 +123,8 @@ def first_item(
 def require_collection(
     client: Catalogue, settings: CatalogSettings, name: str, setting: str
 ) -> None:
-    """Refuse a collection that the catalogue does not list; `setting` is what named it.
-
-    Raises
-    ------
-    RequestError
-        The catalogue lists others.
+    """Refuse (RequestError) a collection that the catalogue does not list; `setting` is what named
+    it.
     """
     try:
         known = _collections(client, settings)

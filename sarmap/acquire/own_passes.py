@@ -88,19 +88,11 @@ class OwnScene:
 def own_scenes(
     pre: Sequence[Any], post: Sequence[Any], times: Sequence[Any] | None
 ) -> tuple[OwnScene, ...]:
-    """The scenes in files and folders, dated by their names or by `times`, in order of time.
+    """The scenes in files and folders before and after the event, in order of time: dated by
+    `times`, those before and then those after, or by their names.
 
-    Parameters
-    ----------
-    pre, post
-        Files, or folders of files, of passes before and after the event.
-    times
-        Instants of all scenes, those before and then those after, as given; None: from the names.
-
-    Raises
-    ------
-    RequestError
-        A file or folder cannot be read, two are one band of one scene, or a date is not known.
+    Raises RequestError where a file or folder cannot be read, two are one band of one scene, or a
+    date is not known.
     """
     found = [
         scene
@@ -121,12 +113,8 @@ def own_scenes(
 
 
 def dated_scenes(given: Sequence[Any]) -> tuple[OwnScene, ...]:
-    """The scenes in files and folders of any number of passes, dated by their names.
-
-    Raises
-    ------
-    RequestError
-        A file or folder cannot be read, two are one band of one scene, or a name gives no date.
+    """The scenes in files and folders of any number of passes, dated by their names; RequestError
+    as `own_scenes` raises it.
     """
     return _in_order(_scenes(radar_files(given), after=False))
 
@@ -248,25 +236,11 @@ def own_passes(
     pre: int | None = None,
     post: int | None = None,
 ) -> Passes:
-    """The passes of scenes, nearest to the event first.
+    """The passes of scenes, nearest to the event first, so many before and after; None: all.
 
-    Parameters
-    ----------
-    scenes
-        From `own_scenes`.
-    area
-        The place to be mapped.
-    event
-        Anything `parse_event` takes; None: between the last pass before and the first after.
-    catalog
-        What the files are read with.
-    pre, post
-        Passes wanted before and after; None: all.
-
-    Raises
-    ------
-    RequestError
-        Passes are not on their side of the event, of two orbits, or beside the place.
+    `event` is anything `parse_event` takes; None: between the last pass before and the first after.
+    Raises RequestError where passes are not on their side of the event, of two orbits, or beside
+    the area.
     """
     flown = _overflights(scenes)
     before = [slices for slices in flown if not slices[0].after]

@@ -39,13 +39,8 @@ def completed(request: MapRequest) -> MapRequest:
     """A request of an earthquake with what it says; one of files with the catalogue that they are.
 
     Of files the area becomes the grid to be mapped: the first pass's own, where it is in metres and
-    no other was asked for.
-
-    Raises
-    ------
-    RequestError
-        A file cannot be read, the files hold no band in common, or something was given that is for
-        the search of a catalogue.
+    no other was asked for. Raises RequestError where a file cannot be read, they hold no band in
+    common, or something was given that is for the search of a catalogue.
     """
     request = from_quake(request)
     if not request.from_files:
@@ -69,12 +64,8 @@ def completed(request: MapRequest) -> MapRequest:
 
 
 def archives_for(request: MapRequest) -> tuple[CatalogSettings, ...]:
-    """The archives that may serve a completed request, told all that it says of their data.
-
-    Raises
-    ------
-    RequestError
-        The catalogue, the list of archives or the elevation file cannot be used.
+    """The archives that may serve a completed request, told all that it says of their data;
+    RequestError where the catalogue, the list of archives or the elevation file cannot be used.
     """
     archives = archives_of(request.catalog, trusted=request.trust_catalog, verify=request.verify)
     if request.from_files:
@@ -86,12 +77,8 @@ def archives_for(request: MapRequest) -> tuple[CatalogSettings, ...]:
 def passes_in_files(
     request: MapRequest, *, pre: int | None = None, post: int | None = None
 ) -> Passes:
-    """The passes of a completed request, so many before and after; None: all.
-
-    Raises
-    ------
-    RequestError
-        They are not on their side of the event, of two orbits, or beside the place.
+    """The passes of a completed request, so many before and after; None: all. Raises RequestError
+    as `own_passes` does.
     """
     scenes = own_scenes(request.pre_files, request.post_files, request.times)
     place = parse_area(request.area)

@@ -110,14 +110,8 @@ def next_due(passes: Iterable[Pass], now: dt.datetime) -> dt.datetime | None:
 
 
 def group_passes(scenes: Iterable[Scene], area: BaseGeometry) -> list[Pass]:
-    """Passes of all tracks, by time, whatever the order of the scenes; role ''.
-
-    Parameters
-    ----------
-    scenes
-        Scenes of any tracks; versions of one scene are reduced to the newest.
-    area
-        Polygon in degrees; passes that miss it are left out.
+    """Passes of all tracks, by time, whatever the order of the scenes; role ''. Versions of one
+    scene are reduced to the newest, passes that miss the area (degrees) left out.
     """
     satellites: dict[tuple[int, str, str, str], list[Scene]] = defaultdict(list)
     over = (scene for scene in scenes if scene.footprint.intersection(area).area > 0)

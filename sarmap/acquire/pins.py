@@ -31,29 +31,13 @@ def pin_files(
     replaced: bool = False,
     reach: Reach | None = None,
 ) -> None:
-    """Hold files to what they are now, or to what an earlier run of the map held them to.
+    """Hold files, by their items and the keys of their assets, to what they are now, or to what an
+    earlier run of the map held them to: `known`, as `pins_of` gave it.
 
     The pins are kept with the items' assets, and every `Source` made of them has its own. Files
-    that cannot be opened now stay without.
-
-    Parameters
-    ----------
-    assets
-        Items and the keys of their assets; those that are pinned already, and to what is known,
-        are passed over.
-    catalog
-        Where they come from.
-    known
-        What an earlier run held them to, as `pins_of` gave it; None: there was none.
-    replaced
-        True: where a file is another one than that, it is held to what it is now.
-    reach
-        Where records may lead; None: as far as those of the catalogue.
-
-    Raises
-    ------
-    RequestError
-        A file is another one than `known` says.
+    that cannot be opened now stay without. Raises RequestError where a file is another one than
+    `known` says, unless `replaced`: then it is held to what it is now. `reach` is how far records
+    may lead; None: as those of the catalogue.
     """
     reach, signer = reach or reach_of(catalog), make_signer(catalog)
     waiting = [

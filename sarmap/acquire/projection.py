@@ -61,12 +61,8 @@ def projection_fields(item: Mapping[str, Any], asset: Mapping[str, Any]) -> dict
 
 
 def stated_place(fields: Mapping[str, Any], item: pystac.Item) -> tuple[Place | None, str]:
-    """What projection fields say of an item's file, and why not to believe them.
-
-    Returns
-    -------
-    The place, or None where the fields give none, and what is odd about it as a clause; empty where
-    nothing is.
+    """What projection fields say of an item's file: the place, or None where they give none, and
+    what is odd about it as a clause; empty where nothing is.
     """
     crs, doubt = _crs(fields)
     boxes = _boxes(fields)

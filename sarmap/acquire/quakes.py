@@ -56,14 +56,8 @@ class Quake:
 
 
 def quake_of(request: MapRequest) -> Quake | None:
-    """The earthquake that a request names as event, or as area; None: it names none.
-
-    Raises
-    ------
-    RequestError
-        It is not known.
-    CatalogError
-        The service cannot be reached.
+    """The earthquake that a request names as event, or as area; None: it names none. Raises
+    RequestError where it is not known, CatalogError where the service cannot be reached.
     """
     if isinstance(request.event, str) and names_quake(request.event):
         return read_quake(request.event, request.mmi)
@@ -76,14 +70,8 @@ def from_quake(request: R, quake: Quake | None = None) -> R:
     """A request whose event, or area, is an earthquake's: with its instant, and where it shook.
 
     Others are as they were. A scan that names no order goes by shaking, or, where that is not
-    known, begins at the epicentre. The earthquake is read unless it is given.
-
-    Raises
-    ------
-    RequestError
-        The earthquake is not known, or lacks what the request needs of it.
-    CatalogError
-        The service cannot be reached.
+    known, begins at the epicentre. The earthquake is read unless it is given: errors as in
+    `read_quake`, and RequestError where it lacks what the request needs of it.
     """
     quake = quake or quake_of(request)
     if quake is None:
@@ -132,21 +120,11 @@ def _is_shakemap(area: str) -> bool:
 
 
 def read_quake(event: str, least: float) -> Quake:
-    """An earthquake by its id at the service, or in a file.
+    """An earthquake by its id at the service, such as 'usgs:us2000h8ty', or in a file, with where
+    it shook by `least` on the Modified Mercalli scale.
 
-    Parameters
-    ----------
-    event
-        Such as 'usgs:us2000h8ty', or the path of a file.
-    least
-        Shaking that is enough, Modified Mercalli.
-
-    Raises
-    ------
-    RequestError
-        The service knows no such event, or the file is none of an earthquake.
-    CatalogError
-        The service cannot be reached.
+    Raises RequestError where the service knows no such event or the file is none of an earthquake,
+    CatalogError where the service cannot be reached.
     """
     if event.lower().startswith("usgs:"):
         number = event.partition(":")[2].strip()
@@ -179,13 +157,7 @@ def _xml(content: bytes) -> ElementTree.Element:
 
 
 def _fetched(url: str, name: str) -> Any:
-    """A document of the service.
-
-    Raises
-    ------
-    CatalogError
-        It did not come.
-    """
+    """A document of the service; CatalogError where it did not come."""
     try:
         return StacIO(reach_of(CatalogSettings("usgs", SERVICE))).read_json(url)
     except APIError as error:

@@ -72,12 +72,8 @@ def is_simulated(item: pystac.Item) -> bool:
 
 
 def read_item(record: Mapping[str, Any]) -> pystac.Item:
-    """A STAC item from its JSON record, its hrefs without signatures, its time checked.
-
-    Raises
-    ------
-    RequestError
-        The record is no usable item; names it.
+    """A STAC item from its JSON record, its hrefs without signatures, its time checked;
+    RequestError names a record that is no usable item.
     """
     name = record.get("id", "without id")
     try:
@@ -109,12 +105,8 @@ def _addressed(assets: Any) -> Any:
 def readable(
     records: Iterable[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], _Read]
 ) -> tuple[list[_Read], tuple[str, ...]]:
-    """Records as `read` gives them, and what is wrong with those that it refuses.
-
-    Raises
-    ------
-    RequestError
-        It refuses all of them; the first refusal.
+    """Records as `read` gives them, and what is wrong with those that it refuses; where it refuses
+    all of them, the first RequestError is raised.
     """
     found: list[_Read] = []
     refused: list[RequestError] = []
@@ -150,13 +142,8 @@ def _numbers(bbox: Any) -> list[float] | None:
 
 
 def read_scene(record: Mapping[str, Any], settings: CatalogSettings) -> Scene:
-    """A radar scene from its JSON record.
-
-    Raises
-    ------
-    RequestError
-        The item lacks its time, orbit or footprint, or is in source form (footprint in metres);
-        names the item and what is wrong.
+    """A radar scene from its JSON record; RequestError, which names the item, where it lacks its
+    time, orbit or footprint, or is in source form (footprint in metres).
     """
     item = read_item(record)
     footprint = footprint_of(item)
@@ -175,13 +162,7 @@ def read_scene(record: Mapping[str, Any], settings: CatalogSettings) -> Scene:
 
 
 def acquired(item: pystac.Item) -> dt.datetime:
-    """UTC instant of an item.
-
-    Raises
-    ------
-    RequestError
-        It has neither `datetime` nor `start_datetime`.
-    """
+    """UTC instant of an item; RequestError where it has neither `datetime` nor `start_datetime`."""
     when = item.datetime
     if when is None:
         try:
@@ -200,12 +181,8 @@ def acquired(item: pystac.Item) -> dt.datetime:
 
 
 def footprint_of(item: pystac.Item) -> BaseGeometry:
-    """Polygon of an item in degrees, between 180 W and 180 E.
-
-    Raises
-    ------
-    RequestError
-        The item has no footprint, or one in metres (source form).
+    """Polygon of an item in degrees, between 180 W and 180 E; RequestError where it has no
+    footprint, or one in metres (source form).
     """
     refuse_source_form(item.id, item.bbox, item.geometry)
     try:

@@ -165,33 +165,18 @@ def look(search: Search, settings: CatalogSettings) -> tuple[tuple[Passes, ...],
 
 
 def search_scenes(search: Search, settings: CatalogSettings) -> tuple[list[Scene], Sought]:
-    """All scenes before and after an event, of every track, not paired; none is no error.
+    """All scenes before and after an event that hold all bands, of every track, not paired, and
+    what was sought, for messages; none is no error.
 
-    For who decides over a wider place than one map: see `sarmap.regions.tracks`.
-
-    Returns
-    -------
-    The scenes that hold all bands, and what was sought, for messages.
-
-    Raises
-    ------
-    RequestError
-        The request is wrong.
-    CatalogError
-        The catalogue cannot be reached.
+    For who decides over a wider place than one map: see `sarmap.regions.tracks`. Raises
+    RequestError where the request is wrong, CatalogError where the catalogue cannot be reached.
     """
     return _scenes(open_catalog(settings), _in(settings, search), {})
 
 
 def search_optical(sought: Sought) -> tuple[pystac.Item, ...]:
-    """The clearest Sentinel-2 scenes after the event.
-
-    Raises
-    ------
-    RequestError
-        The catalogue has no optical collection, or no scene of the place.
-    CatalogError
-        The catalogue cannot be reached.
+    """The clearest Sentinel-2 scenes after the event; RequestError where the catalogue has no
+    optical collection or no scene of the place, CatalogError where it cannot be reached.
     """
     return _optical(open_catalog(sought.settings), sought)
 

@@ -18,19 +18,11 @@ from sarmap.acquire.scenes import acquired, footprint_of
 def clearest(
     items: Sequence[pystac.Item], area: BaseGeometry, after: dt.datetime
 ) -> tuple[pystac.Item, ...]:
-    """Tiles of the clearest overpass that covers the place, clearest tile first.
+    """Tiles of the clearest overpass after an instant (UTC) that covers the place (degrees),
+    clearest tile first; empty where no item touches it.
 
-    Overpasses that cover as much as the best does (less two hundredths) compete by mean cloud
-    cover (%), then by time from `after`. Empty where no item touches the place after `after`.
-
-    Parameters
-    ----------
-    items
-        Optical items of any dates.
-    area
-        Polygon in degrees.
-    after
-        UTC instant; earlier items are passed over.
+    Overpasses that cover as much as the best does (less two hundredths) compete by mean cloud cover
+    (%), then by time from `after`.
     """
     newest = _newest_tiles([item for item in items if acquired(item) > after])
     overpasses = [

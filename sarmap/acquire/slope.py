@@ -20,19 +20,11 @@ Field = NDArray[np.float32]
 
 
 def horn(heights: Field, spacing: float) -> tuple[Field, Field]:
-    """Gradients of a surface towards east and north.
+    """Gradients of a surface towards east and north, without unit, of heights (y, x) in metres,
+    rows from north to south, and the pixel's edge in metres.
 
-    Parameters
-    ----------
-    heights
-        Metres (y, x), rows from north to south.
-    spacing
-        Pixel edge, metres.
-
-    Returns
-    -------
-    dz/dx and dz/dy (y - 2, x - 2), without unit: the outermost pixels lack neighbours. NaN where a
-    pixel is, or a neighbour that its gradient weighs.
+    The outermost pixels lack neighbours: (y - 2, x - 2). NaN where a pixel is, or a neighbour that
+    its gradient weighs.
 
     >>> plane = np.float32([[0, 4, 8], [0, 4, 8], [0, 4, 8]])
     >>> [gradient.tolist() for gradient in horn(plane, 32.0)]
@@ -173,23 +165,11 @@ SLACK = 0.05
 def hidden(
     heights: NDArray[np.float32], spacing: float, incidence: float, origin: float = 0.0
 ) -> NDArray[np.bool_]:
-    """Layover and shadow along range lines.
+    """Layover and shadow along range lines: True where hidden (range, line).
 
-    Parameters
-    ----------
-    heights
-        Metres (range, line), ground range growing along the first axis, away from the radar; NaN
-        where unknown.
-    spacing
-        Metres between samples.
-    incidence
-        On the ellipsoid, degrees, at ground range `origin`.
-    origin
-        Sample at which the incidence is given; it grows from there by the orbit's geometry.
-
-    Returns
-    -------
-    True where hidden (range, line).
+    Heights (metres, NaN where unknown) lie `spacing` metres apart in ground range, which grows
+    along the first axis, away from the radar. The incidence on the ellipsoid (degrees) is that at
+    the sample `origin`, and grows from there by the orbit's geometry.
 
     A wall of 100 m seen at 45 degrees lays over the 100 m before it and hides the 100 m behind.
 
@@ -214,20 +194,10 @@ def hidden(
 def cell_hidden(
     heights: NDArray[np.float32], spacing: float, incidence: float, azimuth: float
 ) -> NDArray[np.bool_]:
-    """Layover and shadow of a square cell from its surroundings.
+    """Layover and shadow of a square cell from its surroundings: True where hidden (y, x).
 
-    Parameters
-    ----------
-    heights
-        Metres (y, x) of the cell and `HALO` pixels on each side; NaN where unknown.
-    spacing
-        Pixel edge, metres.
-    incidence, azimuth
-        At the cell's middle, degrees; the azimuth counts from the grid's north.
-
-    Returns
-    -------
-    True where hidden (y, x), of the cell alone.
+    Heights (metres, NaN where unknown) are those of the cell and `HALO` pixels on each side,
+    `spacing` metres apart; incidence and azimuth (from the grid's north) are degrees at its middle.
     """
     direction = math.radians(azimuth)
     east, south = math.sin(direction), -math.cos(direction)

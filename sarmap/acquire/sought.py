@@ -68,12 +68,8 @@ class Search:
 
     @classmethod
     def of(cls, area: Any, event: Any, **wanted: Any) -> Search:
-        """A search of a place and an event as anybody writes them.
-
-        Raises
-        ------
-        RequestError
-            As `parse_area` and `parse_event`, or a word is of another kind than its field.
+        """A search of a place and an event as anybody writes them; RequestError as in `parse_area`
+        and `parse_event`, or where a word is of another kind than its field.
         """
         return cls(event=parse_event(event), area=parse_area(area), **wanted)
 

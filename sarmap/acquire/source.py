@@ -100,30 +100,13 @@ def item_source(
     reach: Reach,
     projection_from_file: bool = False,
 ) -> Source:
-    """What to read for one asset of an item.
+    """What to read for one asset of an unsigned item.
 
-    Parameters
-    ----------
-    item
-        The scene or tile, unsigned.
-    asset_key
-        Key of the asset.
-    band
-        One-based band in the asset's file; None: the one called `name`, else the first.
-    name
-        Polarisation of a radar band; empty for others.
-    setting
-        Catalogue setting that names the asset, for the message.
-    reach
-        How far the catalogue's records reach.
-    projection_from_file
-        True: whatever the item says of its projection, its file is asked.
-
-    Raises
-    ------
-    RequestError
-        The asset is missing or its href leads where it may not, the item says nothing of its
-        projection, or its bbox is not in degrees.
+    `band` is one-based in the asset's file; None: the one called `name` (the polarisation of a
+    radar band), else the first. `setting` is the catalogue's that names the asset, for messages;
+    `projection_from_file` asks the file whatever the item says of its projection. Raises
+    RequestError where the asset is missing or its href leads beyond `reach`, the item says nothing
+    of its projection, or its bbox is not in degrees.
     """
     refuse_source_form(item.id, item.bbox, item.geometry)
     asset = item.assets.get(asset_key)
