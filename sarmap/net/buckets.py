@@ -28,12 +28,8 @@ def in_bucket(href: str) -> bool:
 
 
 def fetch_object(href: str, first: int, last: int, limits: Patience, deadline: Deadline) -> Answer:
-    """Bytes `first` to `last` (inclusive) of a file in a bucket, in one try.
-
-    Raises
-    ------
-    ReadError
-        They did not come; says whether another try may help.
+    """Bytes `first` to `last` (inclusive) of a file in a bucket, in one try; a ReadError says
+    whether another may help.
     """
     from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError
 

@@ -28,18 +28,8 @@ _of_ranges: set[str] = set()
 
 
 def vouched(headers: Mapping[str, str], body: bytes, host: str, *, whole: bool) -> bool | None:
-    """Whether an answer's bytes are those that its headers say; None where they say nothing.
-
-    Parameters
-    ----------
-    headers
-        The answer's, by any case.
-    body
-        Its bytes.
-    host
-        Who gave it.
-    whole
-        True where they are the whole file.
+    """Whether the bytes of a host's answer are those that its headers (by any case) say; None where
+    they say nothing. `whole`: they are the whole file.
 
     >>> vouched({"Content-MD5": "XUFAKrxLKna5cZ2REBfFkg=="}, b"hello", "h", whole=True)
     True

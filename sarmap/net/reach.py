@@ -64,14 +64,8 @@ class Reach:
         return self.trusted or is_public(address) or address in self.home
 
     def addresses(self, host: str, port: int) -> list[tuple[Any, ...]]:
-        """Where to connect to for a host, in the resolver's order: (family, socket address).
-
-        Raises
-        ------
-        AddressRefused
-            None of its addresses may be reached.
-        OSError
-            The name does not resolve.
+        """Where to connect to for a host, in the resolver's order: (family, socket address). Raises
+        AddressRefused where none may be reached, OSError where the name does not resolve.
         """
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         allowed = [(one[0], one[4]) for one in found if self.allows(_bare(str(one[4][0])))]
@@ -116,21 +110,8 @@ def reach_of(settings: CatalogSettings, url: str | None = None) -> Reach:
 
 
 def check_href(href: str, reach: Reach, what: str) -> None:
-    """Refuse, before anything is read, what a record may not lead to.
-
-    Parameters
-    ----------
-    href
-        The address as the record has it.
-    reach
-        The catalogue's reach.
-    what
-        The item and asset, for the message.
-
-    Raises
-    ------
-    RequestError
-        It is a local path, another scheme, or a host that is not public.
+    """Refuse (RequestError), before anything is read, what a record may not lead to: a local path,
+    another scheme, or a host that is not public. `what` is the item and asset, for the message.
 
     >>> check_href("https://8.8.8.8/a.tif", Reach(), "item 'a', asset 'vv'")
     >>> check_href("/etc/passwd", Reach(), "item 'a', asset 'vv'")

@@ -199,13 +199,7 @@ class TokenStore:
         self._locks: dict[str, threading.Lock] = {}
 
     def query(self, endpoint: str) -> str:
-        """A token of `endpoint` that is still good.
-
-        Raises
-        ------
-        CatalogError
-            The endpoint gave none.
-        """
+        """A token of `endpoint` that is still good; CatalogError where the endpoint gave none."""
         with self._guard:
             lock = self._locks.setdefault(endpoint, threading.Lock())
         with lock:  # one request however many reads wait for it
@@ -266,12 +260,8 @@ class Signer:
     def __call__(self, href: str, tokens: TokenStore | None = None) -> str:
         """The address to read now; tokens come from the process's store unless another is given.
 
-        Without an endpoint for it, it is signed as its record was, where that was.
-
-        Raises
-        ------
-        CatalogError
-            No token could be had.
+        Without an endpoint for it, it is signed as its record was, where that was. Raises
+        CatalogError where no token could be had.
         """
         endpoint = self._token_endpoint(href)
         if endpoint is None:
@@ -322,12 +312,8 @@ class Signer:
 
 
 def make_signer(settings: CatalogSettings) -> Signer:
-    """The signer that a catalogue's data needs.
-
-    Raises
-    ------
-    RequestError
-        The settings name an unknown signer.
+    """The signer that a catalogue's data needs; RequestError where the settings name an unknown
+    one.
 
     >>> make_signer(CatalogSettings("mine", "http://127.0.0.1:7822"))("http://127.0.0.1/a.tif")
     'http://127.0.0.1/a.tif'
@@ -341,12 +327,8 @@ def make_signer(settings: CatalogSettings) -> Signer:
 
 
 def check_login(settings: CatalogSettings) -> None:
-    """Refuse a catalogue whose files ask for a credential that the user does not keep.
-
-    Raises
-    ------
-    RequestError
-        Neither the token's variable nor the entry in `~/.netrc` is there.
+    """Refuse (RequestError) a catalogue whose files ask for a credential of which the user keeps
+    neither the token's variable nor the entry in `~/.netrc`.
     """
     login = settings.login
     if login is None or os.environ.get(login.variable):

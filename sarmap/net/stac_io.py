@@ -98,12 +98,8 @@ class StacIO(StacApiIO):
         headers: dict[str, str] | None = None,
         parameters: dict[str, Any] | None = None,
     ) -> str:
-        """The text of an answer, tried again where that may help.
-
-        Raises
-        ------
-        Refusal
-            There was none, or it was no JSON.
+        """The text of an answer, tried again where that may help; Refusal where there was none, or
+        it was no JSON.
         """
         verb = (method or "GET").upper()
         if urlsplit(href).scheme not in WEB or verb not in ("GET", "POST"):

@@ -96,15 +96,11 @@ def fetch(
     alone: bool = False,
     login: Login = lambda _url: {},
 ) -> Answer:
-    """Bytes `first` to `last` (inclusive) of a file, in one try.
+    """Bytes `first` to `last` (inclusive) of a file, in one try; a ReadError says whether another
+    may help.
 
     With `alone` the next request takes another connection, and so, maybe, another machine. `login`
     gives the headers of a credential for an address, asked again where a redirect leads.
-
-    Raises
-    ------
-    ReadError
-        They did not come; says whether another try may help.
     """
     timeout = (limits.connect, max(0.05, min(limits.stall, deadline.left)))
     headers = {"Range": f"bytes={first}-{last}", "Accept-Encoding": "identity", **_agent()}
@@ -231,12 +227,7 @@ def _followed(
 
 
 def next_hop(url: str, location: str) -> str:
-    """Where a redirect leads.
-
-    Raises
-    ------
-    ReadError
-        To no web address, or from https to http.
+    """Where a redirect leads; ReadError where to no web address, or from https to http.
 
     >>> next_hop("https://e.org/a/b", "../c")
     'https://e.org/c'

@@ -56,14 +56,8 @@ def read_progress(out: str | Path) -> BlockProgress:
     """How many blocks of a map are done: one listing and two small reads, wherever it is.
 
     A local map that is being replaced tells of the new one, which stands beside it until it is
-    whole.
-
-    Raises
-    ------
-    RequestError
-        Something else than a map of sarmap stands there.
-    OutputError
-        The object store does not answer.
+    whole. Raises RequestError where something else than a map of sarmap stands there, OutputError
+    where the object store does not answer.
     """
     store = begun_store(out)
     try:

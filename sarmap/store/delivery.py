@@ -33,25 +33,15 @@ def stands(file: str) -> bool:
 
 
 def deliver(local: Path, url: str) -> None:
-    """Put a local file at a URL, whole or not at all, in parts where it is long.
-
-    Raises
-    ------
-    OutputError
-        The store does not take it.
+    """Put a local file at a URL, whole or not at all, in parts where it is long; OutputError where
+    the store does not take it.
     """
     folder, name = _split(url)
     patiently(lambda: put_file(store_at(folder), name, local), name)
 
 
 def fetched(url: str) -> bytes:
-    """The bytes of a file at a URL.
-
-    Raises
-    ------
-    OutputError
-        The store does not answer.
-    """
+    """The bytes of a file at a URL; OutputError where the store does not answer."""
     folder, name = _split(url)
     return patiently(lambda: get(store_at(folder, read_only=True), name), name) or b""
 
@@ -66,14 +56,8 @@ def _split(url: str) -> tuple[str, str]:
 
 
 def check_file(file: Path, *, overwrite: bool) -> None:
-    """Refuse, before any work, a file that exists or cannot be written.
-
-    Raises
-    ------
-    RequestError
-        It exists and `overwrite` is not given, or it is a folder.
-    OutputError
-        Its folder does not accept files.
+    """Refuse, before any work, a file that exists without `overwrite` or is a folder
+    (RequestError), or whose folder does not accept files (OutputError).
     """
     if file.is_dir():
         raise RequestError(f"{file.name} is a folder: give a file name.")
@@ -92,15 +76,9 @@ def check_file(file: Path, *, overwrite: bool) -> None:
 
 @contextmanager
 def replacing(file: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A path to write to, of a plain name; on success it takes the place of `file`.
+    """A path to write to, of a plain name; on success it takes the place of `file`. Errors as in
+    `check_file`, and OutputError where the writing itself fails for want of space.
 
-    Raises
-    ------
-    RequestError, OutputError
-        As `check_file`, and OutputError where the writing itself fails for want of space.
-
-    Examples
-    --------
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with replacing(Path(folder, "a.txt"), overwrite=False) as fresh:
     ...         _ = fresh.write_text("whole")

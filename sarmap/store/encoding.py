@@ -36,15 +36,9 @@ _TOLERANCE = 1e-3
 
 
 def pack_probability(probability: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """Probability 0-1 (NaN: none) to steps of 0.004 (255: none); same shape.
+    """Probability 0-1 (NaN: none) to steps of 0.004 (255: none), same shape; RequestError where a
+    value lies outside 0-1.
 
-    Raises
-    ------
-    RequestError
-        A value lies outside 0-1.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> pack_probability(np.array([0.0, 0.4999, 0.5, 0.503, 1.0, np.nan], "float32"))
     array([  0, 124, 125, 126, 250, 255], dtype=uint8)
@@ -84,12 +78,8 @@ def unpack_probability(packed: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def threshold_level(threshold: float) -> int:
-    """Smallest packed value that reaches a probability.
-
-    Raises
-    ------
-    RequestError
-        The threshold is not above 0 and at most 1.
+    """Smallest packed value that reaches a probability; RequestError where that is not above 0 and
+    at most 1.
 
     >>> [threshold_level(t) for t in (0.3, 0.5, 0.501, 1.0)]
     [75, 125, 126, 250]

@@ -63,13 +63,7 @@ def store_map(
     patience: float = PATIENCE,
     spoilt: xr.Dataset | None = None,
 ) -> Stored:
-    """`write_zarr`, which see, telling how much was done; the picture's pieces stay until `tidy`.
-
-    Raises
-    ------
-    RequestError, OutputError
-        As `write_zarr`.
-    """
+    """`write_zarr`, telling how much was done; the pieces of the picture stay until `tidy`."""
     grid = geobox_of(dataset)
     _check_layers(dataset)
     layouts = plan_layout(dataset, chunk=chunk, shard=shard)
@@ -118,12 +112,8 @@ def store_map(
 def _do_all(
     families: Sequence[Family], ledger: Ledger, progress: Callable[[int, int], None] | None
 ) -> int:
-    """Do all blocks, and again those whose objects are not as their marks say in the end.
-
-    Raises
-    ------
-    OutputError
-        Objects are others than were written, again and again.
+    """Do all blocks, and again those whose objects are not as their marks say in the end;
+    OutputError where they are others than were written, again and again.
     """
     computed = 0
     for _ in range(3):

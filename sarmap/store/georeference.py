@@ -14,20 +14,9 @@ if TYPE_CHECKING:
 
 
 def geobox_of(data: xr.Dataset | xr.DataArray) -> GeoBox:
-    """Grid of a map, its corner half a pixel out from the first pixel's centre.
+    """Grid of a map, its corner half a pixel out from the first pixel's centre; RequestError where
+    the data has no ``spatial_ref``, or no evenly spaced coordinates y, x of pixel centres.
 
-    Parameters
-    ----------
-    data
-        Dims y, x with the coordinates of pixel centres, evenly spaced, and ``spatial_ref``.
-
-    Raises
-    ------
-    RequestError
-        No reference system, no coordinates, or uneven ones.
-
-    Examples
-    --------
     >>> import numpy as np, xarray as xr
     >>> data = xr.Dataset(coords={"y": [25.0, 15.0, 5.0], "x": [5.0, 15.0]})
     >>> data.coords["spatial_ref"] = ((), 0, {"crs_wkt": "EPSG:32654"})

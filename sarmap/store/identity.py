@@ -47,13 +47,7 @@ def begun_with(out: str) -> dict[str, Any] | None:
 
 
 def identity_in(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """What the map of a store's attributes was begun with.
-
-    Raises
-    ------
-    RequestError
-        It cannot be read.
-    """
+    """What the map of a store's attributes was begun with; RequestError where it cannot be read."""
     try:
         found = dict(json.loads(attributes.get(IDENTITY, "{}")))
         return {**found, "files": dict(found.get("files", {}))}
@@ -67,15 +61,8 @@ def _crs_text(grid: GeoBox) -> str:
 
 
 def check_identity(begun: Mapping[str, Any], wanted: Mapping[str, Any], shown: str) -> None:
-    """Refuse to continue a map that was begun as another one.
+    """Refuse to continue a map that was begun as another one: a RequestError names what differs.
 
-    Raises
-    ------
-    RequestError
-        Something differs; the sentence names it.
-
-    Examples
-    --------
     >>> check_identity({"overlap": 0}, {"overlap": 32}, "map.zarr")
     Traceback (most recent call last):
     sarmap.errors.RequestError: map.zarr was made with overlap 0, and this request has overlap 32: \

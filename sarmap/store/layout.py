@@ -37,12 +37,8 @@ class Layout:
 def plan_layout(
     dataset: xr.Dataset, *, chunk: int = CHUNK, shard: int | None = None
 ) -> dict[str, Layout]:
-    """Layout of every variable; variables that share dims share one layout.
-
-    Raises
-    ------
-    RequestError
-        `chunk` or `shard` is not positive, or `shard` is no multiple of `chunk`.
+    """Layout of every variable; variables that share dims share one. RequestError where `chunk` or
+    `shard` is not positive, or `shard` is no multiple of `chunk`.
     """
     if chunk < 1 or (shard is not None and (shard < 1 or shard % chunk)):
         raise RequestError(f"shard={shard} must be a positive multiple of chunk={chunk}.")

@@ -40,15 +40,10 @@ def is_url(out: str | Path) -> bool:
 
 
 def store_at(out: str | Path, *, read_only: bool = False) -> Any:
-    """Zarr store at a path or URL.
+    """Zarr store at a path or URL; RequestError where its scheme is unknown or its bucket missing.
 
     ``s3://``, ``gs://`` and ``az://`` go through obstore, with credentials from the environment
     (``AWS_ACCESS_KEY_ID`` ...); other URLs (``memory://``, ``https://``) through fsspec.
-
-    Raises
-    ------
-    RequestError
-        The URL's scheme is unknown or its bucket is missing.
     """
     from zarr.storage import FsspecStore, LocalStore, ObjectStore
 
@@ -91,13 +86,9 @@ def storage_errors() -> tuple[type[Exception], ...]:
 def check_writable(out: str | Path, *, overwrite: bool = False, resume: bool = False) -> None:
     """Refuse, before any work, a place that cannot take a result.
 
-    Raises
-    ------
-    RequestError
-        Something is there and may neither be replaced nor continued, it is not a Zarr store,
-        another run is writing to it, or its name is none that files beside it can have.
-    OutputError
-        The folder, or the object store, does not accept files.
+    Raises RequestError where something is there and may neither be replaced nor continued, it is
+    not a Zarr store, another run is writing to it, or its name is none that files beside it can
+    have; OutputError where the folder, or the object store, does not accept files.
     """
     _refuse_name(str(out) if is_url(out) else str(_local(out)))
     state = _remote_state(out) if is_url(out) else _local_state(_local(out))
@@ -143,22 +134,11 @@ def writing_to(
     overwrite: bool = False,
     continues: Callable[[Any], bool] | None = None,
 ) -> Iterator[Any]:
-    """A Zarr store to write a result into; on success it is what stands at `out`.
+    """A Zarr store to write a result into, at a local folder or URL; on success it is what stands
+    at `out`. Errors as in `check_writable`.
 
-    Parameters
-    ----------
-    out
-        Local folder or URL.
-    overwrite
-        Replace what is there.
-    continues
-        Asked about each store that a run left behind, or finished, at this place: True to go on
-        in it. None: always start anew.
-
-    Raises
-    ------
-    RequestError, OutputError
-        As `check_writable`, and what `continues` raises.
+    `continues` is asked about each store that a run left behind, or finished, at this place: True
+    to go on in it. None: always start anew.
     """
     check_writable(out, overwrite=overwrite, resume=continues is not None)
     if is_url(out):

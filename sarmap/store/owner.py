@@ -51,14 +51,9 @@ class Owner:
 
 
 def check_free(store: Any, shown: str, *, overwrite: bool, advice: str = "") -> None:
-    """Refuse a store that another run is writing to, unless it may be taken over.
+    """Refuse (RequestError) a store that another run is writing to, unless it may be taken over.
 
     A run on another machine is waited for as long as it takes to see whether it lives.
-
-    Raises
-    ------
-    RequestError
-        It is being written.
     """
     owner = _read(store)
     if owner is not None and not overwrite and _lives(store, owner):
@@ -71,12 +66,8 @@ def check_free(store: Any, shown: str, *, overwrite: bool, advice: str = "") -> 
 
 @contextmanager
 def owning(store: Any, shown: str) -> Iterator[str]:
-    """Own a store for one `with` block; gives the run's name.
-
-    Raises
-    ------
-    OutputError
-        Another run began at the same moment, or took the store over.
+    """Own a store for one `with` block; gives the run's name. OutputError where another run began
+    at the same moment, or took the store over.
     """
     mine = _myself()
     if _read(store) is None:
@@ -98,13 +89,7 @@ def owning(store: Any, shown: str) -> Iterator[str]:
 
 
 def check_ours(store: Any, run: str, shown: str) -> None:
-    """Refuse to write on where another run has taken the store over.
-
-    Raises
-    ------
-    OutputError
-        It has.
-    """
+    """Refuse (OutputError) to write on where another run has taken the store over."""
     if not _owned(store, run):
         other = _read(store)
         who = "another run" if other is None else f"another run ({other})"

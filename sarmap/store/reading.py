@@ -149,15 +149,11 @@ def with_edges(strips: Iterator[P]) -> Iterator[tuple[P, NDArray[np.bool_]]]:
 
 
 def open_reader(source: xr.Dataset | MapReader | str | Path, *layers: str) -> MapReader:
-    """Reader of a stored map (path or URL, fastest) or of a Dataset, lazy or not.
+    """Reader of a stored map (path or URL, fastest) or of a Dataset, lazy or not; one stays what it
+    is. Besides probability and observation it reads `layers` ('slope', 'disagreement',
+    'control_probability'), where the map has them.
 
-    Besides probability and observation it reads `layers` ('slope', 'disagreement',
-    'control_probability'), where the map has them. A reader stays what it is.
-
-    Raises
-    ------
-    RequestError
-        No finished map is there, or the dataset is not a map.
+    Raises RequestError where no finished map is there, or the dataset is not a map.
     """
     if isinstance(source, MapReader):
         return source

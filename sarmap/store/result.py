@@ -183,13 +183,7 @@ def open_map(path: str | Path) -> xr.Dataset:
 
 
 def _finished(attributes: Mapping[str, Any] | None, shown: str) -> Mapping[str, Any]:
-    """A map's attributes, which say that it is whole.
-
-    Raises
-    ------
-    RequestError
-        They do not.
-    """
+    """A map's attributes, which say that it is whole; RequestError where they do not."""
     status = None if attributes is None else attributes.get(STATUS)
     if attributes is None or status is None:
         raise RequestError(f"{shown} is a Zarr store, but not a map that sarmap wrote.")
@@ -203,13 +197,7 @@ def _finished(attributes: Mapping[str, Any] | None, shown: str) -> Mapping[str, 
 
 def annotate(path: str | Path, attributes: Mapping[str, Any]) -> None:
     """Add attributes to a finished map, in one stroke; what is there already is not written again.
-
-    Raises
-    ------
-    RequestError
-        No finished map is there.
-    OutputError
-        It cannot be written.
+    RequestError where no finished map is there, OutputError where it cannot be written.
     """
     import zarr
 

@@ -29,27 +29,12 @@ _LASTING_REMOTE = frozenset(
 
 
 def patiently(action: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
-    """Do what writes to a store, again and again until it succeeds or patience ends.
+    """Do what writes to a store (`what` is the subject of a failure's sentence), again and again
+    until it succeeds or OutputError ends it: no new try begins after `patience` seconds.
 
     A full disk, a busy or absent server may be well again in a moment; a refusal stays one, and is
     not tried twice.
 
-    Parameters
-    ----------
-    action
-        What to do; it may be done several times.
-    what
-        Subject of the sentence for a failure: "Layer 'observation'".
-    patience
-        Seconds after which no new try begins.
-
-    Raises
-    ------
-    OutputError
-        It never succeeded.
-
-    Examples
-    --------
     >>> answers = iter([OSError(28, "No space left on device"), None])
     >>> def write():
     ...     if (error := next(answers)) is not None:

@@ -17,12 +17,8 @@ from sarmap.store.objects import waited
 
 
 def check_whole(path: str | Path) -> None:
-    """Refuse a finished map of which objects are lacking or cut: one read and one listing.
-
-    Raises
-    ------
-    RequestError
-        It is not whole.
+    """Refuse (RequestError) a finished map of which objects are lacking or cut: one read and one
+    listing.
     """
     store = store_at(path, read_only=True)
     wanted = json.loads((read_attributes(store) or {}).get(BYTES, "{}"))

@@ -84,11 +84,8 @@ def _over(first: Family, block: Block, other: Family) -> Iterator[Block]:
 def do_missing(families: Sequence[Family], ledger: Ledger, progress: Progress | None) -> int:
     """Do all blocks that the ledger does not have; returns how many were missing.
 
-    Raises
-    ------
-    ClusterError
-        The cluster is gone, or blocks are lost again and again.
-        Whatever a task raises is raised as it is.
+    Raises ClusterError where the cluster is gone, or blocks are lost again and again; whatever a
+    task raises is raised as it is.
     """
     tick = _Ticker(families[0], progress)
     missing = first = _missing(families, ledger.read())

@@ -25,12 +25,8 @@ _MISSED = 15.0
 
 @contextmanager
 def watched(client: Any, waiting: Mapping[Any, Any]) -> Iterator[None]:
-    """Watch a client's workers until the block ends; cancels what is `waiting` where none is left.
-
-    Raises
-    ------
-    ClusterError
-        There was no worker for too long.
+    """Watch a client's workers until the block ends; where there was none for too long, cancels
+    what is `waiting` and raises ClusterError.
     """
     watch = _Watch(client, waiting)
     watch.start()
@@ -64,23 +60,10 @@ def cluster_gone(kept: str) -> ClusterError:
 
 def compute_on(client: Any, arrays: Sequence[Any], what: str, kept: str) -> list[Any]:
     """Values of lazy arrays, computed together on a cluster; others are given back as they are.
+    `what` they are and `kept`, a sentence of what is kept, are for messages.
 
-    Parameters
-    ----------
-    client
-        A Dask client.
-    arrays
-        Lazy arrays.
-    what
-        What they are, for the sentence where the cluster does not make them.
-    kept
-        A sentence of what is kept then.
-
-    Raises
-    ------
-    ClusterError
-        There was no worker for too long, the cluster is gone, or its workers ended under the task
-        again and again. Whatever a task raises is raised as it is.
+    Raises ClusterError where there was no worker for too long, the cluster is gone, or its workers
+    ended under the task again and again; whatever a task raises is raised as it is.
     """
     from distributed import CancelledError, Future, wait
 

@@ -110,12 +110,8 @@ def reopen(
     layouts: Mapping[str, Layout],
     patience: float,
 ) -> Any:
-    """The group of a map that is to be continued, marked as being written again.
-
-    Raises
-    ------
-    RequestError
-        An array's record is lacking or not as it was made.
+    """The group of a map that is to be continued, marked as being written again; RequestError where
+    an array's record is lacking or not as it was made.
     """
     import zarr
 
