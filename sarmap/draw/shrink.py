@@ -43,20 +43,11 @@ def mean_of_seen(block: NDArray[Any], axis: Any = None) -> NDArray[np.float32]:
 
 
 def composite_overview(composite: xr.DataArray, max_size: int = MAX_SIZE) -> xr.DataArray:
-    """A lazy, small picture of a composite, to be computed in the pass that makes the map.
+    """A lazy, small picture (float32 band, y, x) of a composite's shown bands, to be computed in
+    the pass that makes the map.
 
-    Parameters
-    ----------
-    composite
-        dims band, y, x, lazy or not.
-    max_size
-        Longest side in pixels.
-
-    Returns
-    -------
-    float32 DataArray band, y, x with only the bands that are shown; each pixel the mean of a
-    square of seen pixels, NaN where none was seen; attribute ``pixel`` is its width
-    and height. A last incomplete row or column of squares is left out.
+    Each pixel is the mean of a square of seen pixels, NaN where none was seen; attribute ``pixel``
+    is its width and height. A last incomplete row or column of squares is left out.
     """
     import dask.array as da
     import xarray as xr

@@ -23,25 +23,13 @@ _FACTORS = {"power": 10.0, "amplitude": 20.0}
 
 
 def kept_radar(composite: xr.DataArray) -> dict[str, xr.DataArray]:
-    """The composite's radar before and after the event in decibels, lazily.
+    """The composite's radar (y, x) before and after the event in float32 decibels, lazily, by the
+    layer's name (``vv_pre_db``, ``vv_post_1_db``); NaN where there is no value, empty without
+    radar.
 
-    Parameters
-    ----------
-    composite
-        dims band, y, x; attribute ``scaling`` is 'power', 'amplitude' or 'db'.
+    The composite (band, y, x) says its ``scaling``, 'power', 'amplitude' or 'db', or RequestError
+    is raised.
 
-    Returns
-    -------
-    Name of the layer (``vv_pre_db``, ``vv_post_1_db``) -> float32 (y, x) in dB, NaN where there is
-    no value; empty for a composite without radar.
-
-    Raises
-    ------
-    RequestError
-        The composite does not say its scaling.
-
-    Examples
-    --------
     >>> import xarray as xr
     >>> power = np.array([[[1.0]], [[0.01]]], "float32")
     >>> composite = xr.DataArray(

@@ -70,20 +70,10 @@ class _Tally:
 def find_components(
     reader: MapReader, level: int, *, smallest: int, connectivity: int, rows: int | None = None
 ) -> Components:
-    """Components of pixels at or above a packed probability, `smallest` pixels or larger.
+    """Components of pixels at or above the packed probability `level`, `smallest` pixels or larger.
 
-    Parameters
-    ----------
-    reader
-        The map.
-    level
-        Smallest packed probability that counts.
-    smallest
-        Fewest pixels of a component that is kept.
-    connectivity
-        4 (edges connect) or 8 (corners too).
-    rows
-        Rows per strip; changes memory only, never the answer.
+    `connectivity` is 4 (edges connect) or 8 (corners too); `rows` per strip change memory only,
+    never the answer.
     """
     from scipy import ndimage
 

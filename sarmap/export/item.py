@@ -121,13 +121,7 @@ def write_item(
 
 
 def make_item(name: str, dataset: xr.Dataset) -> pystac.Item:
-    """The STAC item of a map, without assets.
-
-    Raises
-    ------
-    RequestError
-        The map's attributes give it no date.
-    """
+    """The STAC item of a map, without assets; RequestError where its attributes give no date."""
     import pystac
 
     made, grid = read_provenance(dataset.attrs), geobox_of(dataset)
@@ -291,21 +285,10 @@ _ID = "sarmap-maps"
 
 
 def join_catalogue(item: dict[str, Any], file: Path) -> None:
-    """Give an item its place in the collection of its folder, which is begun where there is none.
+    """Give an item's record its links and place in the collection of its file's folder, which is
+    begun where there is none. OutputError where the collection cannot be written.
 
     A ``collection.json`` of somebody else is left alone, and the item belongs to none.
-
-    Parameters
-    ----------
-    item
-        The item's record, which gets its links.
-    file
-        Where it will be written.
-
-    Raises
-    ------
-    OutputError
-        The collection cannot be written.
     """
     place = file.parent / COLLECTION
     known = {} if file.name == COLLECTION else _read(place)

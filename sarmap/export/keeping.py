@@ -73,19 +73,10 @@ class Products:
         return {key: self.settings.get(key) for key in _DEPENDS.get(name, ())}
 
     def refuse_edited(self, *, overwrite: bool = False, changed: bool | None = None) -> None:
-        """Refuse, before any work, to replace a file that is not as it was written.
+        """Refuse (RequestError), before any work, to replace a file that is not as it was written.
 
-        Parameters
-        ----------
-        overwrite
-            Files that no record tells of may be replaced, as the caller says.
-        changed
-            Whether the map's pixels will change; None: as far as its store tells.
-
-        Raises
-        ------
-        RequestError
-            Such a file would be replaced.
+        With `overwrite` files that no record tells of may be replaced, as the caller says;
+        `changed` says whether the map's pixels will change, None: as far as its store tells.
         """
         if changed is None:
             begun = _attributes(self.out)
@@ -116,14 +107,9 @@ class Products:
         source: xr.Dataset | None = None,
         overview: xr.DataArray | None = None,
     ) -> dict[str, str]:
-        """Make products, replacing what stands there; returns all files of the map.
-
-        `source` is what they are made from where it is not the stored map itself.
-
-        Raises
-        ------
-        RequestError, OutputError
-            As `write_products`.
+        """Make products, replacing what stands there; returns all files of the map. `source` is
+        what they are made from where it is not the stored map itself; errors as in
+        `write_products`.
         """
         lacking = {name: file for name, file in self.files.items() if name in set(names)}
         if not lacking:
@@ -155,27 +141,12 @@ class Products:
 def remake_vectors(
     out: str | Path, *, threshold: float, min_area: float, source: xr.Dataset | None = None
 ) -> dict[str, str]:
-    """Make the polygon files of a finished map again: those it has, else a GeoPackage.
+    """Make the polygon files of a finished map again, those it has, else a GeoPackage; product ->
+    file.
 
-    Parameters
-    ----------
-    out
-        The map's store.
-    threshold, min_area
-        As `sarmap.write_polygons`.
-    source
-        The map with other probabilities, such as calibrated ones; None: as stored.
-
-    Returns
-    -------
-    Product -> file.
-
-    Raises
-    ------
-    RequestError
-        There is no finished map, or a file was edited since it was written.
-    OutputError
-        A file cannot be written.
+    `source` is the map with other probabilities, such as calibrated ones. Raises RequestError where
+    there is no finished map or a file was edited since it was written, OutputError where a file
+    cannot be written.
     """
     record = read_record(str(out))
     names = VECTORS.keys() & record.keys() or {"geopackage"}

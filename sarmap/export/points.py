@@ -24,24 +24,11 @@ _STRIP_WINDOWS = 4_000_000
 
 
 def window_points(source: xr.Dataset | str | Path, *, threshold: float = 0.5) -> GeoDataFrame:
-    """Centres of the windows whose probability reaches a threshold, row by row.
+    """Centres, in the map's CRS, of the windows whose probability reaches a threshold, row by row,
+    with ``id``, ``probability``, ``lon``, ``lat`` and what `polygonise` says of a map's making.
 
-    Parameters
-    ----------
-    source
-        A map with ``window_probability`` (window_y, window_x), or a stored one.
-    threshold
-        Probability from which a window is a hit.
-
-    Returns
-    -------
-    GeoDataFrame of Points in the map's CRS, with ``id``, ``probability``, ``lon``, ``lat`` and what
-    `polygonise` says of a map's making.
-
-    Raises
-    ------
-    RequestError
-        The map has no windows, or the threshold is not above 0 and at most 1.
+    Raises RequestError where the map has no ``window_probability`` (window_y, window_x), or the
+    threshold is not above 0 and at most 1.
     """
     dataset = open_map(source) if isinstance(source, str | Path) else source
     if "window_probability" not in dataset:
@@ -71,23 +58,10 @@ def write_points(
     threshold: float = 0.5,
     overwrite: bool = False,
 ) -> str:
-    """Write a window classifier's hits; see `window_points` for what they are.
+    """Write what `window_points` gives to a file ending as `write_polygons` says.
 
-    Parameters
-    ----------
-    source, threshold
-        As in `window_points`.
-    out
-        File ending as `write_polygons` says.
-    overwrite
-        Replace an existing file.
-
-    Raises
-    ------
-    RequestError
-        As `window_points`; or the file exists, or has another ending.
-    OutputError
-        The file cannot be written.
+    Raises RequestError as `window_points`, or where the file exists or has another ending;
+    OutputError where it cannot be written.
     """
     file = Path(out).expanduser()
     check_file(file, overwrite=overwrite)

@@ -113,23 +113,8 @@ def outlined(
     strip_rows: int | None = None,
     gaps: bool = True,
 ) -> tuple[GeoDataFrame, GeoDataFrame]:
-    """The polygons of `polygonise`, and those of connected ground that was not seen, in one pass.
-
-    Parameters
-    ----------
-    source, threshold, min_area, connectivity, strip_rows
-        As in `polygonise`.
-    gaps
-        False: the second is empty.
-
-    Returns
-    -------
-    Landslides, and gaps of `SMALLEST_GAP` or more with the columns ``why`` and ``area_m2``.
-
-    Raises
-    ------
-    RequestError
-        As of `polygonise`.
+    """The polygons of `polygonise`, and in one pass those of connected ground that was not seen, of
+    `SMALLEST_GAP` or more, with the columns ``why`` and ``area_m2``; none without `gaps`.
     """
     if connectivity not in (4, 8):
         raise RequestError(f"connectivity={connectivity} must be 4 or 8.")

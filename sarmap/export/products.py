@@ -28,17 +28,13 @@ PRODUCTS = {
 
 
 def product_files(names: Iterable[str], out: str) -> dict[str, str]:
-    """Where each product of a map goes: beside the store, with its stem.
+    """Where each product of a map goes: beside the store, with its stem. RequestError where a name
+    is unknown, or a file cannot be written in its folder.
 
     >>> product_files(["quicklook", "cog"], "iburi.zarr")
     {'cog': 'iburi.tif', 'quicklook': 'iburi.png'}
     >>> product_files(["item"], "s3://maps/2018/iburi.zarr")
     {'item': 's3://maps/2018/iburi.json'}
-
-    Raises
-    ------
-    RequestError
-        A name is unknown, or a file cannot be written in its folder.
     """
     wanted = set(names)
     unknown = sorted(wanted - set(PRODUCTS))
@@ -69,38 +65,15 @@ def write_products(
     overview: xr.DataArray | None = None,
     standing: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Write products of a finished map; landslides are outlined once for all of them.
+    """Write products of a finished map, or of its store's path, which the STAC item then names;
+    landslides are outlined once for all of them. Returns product -> file written.
 
-    Parameters
-    ----------
-    source
-        A finished map, or the path of its store (which the STAC item then names).
-    files
-        Product name -> file or URL, as `product_files` gives them; what goes to a URL is made on
-        this machine first.
-    threshold
-        Probability (0-1) that makes a landslide.
-    min_area
-        Smallest polygon kept, square metres.
-    cog_dtype
-        How the COG holds probability: 'uint8' (steps of 0.004) or 'float32'.
-    overwrite
-        Replace existing files.
-    overview
-        Small composite (band, y, x) for the picture; None: a picture without radar.
-    standing
-        Products that are there already, which the STAC item names, too.
-
-    Returns
-    -------
-    Product name -> file written.
-
-    Raises
-    ------
-    RequestError
-        A file exists and may not be replaced, or the map has no windows for points.
-    OutputError
-        A file cannot be written.
+    `files` are as `product_files` gives them; what goes to a URL is made on this machine first.
+    `threshold`, `min_area` (square metres) and `cog_dtype` are as in `write_polygons` and
+    `write_cog`; `overview` is the small composite (band, y, x) for the picture, None: one without
+    radar; `standing` are products that are there already, which the STAC item names, too. Raises
+    RequestError where a file exists and may not be replaced or the map has no windows for points,
+    OutputError where a file cannot be written.
     """
     if not files:  # the writers' libraries take a while to import
         return {}

@@ -71,12 +71,8 @@ def lonlat(shapes: GeoSeries) -> dict[str, Any]:
 
 
 def check_ending(file: Path) -> None:
-    """Refuse a file whose ending is of no kind that is written.
-
-    Raises
-    ------
-    RequestError
-        It is not; the sentence names those that are.
+    """Refuse a file whose ending is of no kind that is written; the RequestError names those that
+    are.
     """
     if file.suffix.lower() not in VECTORS.values():
         raise RequestError(f"{file.name} must end in {', '.join(VECTORS.values())}.")
@@ -91,30 +87,13 @@ def write_frame(
     overwrite: bool,
     gaps: GeoDataFrame | None = None,
 ) -> str:
-    """Write a GeoDataFrame whole or not at all; its ``attrs`` become the file's metadata.
+    """Write polygons or points whole or not at all, in the format of the file's ending; the frame's
+    ``attrs`` become the file's metadata.
 
-    Parameters
-    ----------
-    frame
-        Polygons or points.
-    file
-        Its ending says of which format.
-    layer
-        Name of the layer, which chooses the style in a GeoPackage.
-    kind
-        Geometry of the layer: 'Polygon', 'MultiPolygon' or 'Point'.
-    overwrite
-        Replace an existing file.
-    gaps
-        Ground that was not seen (`sarmap.export.polygons.outlined`), a further layer of a
-        GeoPackage; None: none.
-
-    Raises
-    ------
-    RequestError
-        The file exists, or has another ending.
-    OutputError
-        It cannot be written.
+    The layer's name chooses the style in a GeoPackage; `kind` is its geometry, 'Polygon',
+    'MultiPolygon' or 'Point'; `gaps` (`sarmap.export.polygons.outlined`) is a further layer of a
+    GeoPackage. Raises RequestError where the file exists or has another ending, OutputError where
+    it cannot be written.
     """
     from pyogrio.errors import DataSourceError
 
