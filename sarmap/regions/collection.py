@@ -65,13 +65,7 @@ class Collection:
         self.record = record
 
     def add(self, unit: str, dataset: xr.Dataset) -> None:
-        """Write the item of a finished unit.
-
-        Raises
-        ------
-        OutputError
-            The folder does not take it.
-        """
+        """Write the item of a finished unit; OutputError where the folder does not take it."""
         import pystac
 
         item = make_item(unit, dataset)
@@ -92,12 +86,8 @@ class Collection:
         self.folder.write(f"units/{unit}/{unit}.json", item.to_dict(include_self_link=False))
 
     def write(self, states: Mapping[str, State]) -> None:
-        """Write the collection as the units stand now.
-
-        Raises
-        ------
-        OutputError
-            The folder does not take it.
+        """Write the collection as the units stand now; OutputError where the folder does not take
+        it.
         """
         mapped = [name for name, state in states.items() if state.mapped]
         record = self._collection(states).to_dict(include_self_link=False, transform_hrefs=False)
@@ -166,12 +156,8 @@ class Collection:
 
 
 def refuse_edited(folder: Folder, request: ScanRequest) -> None:
-    """Refuse, before any work, to replace a product that is not as it was written.
-
-    Raises
-    ------
-    RequestError
-        One was edited; the sentence names it.
+    """Refuse, before any work, to replace a product that is not as it was written: a RequestError
+    names it.
     """
     made = folder.read(_MADE) or {}
     for name in made.keys() & set(request.products):
@@ -184,16 +170,8 @@ def refuse_edited(folder: Folder, request: ScanRequest) -> None:
 
 
 def write_products(folder: Folder, request: ScanRequest) -> dict[str, str]:
-    """Write the products asked for over all units mapped so far; earlier ones are replaced.
-
-    Returns
-    -------
-    Product -> path or URL.
-
-    Raises
-    ------
-    OutputError
-        The folder does not take them.
+    """Write the products asked for over all units mapped so far; earlier ones are replaced. Product
+    -> path or URL; OutputError where the folder does not take them.
     """
     scan = read_mosaic(folder)
     asked = [name for name in FILES if name in request.products]
@@ -225,15 +203,11 @@ def write_products(folder: Folder, request: ScanRequest) -> dict[str, str]:
 def control_of_units(
     folder: Folder, units: Iterable[str], threshold: float
 ) -> Mapping[str, Any] | None:
-    """What the controls of mapped units say together; None where no unit has one.
+    """What the controls of mapped units say together; None where no unit has one. RequestError
+    where a unit's map is not there.
 
     Areas add up; the interval of the area beyond the control redraws whole units, and is undefined
     for fewer than ten. A patch that crosses a border of units counts in both.
-
-    Raises
-    ------
-    RequestError
-        A unit's map is not there.
     """
     records = []
     for name in units:

@@ -123,12 +123,8 @@ class Decider:
             self.decisions[name] = replace(one, takes=keys, detector=loaded.key, why=whys[name])
 
     def restore(self, record: Mapping[str, Any]) -> None:
-        """What an earlier run decided, where its scenes are still there.
-
-        Raises
-        ------
-        RequestError
-            A detector of that run is another today, or is not named any more.
+        """What an earlier run decided, where its scenes are still there; RequestError where a
+        detector of that run is another today, or is not named any more.
         """
         mine: dict[str, dict[str, Decision]] = {}
         for name, one in decisions_of(record).items():
@@ -259,21 +255,10 @@ def make_design(survey: Survey, record: Mapping[str, Any] | None = None) -> Desi
     where a unit falls to a detector that reads other bands.
 
     A zone whose search fails fails its units, and no others. Of several archives the first that
-    serves any unit serves all.
-
-    Parameters
-    ----------
-    survey
-        Units and detectors.
-    record
-        `scan.json` of the run that is continued; its decisions are kept, so that a unit mapped
-        tomorrow agrees with its neighbour of today.
-
-    Raises
-    ------
-    RequestError
-        A detector that decided units of that run is another today, no archive serves any unit, or
-        reading asks for a credential that is not kept.
+    serves any unit serves all. The decisions in `record` (`scan.json` of the run that is continued)
+    are kept, so that a unit mapped tomorrow agrees with its neighbour of today. Raises RequestError
+    where a detector that decided units of that run is another today, no archive serves any unit, or
+    reading asks for a credential that is not kept.
     """
     archives = survey.archives or (survey.catalog,)
 

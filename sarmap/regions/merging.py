@@ -32,22 +32,11 @@ _OUTSIDE = 255
 
 
 def landslides(scan: Mosaic, *, threshold: float, min_area: float) -> GeoDataFrame:
-    """All landslides of a scan, each once.
+    """All landslides of a scan, each once, as `sarmap.export.polygons.polygonise` gives them, with
+    `zone` and `unit`.
 
-    Parameters
-    ----------
-    scan
-        An opened scan.
-    threshold
-        Probability (0-1) that makes a landslide.
-    min_area
-        Smallest polygon kept, square metres.
-
-    Returns
-    -------
-    GeoDataFrame, in the zone's CRS where there is one zone, else in degrees (EPSG:4326), with the
-    columns of `sarmap.export.polygons.polygonise`, and `zone` and `unit`. Areas are those of the
-    zones' own pixels; of several zones, ids count from 1.
+    They are in the zone's CRS where there is one zone, else in degrees (EPSG:4326), with ids from
+    1. Areas are those of the zones' own pixels.
     """
     return outlined(scan, threshold=threshold, min_area=min_area, gaps=False)[0]
 
@@ -55,19 +44,11 @@ def landslides(scan: Mosaic, *, threshold: float, min_area: float) -> GeoDataFra
 def outlined(
     scan: Mosaic, *, threshold: float, min_area: float, gaps: bool = True
 ) -> tuple[GeoDataFrame, GeoDataFrame]:
-    """The `landslides` of a scan, and the ground that was not seen; both read in one pass.
+    """The `landslides` of a scan, and the ground that was not seen, in the same CRS with the
+    columns ``why`` and ``area_m2``; both read in one pass.
 
-    Parameters
-    ----------
-    scan, threshold, min_area
-        As of `landslides`.
-    gaps
-        False: the second is empty.
-
-    Returns
-    -------
-    Landslides, and gaps in the same CRS with the columns ``why`` and ``area_m2``, cut where zones
-    meet; units that are not mapped are gaps of their own.
+    Gaps are cut where zones meet; units that are not mapped are gaps of their own. None without
+    `gaps`.
     """
     one_zone = len(scan.record["zones"]) == 1
     parts, holes = [], []

@@ -241,13 +241,7 @@ class Mosaic:
         return bool(self.record["simulated"])
 
     def __getitem__(self, zone: str) -> xr.Dataset:
-        """The lazy map of one zone.
-
-        Raises
-        ------
-        KeyError
-            No unit of that zone is mapped.
-        """
+        """The lazy map of one zone; KeyError where no unit of that zone is mapped."""
         return self.zones[zone].dataset()
 
     @property
@@ -263,14 +257,8 @@ class Mosaic:
 
 
 def read_mosaic(folder: Folder) -> Mosaic:
-    """All that a scan has mapped so far.
-
-    Raises
-    ------
-    RequestError
-        No scan is there.
-    OutputError
-        The store does not answer.
+    """All that a scan has mapped so far; RequestError where no scan is there, OutputError where the
+    store does not answer.
     """
     record = read_record(folder)
     _group.cache_clear()  # a unit may have been made anew

@@ -51,32 +51,17 @@ def write_scan_report(
     min_area: float | None = None,
     **options: Any,
 ) -> Report:
-    """Write all mapped units of a scan as a page; what is not mapped yet reads as *no data*.
+    """Write all mapped units of a scan, finished or not, as a page; what is not mapped yet reads as
+    *no data*.
 
-    Parameters
-    ----------
-    scan
-        An opened scan, finished or not.
-    out
-        Folder; of a scan in one UTM zone also a file ending in ``.html``. With several zones there
-        is a page in a folder for each, and a first page that leads to them.
-    threshold, min_area
-        Probability, and smallest landslide in square metres, that pages start with and downloads
-        are pages at; None: the scan's own.
-    options
-        All others of `sarmap.report.writing.write_report`; where there are several zones, one that
-        no feature of ``districts``, ``exposure`` or ``background`` touches does without.
+    `out` is a folder; of a scan in one UTM zone also a file ending in ``.html``. With several zones
+    there is a page in a folder for each, and a first page, the `index` of what is returned, that
+    leads to them. `threshold` and `min_area` (None: the scan's own) and all other options are those
+    of `sarmap.report.writing.write_report`; where there are several zones, one that no feature of
+    ``districts``, ``exposure`` or ``background`` touches does without.
 
-    Returns
-    -------
-    What was written: of several zones all of it together, `index` being the first page.
-
-    Raises
-    ------
-    RequestError
-        Nothing is mapped yet, an argument is wrong, or `out` is taken.
-    OutputError
-        The pages cannot be written, or the scan's store does not answer.
+    Raises RequestError where nothing is mapped yet, an argument is wrong, or `out` is taken;
+    OutputError where pages cannot be written, or the scan's store does not answer.
     """
     if not scan.zones:
         raise RequestError("No unit of this scan is mapped yet, so there is nothing to show.")

@@ -157,15 +157,7 @@ def _keep_peaks(
 
 
 def draw_overview(scan: Mosaic, file: Path) -> None:
-    """Draw a scan into a PNG: share of landslide, units by status, the epicentre.
-
-    Parameters
-    ----------
-    scan
-        An opened scan, finished or not.
-    file
-        Where the PNG is written.
-    """
+    """Draw a scan, finished or not, into a PNG: landslide share, units by status, the epicentre."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_size(scan), layout="constrained")
@@ -174,22 +166,8 @@ def draw_overview(scan: Mosaic, file: Path) -> None:
 
 
 def plot_scan(scan: Mosaic, *, ax: Any = None, cmap: str = "YlOrRd", colorbar: bool = True) -> Any:
-    """A scan, finished or not: share of landslide, units by status, the epicentre.
-
-    Parameters
-    ----------
-    scan
-        An opened scan; units that are not mapped yet are shown as such.
-    ax
-        Matplotlib axes; None makes a figure.
-    cmap
-        Any matplotlib colour map.
-    colorbar
-        Whether to add a colour bar.
-
-    Returns
-    -------
-    The axes, in degrees.
+    """A scan, finished or not, on axes in degrees (None: a new figure's): share of landslide in a
+    colour map of Matplotlib's, units by status, the epicentre. Returns the axes.
     """
     if ax is None:
         import matplotlib.pyplot as plt

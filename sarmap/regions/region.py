@@ -65,18 +65,10 @@ class Zone:
 
 
 def parse_region(area: Any) -> Region:
-    """Any way of naming a place, also across the antimeridian, as one checked region.
+    """Any way of naming a place, also across the antimeridian, as one checked region: what
+    `sarmap.acquire.area.parse_area` takes, or one of the forms that this module's head names.
 
-    Parameters
-    ----------
-    area
-        Anything `sarmap.acquire.area.parse_area` takes, or a place across the antimeridian in one
-        of the forms that this module's head names.
-
-    Raises
-    ------
-    RequestError
-        The place is empty, invalid, without extent, not in degrees, or unreadable.
+    Raises RequestError where it is empty, invalid, without extent, not in degrees, or unreadable.
 
     >>> parse_region((177.0, -19.0, -179.0, -16.0)).bbox
     (177.0, -19.0, -179.0, -16.0)
@@ -233,11 +225,7 @@ def polygons(geometry: BaseGeometry) -> BaseGeometry:
 
 def zones_of(region: Region, crs: str | int | None = None) -> list[Zone]:
     """The zones a region lies in, west to east, north before south; or the one CRS asked for.
-
-    Raises
-    ------
-    RequestError
-        The region reaches beyond UTM, or the CRS is none to map in.
+    RequestError where the region reaches beyond UTM, or the CRS is none to map in.
 
     >>> [zone.name for zone in zones_of(parse_region((177.0, -19.0, -179.0, -16.0)))]
     ['1S', '60S']
@@ -272,12 +260,8 @@ def zones_of(region: Region, crs: str | int | None = None) -> list[Zone]:
 
 
 def in_crs(geometry: BaseGeometry, epsg: int) -> BaseGeometry:
-    """A polygon in degrees brought to a projected system, its edges followed to about a kilometre.
-
-    Raises
-    ------
-    RequestError
-        It lies outside the domain of the system.
+    """A polygon in degrees brought to a projected system, its edges followed to about a kilometre;
+    RequestError where it lies outside the system's domain.
     """
     move = Transformer.from_crs("EPSG:4326", f"EPSG:{epsg}", always_xy=True)
     dense = shapely.segmentize(geometry, 0.01)

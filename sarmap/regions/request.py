@@ -64,12 +64,8 @@ class ScanRequest(MapRequest):
 
 
 def check_request(request: ScanRequest) -> None:
-    """Refuse what no scan can be made from.
-
-    Raises
-    ------
-    RequestError
-        The order lacks what it goes by, a product is unknown, or there is no `out`.
+    """Refuse (RequestError) what no scan can be made from: the order lacks what it goes by, a
+    product is unknown, or there is no `out`.
     """
     for name in ("pre_files", "post_files", "times", "dem", "scaling"):
         if getattr(request, name):
@@ -112,26 +108,12 @@ def in_order(
     request: ScanRequest,
     shaking: Mapping[float, BaseGeometry] | None = None,
 ) -> dict[str, float]:
-    """Units in the order they are to be mapped, each with what decided its place.
+    """Units (name -> its part of the region, degrees) in the order they are to be mapped, each with
+    what decided its place: its greatest shaking (alike: the nearest to the epicentre first),
+    kilometres from the epicentre, its priority, or its number.
 
-    Parameters
-    ----------
-    pieces
-        unit's name -> its part of the region, degrees.
-    request
-        Says which order is wanted.
-    shaking
-        Modified Mercalli -> where an earthquake reached it, degrees.
-
-    Returns
-    -------
-    Unit's name -> its greatest shaking (alike: the nearest to the epicentre first), or kilometres
-    from the epicentre, or its priority, or its number.
-
-    Raises
-    ------
-    RequestError
-        The priority file cannot be read, or shaking is asked for and not known.
+    `shaking` is Modified Mercalli -> where an earthquake reached it, degrees. Raises RequestError
+    where the priority file cannot be read, or shaking is asked for and not known.
     """
     if request.order == "shaking":
         return _by_shaking(pieces, request.epicentre, shaking or {})

@@ -60,23 +60,13 @@ class Folder:
         return f"{self.out}/{name}"
 
     def read_bytes(self, name: str) -> bytes | None:
-        """An object; None where there is none.
-
-        Raises
-        ------
-        OutputError
-            The store does not answer.
-        """
+        """An object; None where there is none. OutputError where the store does not answer."""
         with self._asked():
             return get(self._reading, name)
 
     def read(self, name: str) -> Any:
-        """A JSON object; None where there is none.
-
-        Raises
-        ------
-        OutputError
-            The store does not answer, or what is there is not JSON.
+        """A JSON object; None where there is none. OutputError where the store does not answer, or
+        what is there is not JSON.
         """
         found = self.read_bytes(name)
         if found is None:
@@ -102,13 +92,7 @@ class Folder:
             ) from None
 
     def write_bytes(self, name: str, value: bytes) -> None:
-        """Put an object, whole or not at all.
-
-        Raises
-        ------
-        OutputError
-            The store does not take it.
-        """
+        """Put an object, whole or not at all; OutputError where the store does not take it."""
         patiently(lambda: put(self.store, name, value), f"{name} in {self.shown}")
 
     def write(self, name: str, record: Mapping[str, Any]) -> None:
@@ -117,14 +101,9 @@ class Folder:
         self.write_bytes(name, (text + "\n").encode())
 
     def begin(self, *, resume: bool, overwrite: bool) -> dict[str, Any] | None:
-        """The record of the scan that is to be continued here; None for a new one.
-
-        Raises
-        ------
-        RequestError
-            Something is there that may not be continued or replaced.
-        OutputError
-            The place does not take files.
+        """The record of the scan that is to be continued here; None for a new one. RequestError
+        where something is there that may not be continued or replaced, OutputError where the place
+        does not take files.
         """
         if not is_url(self.out) and Path(self.out).is_file():
             raise RequestError(f"{self.shown} is a file: give a folder as out.")
@@ -147,13 +126,7 @@ class Folder:
         return dict(record)
 
     def empty(self) -> bool:
-        """True where nothing is.
-
-        Raises
-        ------
-        OutputError
-            The store does not answer.
-        """
+        """True where nothing is; OutputError where the store does not answer."""
         with self._asked():
             return not holds(self._reading)
 
@@ -230,13 +203,7 @@ class Units:
             return dict(self._states)
 
     def set(self, name: str, state: State) -> None:
-        """Keep a unit's state, here and in the folder.
-
-        Raises
-        ------
-        OutputError
-            The folder does not take it.
-        """
+        """Keep a unit's state, here and in the folder; OutputError where that does not take it."""
         with self._lock:
             self._states[name] = state
             self._write()
@@ -263,12 +230,6 @@ def _short(state: State) -> dict[str, Any]:
 
 
 def read_units(folder: Folder) -> dict[str, State]:
-    """The states that a scan has written so far.
-
-    Raises
-    ------
-    OutputError
-        The folder does not answer.
-    """
+    """The states that a scan has written so far; OutputError where the folder does not answer."""
     record = folder.read(PROGRESS) or {"units": {}}
     return {name: State(**kept) for name, kept in record["units"].items()}

@@ -128,13 +128,7 @@ def _take_record(passes: Passes) -> dict[str, Any]:
 
 
 def read_record(folder: Folder) -> dict[str, Any]:
-    """`scan.json` of a folder.
-
-    Raises
-    ------
-    RequestError
-        There is none.
-    """
+    """`scan.json` of a folder; RequestError where there is none."""
     record = folder.read("scan.json")
     if record is None:
         raise RequestError(f"{folder.shown} holds no scan: check the path, or begin one there.")
@@ -148,20 +142,8 @@ def restored_takes(
     sought: Sought,
     optical: tuple[pystac.Item, ...],
 ) -> tuple[dict[str, Passes], dict[str, Decision]]:
-    """Takes and unit decisions of an earlier run; without those whose scenes are no longer there.
-
-    Parameters
-    ----------
-    record
-        `scan.json`.
-    kept
-        Decisions in it, of one detector.
-    scenes
-        Item id -> scene, of all that the catalogue has now.
-    sought
-        What was searched for.
-    optical
-        Sentinel-2 scenes for all units.
+    """Takes and unit decisions of an earlier run, kept by one detector in `scan.json`; without
+    those whose scenes are no longer among all that the catalogue has now (item id -> scene).
     """
     keys = dict.fromkeys(key for one in kept.values() for key in one.takes)
     takes = {
@@ -273,18 +255,8 @@ def zone_attributes(
     units: list[Mapping[str, Any]],
     states: Mapping[str, State],
 ) -> dict[str, Any]:
-    """Attributes of a zone's map.
-
-    Parameters
-    ----------
-    record
-        `scan.json`.
-    zone
-        Its name.
-    units
-        Attributes of its mapped units.
-    states
-        What became of each of the zone's units, mapped or not.
+    """Attributes of a zone's map, from `scan.json`, the attributes of its mapped units, and what
+    became of each of its units, mapped or not.
     """
     simulated = "SIMULATED " if record["simulated"] else ""
     return {

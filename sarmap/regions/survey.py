@@ -62,12 +62,8 @@ class LoadedDetector:
         return None if found is None else str(found)
 
     def passes(self, request: ScanRequest, *, control: bool) -> tuple[int, int]:
-        """Passes before and after the event that it or the request asks for.
-
-        Raises
-        ------
-        RequestError
-            A control is asked for, and it can have none.
+        """Passes before and after the event that it or the request asks for; RequestError where a
+        control is asked for, and it can have none.
         """
         pre, post = passes_asked(request, self.spec.bands)
         return max(pre, control_passes(self.spec.bands)) if control else pre, post
@@ -96,12 +92,8 @@ class Detectors:
         return self._loaded[0]
 
     def __iter__(self) -> Iterator[LoadedDetector]:
-        """All of them, the next loaded when it is asked for.
-
-        Raises
-        ------
-        SarmapError
-            One cannot be loaded, or is none for this request.
+        """All of them, the next loaded when it is asked for; SarmapError where one cannot be
+        loaded, or is none for this request.
         """
         number = 0
         while number < len(self._loaded) or self._load():
@@ -109,13 +101,7 @@ class Detectors:
             number += 1
 
     def named(self, key: str) -> LoadedDetector:
-        """The one of that name.
-
-        Raises
-        ------
-        RequestError
-            There is none.
-        """
+        """The one of that name; RequestError where there is none."""
         for loaded in self:
             if loaded.key == key:
                 return loaded
@@ -192,12 +178,8 @@ class Design:
 
 
 def make_survey(request: ScanRequest) -> Survey:
-    """Units of a region, in order, and the detectors that may map them.
-
-    Raises
-    ------
-    RequestError
-        The request is wrong, or the region no place to be mapped.
+    """Units of a region, in order, and the detectors that may map them; RequestError where the
+    request is wrong, or the region no place to be mapped.
     """
     check_request(request)
     quake = quake_of(request)

@@ -106,18 +106,8 @@ def decide(
     *,
     optical: tuple[pystac.Item, ...] = (),
 ) -> Decisions:
-    """Choose the passes of every unit.
-
-    Parameters
-    ----------
-    pieces
-        unit's name -> what of the region lies in it, degrees.
-    scenes
-        All scenes found over the region.
-    sought
-        What was searched for.
-    optical
-        Sentinel-2 scenes for all units.
+    """Choose the passes of every unit (name -> what of the region lies in it, degrees) among all
+    scenes found over the region.
     """
     board = _Board(pieces, scenes, sought)
     states = ("ascending", "descending") if sought.orbit == "both" else (sought.orbit,)
@@ -311,14 +301,8 @@ def _seen(scenes: Iterable[Scene], region: BaseGeometry) -> dict[tuple[int, str]
 
 
 def narrowed(passes: Passes, piece: BaseGeometry) -> Passes:
-    """Passes with only the scenes that a unit may need; a pass never loses all of them.
-
-    Parameters
-    ----------
-    passes
-        Passes over the whole region.
-    piece
-        What is read, degrees.
+    """Passes over the whole region with only the scenes that a unit (what is read, degrees) may
+    need; a pass never loses all of them.
     """
     near = piece.buffer(ROUGH)
 

@@ -156,12 +156,8 @@ class Unit:
 def lattice_for(
     zone: str, epsg: int, resolution: float, edge: int, spec: DetectorSpec, stride: int
 ) -> Lattice:
-    """The lattice of a zone for a detector whose tiles step by `stride`.
-
-    Raises
-    ------
-    RequestError
-        The edge is no size for a unit.
+    """The lattice of a zone for a detector whose tiles step by `stride`; RequestError where the
+    edge is no size for a unit.
 
     >>> from sarmap.detect.protocol import describe
     >>> class Odd:

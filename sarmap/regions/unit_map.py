@@ -140,13 +140,9 @@ def reduction_for(survey: Survey) -> int:
 
 
 def reduced(dataset: xr.Dataset, edge: int, threshold: float) -> dict[str, NDArray[Any]]:
-    """A unit in pixels of `edge` x `edge` of its own.
-
-    Returns
-    -------
-    ``probability`` (y, x) uint8: the greatest under each pixel, in steps of 0.004, 255 where
-    nothing was seen; ``observed`` (y, x) uint16: how many of its pixels were seen; ``landslide``
-    (y, x) uint16: how many of those reach the threshold.
+    """A unit in pixels of `edge` x `edge` of its own: ``probability`` (y, x) uint8, the greatest
+    under each, in steps of 0.004, 255 where nothing was seen; ``observed`` (y, x) uint16, how many
+    of its pixels were seen; ``landslide`` (y, x) uint16, how many of those reach the threshold.
     """
     import dask.array as da
 

@@ -35,14 +35,8 @@ class Found:
 
 
 def require_radar(request: WatchRequest) -> None:
-    """Refuse a place, or days, of which no archive has radar at all.
-
-    Raises
-    ------
-    RequestError
-        It is such a place.
-    CatalogError
-        No archive can be reached.
+    """Refuse (RequestError) a place, or days, of which no archive has radar at all; CatalogError
+    where none can be reached.
     """
     if not looked_at(request):
         archives = archives_of(request.catalog, trusted=request.trust_catalog)
@@ -58,12 +52,8 @@ def require_radar(request: WatchRequest) -> None:
 
 def looked_at(request: WatchRequest) -> list[Found]:
     """The tracks that are watched: those that cover a fair part of the place, each as the archive
-    has it that has most passes after the event.
-
-    Raises
-    ------
-    RequestError, CatalogError
-        No archive answers, the first one's own.
+    has it that has most passes after the event. Where no archive answers, the first one's own
+    error.
     """
     found: dict[tuple[int, str, str], Found] = {}
     archives = archives_of(request.catalog, trusted=request.trust_catalog)

@@ -136,14 +136,8 @@ class Watch:
 
 
 def begun_or_new(folder: Folder, asked: Mapping[str, Any], now: dt.datetime) -> Watch:
-    """The watch that a folder holds, or a new one in a place where nothing is.
-
-    Raises
-    ------
-    RequestError
-        The folder holds something else, or watches something else.
-    OutputError
-        It does not answer.
+    """The watch that a folder holds, or a new one in a place where nothing is; RequestError where
+    it holds something else, or watches something else, OutputError where it does not answer.
     """
     if folder.read_bytes(RECORD) is None:
         if not folder.empty():
@@ -166,13 +160,7 @@ def begun_or_new(folder: Folder, asked: Mapping[str, Any], now: dt.datetime) -> 
 
 
 def read_watch(folder: Folder) -> Watch:
-    """The watch that a folder holds.
-
-    Raises
-    ------
-    RequestError
-        It holds none, or its record is damaged.
-    """
+    """The watch that a folder holds; RequestError where it holds none, or its record is damaged."""
     kept = folder.read(RECORD)
     if kept is None:
         raise RequestError(f"{folder.shown} holds no watch: give the folder or URL of one.")

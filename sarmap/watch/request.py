@@ -45,12 +45,8 @@ class WatchRequest(MapRequest):
 
 
 def check_request(request: WatchRequest) -> None:
-    """Refuse what cannot be watched.
-
-    Raises
-    ------
-    RequestError
-        The passes are files, there is no `out`, or what tells somebody lacks its key.
+    """Refuse (RequestError) what cannot be watched: the passes are files, there is no `out`, or
+    what tells somebody lacks its key.
     """
     if request.from_files:
         raise RequestError(
@@ -75,12 +71,8 @@ def check_request(request: WatchRequest) -> None:
 
 
 def signing_key(request: WatchRequest) -> bytes:
-    """The key of the webhook's signatures: text, or base64 after ``whsec_``.
-
-    Raises
-    ------
-    RequestError
-        The environment has none.
+    """The key of the webhook's signatures, text, or base64 after ``whsec_``; RequestError where the
+    environment has none.
     """
     kept = os.environ.get(request.webhook_secret, "")
     try:

@@ -32,13 +32,7 @@ PATIENCE = 30.0, 600.0
 
 
 def publish(folder: Folder, watch: Watch) -> None:
-    """Write `latest.json` and `feed.xml` anew.
-
-    Raises
-    ------
-    OutputError
-        The folder does not take them.
-    """
+    """Write `latest.json` and `feed.xml` anew; OutputError where the folder does not take them."""
     if watch.products:
         folder.write(LATEST, message(watch, watch.products[-1]))
     folder.write_bytes(FEED, feed(watch))
@@ -47,11 +41,8 @@ def publish(folder: Folder, watch: Watch) -> None:
 def tell(
     request: WatchRequest, watch: Watch, product: Product, now: float
 ) -> tuple[str, list[str]]:
-    """Tell the webhook and the command of a map, unless they know.
-
-    Returns
-    -------
-    A sentence on what failed, empty where nothing did, and who knows now.
+    """Tell the webhook and the command of a map, unless they know: a sentence on what failed, empty
+    where nothing did, and who knows now.
     """
     ways: dict[str, Callable[[bytes], str]] = {}
     if request.webhook is not None:
