@@ -352,13 +352,7 @@ def _objects(source: Any, labels: Labels, tally: Tally) -> Objects | None:
 
 
 def require_counted(assessment: Assessment) -> None:
-    """Refuse an assessment in which no pixel counts.
-
-    Raises
-    ------
-    RequestError
-        Nothing that was seen is labelled.
-    """
+    """Refuse (RequestError) an assessment in which nothing that was seen is labelled."""
     if assessment.scores.pixels == 0:
         raise RequestError(
             "No pixel counts: nothing of the surveyed area was seen by the radar; give another "

@@ -37,12 +37,8 @@ class Calibration:
     """True where the map it was fitted on is simulated."""
 
     def write(self, file: str | Path, *, overwrite: bool = False) -> None:
-        """Keep it as JSON.
-
-        Raises
-        ------
-        RequestError, OutputError
-            The file exists, or cannot be written.
+        """Keep it as JSON; RequestError where the file exists, OutputError where it cannot be
+        written.
         """
         record = {
             "kind": "sarmap-calibration",
@@ -60,27 +56,13 @@ class Calibration:
 def fit_calibration(
     counts: NDArray[np.int64], *, fitted_on: str, detector: str = "", simulated: bool = False
 ) -> Calibration:
-    """Isotonic regression of truth on the stored step, weighted by pixels.
+    """Isotonic regression of truth on the stored step, weighted by pixels, from the counts
+    (landslide or not, 251 steps) of the validation part, which `fitted_on` names.
 
     The steps without a pixel lie on the line between their neighbours (Zadrozny and Elkan 2002,
-    KDD, 694-699: isotonic regression as calibration).
+    KDD, 694-699: isotonic regression as calibration). Raises RequestError where there is no pixel,
+    or no landslide, or nothing but landslide to fit on.
 
-    Parameters
-    ----------
-    counts
-        Pixels (landslide or not, 251 steps) of the validation part.
-    fitted_on
-        Which part that is, in words.
-    detector, simulated
-        Whose probabilities these are, and whether the map is simulated.
-
-    Raises
-    ------
-    RequestError
-        There is no pixel, or no landslide, or nothing but landslide to fit on.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> counts = np.zeros((2, 251), int)
     >>> counts[:, 50], counts[:, 200] = (90, 10), (60, 40)
@@ -103,13 +85,7 @@ def fit_calibration(
 
 
 def read_calibration(file: str | Path) -> Calibration:
-    """A calibration that `Calibration.write` kept.
-
-    Raises
-    ------
-    RequestError
-        There is no such file, or it is no calibration.
-    """
+    """A calibration that `Calibration.write` kept; RequestError where there is none."""
     path = Path(file).expanduser()
     try:
         record: Any = json.loads(path.read_text(encoding="utf-8"))
@@ -256,19 +232,9 @@ class Reliability:
 def reliability(
     counts: NDArray[np.int64], probability: Values | None = None, bins: int = 10
 ) -> Reliability:
-    """Whether 0.7 is right seven times in ten.
+    """Whether 0.7 is right seven times in ten, of counts (landslide or not, 251 steps) in equal
+    bins of the probability that each step says, its own or a calibrated one.
 
-    Parameters
-    ----------
-    counts
-        Pixels (landslide or not, 251 steps).
-    probability
-        What each step says, 0-1 (251 values): its own, or a calibrated one.
-    bins
-        Equal bins of probability.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> counts = np.zeros((2, 251), int)
     >>> counts[:, 175] = 30, 70                      # 0.7 said, seven in ten true

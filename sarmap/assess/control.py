@@ -137,17 +137,11 @@ def _by_column(mask: NDArray[np.bool_], blocks: int) -> NDArray[np.int64]:
 
 
 def beyond_control(areas: NDArray[Any]) -> tuple[float, Interval]:
-    """Mapped area beyond what the control calls landslide, and its 95 % interval.
+    """Mapped area beyond what the control calls landslide (NaN where the control saw nothing), and
+    its 95 % interval, by blocks drawn with replacement (Künsch 1989; NaN with fewer than 10 that
+    hold any).
 
-    Parameters
-    ----------
-    areas
-        Area mapped, seen, called by the control and seen by it, of each block (block, 4).
-
-    Returns
-    -------
-    The difference, NaN where the control saw nothing, and an interval by blocks drawn with
-    replacement (Künsch 1989), NaN with fewer than 10 that hold any.
+    Of each block (block, 4): area mapped, seen, called by the control and seen by it.
 
     >>> import numpy as np
     >>> alike = np.tile([8.0, 100.0, 1.0, 50.0], (40, 1))

@@ -102,29 +102,11 @@ def tally_map(
     gradients: Gradients | None = None,
     sink: Sink | None = None,
 ) -> Tally:
-    """Count a map beside its labels, some rows at a time.
+    """Count a map beside its labels on its grid, some rows at a time, in blocks whose edge is by
+    default 256 pixels, more for very large maps.
 
-    Parameters
-    ----------
-    reader
-        The map.
-    labels
-        Landslides and where somebody looked, on the map's grid.
-    threshold
-        Probability from which a pixel is called landslide.
-    block
-        Edge of the blocks in pixels; by default 256, more for very large maps.
-    cover
-        Land cover, to say where false alarms lie.
-    gradients
-        Elevation, to say which way a landslide faces.
-    sink
-        Given every row's outcomes, to be written.
-
-    Raises
-    ------
-    RequestError
-        The threshold is out of range.
+    `cover` says where false alarms lie, `gradients` which way a landslide faces; `sink` is given
+    every row's outcomes, to be written. Raises RequestError where the threshold is out of range.
     """
     rows, columns = reader.shape
     edge = block or _edge(rows, columns)

@@ -37,12 +37,8 @@ class Gradients:
 
 
 def open_land_cover(file: str | Path, grid: Any) -> LandCover:
-    """A land cover raster for a map's grid.
-
-    Raises
-    ------
-    RequestError
-        It cannot be opened, is no raster of codes from 0 to 255, or does not reach the map.
+    """A land cover raster for a map's grid; RequestError where it cannot be opened, is no raster of
+    codes from 0 to 255, or does not reach the map.
     """
     source = _source(file)
     with _opened(source, "Land cover") as raster:
@@ -61,12 +57,8 @@ def open_land_cover(file: str | Path, grid: Any) -> LandCover:
 
 
 def open_gradients(files: Sequence[str | Path], grid: Any) -> Gradients:
-    """Elevation rasters (metres) for a map's grid.
-
-    Raises
-    ------
-    RequestError
-        One cannot be opened, or none reaches the map.
+    """Elevation rasters (metres) for a map's grid; RequestError where one cannot be opened, or none
+    reaches the map.
     """
     sources = tuple(_source(file) for file in files)
     reached = []
@@ -171,12 +163,8 @@ class LandCover:
     """Names of codes."""
 
     def window(self, rows: slice, columns: slice) -> NDArray[np.uint8]:
-        """Codes of a window of the grid; `UNKNOWN_COVER` beyond the raster.
-
-        Raises
-        ------
-        RequestError
-            The raster cannot be read, or holds other numbers.
+        """Codes of a window of the grid; `UNKNOWN_COVER` beyond the raster. RequestError where the
+        raster cannot be read, or holds other numbers.
         """
         if isinstance(self.source, Path | str):
             return _read(str(self.source), self.grid[rows, columns])

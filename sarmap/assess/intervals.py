@@ -45,31 +45,13 @@ def score_intervals(
     replicates: int = 1000,
     seed: int = 0,
 ) -> Mapping[str, Interval]:
-    """Intervals of every score from the counts of blocks.
+    """Intervals of ``accuracy``, ``precision``, ``recall``, ``f1``, ``iou`` and ``mapped_share``
+    (pixels called landslide per landslide pixel) from TP, FP, FN, TN of each block (block, 4).
 
-    Parameters
-    ----------
-    confusion
-        TP, FP, FN, TN of each block (block, 4); blocks in which no pixel counts are left out.
-    level
-        Share of the redrawn scores that the interval holds.
-    replicates
-        How often the map is redrawn.
-    seed
-        Of the drawing.
+    Blocks in which no pixel counts are left out; NaN with fewer than `FEWEST_BLOCKS`. The interval
+    holds `level` of the scores of `replicates` redrawn maps; RequestError where `level` does not
+    lie between 0 and 1, or `replicates` is below 100.
 
-    Returns
-    -------
-    Interval of ``accuracy``, ``precision``, ``recall``, ``f1``, ``iou``, and of ``mapped_share``
-    (pixels called landslide per landslide pixel); NaN with fewer than `FEWEST_BLOCKS` blocks.
-
-    Raises
-    ------
-    RequestError
-        `level` does not lie between 0 and 1, or `replicates` is below 100.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> alike = np.tile([6, 2, 4, 88], (40, 1))
     >>> score_intervals(alike)["f1"]
@@ -103,20 +85,8 @@ def _redraw(
 def resampled(
     counted: NDArray[np.int64] | NDArray[np.float64], *, replicates: int = 1000, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Sums over as many blocks as there are, drawn with replacement.
-
-    Parameters
-    ----------
-    counted
-        What was counted in each block (block, what).
-    replicates
-        How often the blocks are drawn.
-    seed
-        Of the drawing.
-
-    Returns
-    -------
-    float64 (replicate, what).
+    """Sums (replicate, what) over as many blocks as there are in (block, what), drawn with
+    replacement.
     """
     return _redraw(counted.astype(np.float64), replicates, np.random.default_rng(seed))
 

@@ -77,23 +77,10 @@ def read_inventory(
 
 
 def rasterise_inventory(inventory: GeoDataFrame, geobox: Any) -> NDArray[np.uint8]:
-    """Landslide mask of a grid: 1 where a pixel's centre lies inside a polygon, else 0.
+    """Landslide mask (y, x) of a grid: 1 where a pixel's centre lies inside a polygon, else 0.
 
     The nearest-neighbour rule of Nava et al. 2022 (section 2.3): no partial cover, only 0 and 1.
 
-    Parameters
-    ----------
-    inventory
-        Polygons in any reference system.
-    geobox
-        odc-geo GeoBox of the grid (rows, columns, transform, CRS).
-
-    Returns
-    -------
-    uint8 array (y, x).
-
-    Examples
-    --------
     >>> import geopandas, shapely
     >>> from odc.geo.geobox import GeoBox
     >>> square = geopandas.GeoDataFrame(geometry=[shapely.box(10, 10, 20, 30)], crs=32654)
@@ -107,13 +94,8 @@ def rasterise_inventory(inventory: GeoDataFrame, geobox: Any) -> NDArray[np.uint
 
 
 def number_polygons(inventory: GeoDataFrame, geobox: Any) -> NDArray[np.int32]:
-    """Number of the polygon that each pixel's centre lies in: its row plus 1, or 0.
-
-    Where polygons overlap, the later row's. Arguments as in `rasterise_inventory`.
-
-    Returns
-    -------
-    int32 array (y, x).
+    """Number (y, x) of the polygon that each pixel's centre lies in: its row plus 1, or 0. Where
+    polygons overlap, the later row's.
     """
     shapes, rows = _near(inventory, geobox)
     return _burn(list(zip(shapes, rows + 1, strict=True)), geobox, "int32")

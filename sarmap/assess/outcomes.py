@@ -45,12 +45,8 @@ _TILE = 512
 
 @contextmanager
 def writing_outcomes(file: Path, grid: Any, made: Provenance) -> Iterator[Sink]:
-    """A sink of outcome rows, top to bottom, that becomes a cloud-optimised GeoTIFF at the end.
-
-    Raises
-    ------
-    OutputError
-        The file cannot be written.
+    """A sink of outcome rows, top to bottom, that becomes a cloud-optimised GeoTIFF at the end;
+    OutputError where it cannot be written.
     """
     import rasterio
     import rasterio.errors
@@ -124,12 +120,8 @@ def _tags(made: Provenance) -> dict[str, str]:
 
 
 def write_outcome_zarr(image: Path, out: Path, grid: Any, made: Provenance) -> None:
-    """The outcomes of a GeoTIFF as a Zarr v3 store, block by block.
-
-    Raises
-    ------
-    OutputError
-        The store cannot be written.
+    """The outcomes of a GeoTIFF as a Zarr v3 store, block by block; OutputError where it cannot be
+    written.
     """
     import dask
     import rioxarray
@@ -170,11 +162,7 @@ def write_outcome_zarr(image: Path, out: Path, grid: Any, made: Provenance) -> N
 
 def outcome_image(image: Path, max_size: int) -> NDArray[np.uint8]:
     """The outcomes at picture size: every n-th pixel, so that shares of colours stay true.
-
-    Raises
-    ------
-    RequestError
-        The file is no outcome image.
+    RequestError where the file is no outcome image.
     """
     import rasterio
     import rasterio.errors

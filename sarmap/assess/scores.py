@@ -144,26 +144,12 @@ def confusion_map(
     observation: NDArray[np.uint8] | None = None,
     threshold: float = 0.5,
 ) -> NDArray[np.uint8]:
-    """Each pixel's outcome: 0 TN, 1 TP, 2 FP, 3 FN, 255 not seen (see `Confusion`).
+    """Each pixel's outcome: 0 TN, 1 TP, 2 FP, 3 FN, 255 not seen (see `Confusion`), of arrays of
+    one shape: probability 0-1, NaN where nothing was seen; truth, 0 and 1; observation codes, of
+    which all but 0 mean not seen.
 
-    Parameters
-    ----------
-    probability
-        Landslide probability 0-1, NaN where nothing was seen.
-    truth
-        Landslide mask of the same shape, 0 and 1.
-    observation
-        Observation codes of the same shape; not 0 means not seen.
-    threshold
-        Probability from which a pixel counts as landslide.
+    Raises RequestError where shapes differ, or the threshold is not above 0 and at most 1.
 
-    Raises
-    ------
-    RequestError
-        The shapes differ, or the threshold is not above 0 and at most 1.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> confusion_map(np.array([0.9, 0.9, 0.1, 0.1, np.nan]), np.array([1, 0, 1, 0, 1]))
     array([  1,   2,   3,   0, 255], dtype=uint8)

@@ -49,15 +49,7 @@ class HitRow:
 
 
 def hits_by_size(tally: Tally, area: NDArray[np.float64]) -> tuple[HitRow, ...]:
-    """A row for all landslides, and one per size class.
-
-    Parameters
-    ----------
-    tally
-        Counts of the map.
-    area
-        Square metres of each landslide.
-    """
+    """A row for all landslides of a tally, and one per size class, of the square metres of each."""
     rows = [_row("all", tally, np.ones(len(area), bool))]
     for low, high in itertools.pairwise(SIZES):
         name = f"{low:,.0f} m2 and more" if np.isinf(high) else f"{low:,.0f} to {high:,.0f} m2"
@@ -68,20 +60,8 @@ def hits_by_size(tally: Tally, area: NDArray[np.float64]) -> tuple[HitRow, ...]:
 def hits_by_facing(
     tally: Tally, latitude: float, orbit_states: Sequence[str]
 ) -> dict[str, tuple[HitRow, ...]]:
-    """Rows per orbit state: landslides that face the radar, lie across, or face away.
-
-    Parameters
-    ----------
-    tally
-        Counts of the map, with gradients.
-    latitude
-        Of the middle of the map, degrees.
-    orbit_states
-        'ascending', 'descending' or both: the orbits the map was made from.
-
-    Returns
-    -------
-    Empty where the tally has no gradients.
+    """Rows per orbit state of the map: landslides that face the radar, lie across, or face away, at
+    the latitude of the map's middle; empty where the tally has no gradients.
     """
     if tally.slide_gradient is None:
         return {}
@@ -97,18 +77,9 @@ def hits_by_facing(
 
 
 def facing(gradient: NDArray[np.float64], look: float) -> NDArray[np.float64]:
-    """Angle (0-180 degrees) between the way a slope faces and the way to the satellite.
-
-    Parameters
-    ----------
-    gradient
-        Of the surface towards east and north (slide, 2); the slope faces down it.
-    look
-        Direction in which the radar looks, degrees from north, clockwise.
-
-    Returns
-    -------
-    0 where a slope faces the radar, 180 where it faces away, NaN where it is flat or unknown.
+    """Angle (degrees) between the way a slope faces, down its gradient towards east and north
+    (slide, 2), and the way to the satellite, against the look (degrees from north, clockwise): 0
+    where it faces the radar, 180 where it faces away, NaN where it is flat or unknown.
 
     >>> facing(np.array([[1.0, 0.0], [-1.0, 0.0]]), 90.0).round(6).tolist()  # rises to the east
     [0.0, 180.0]

@@ -36,12 +36,8 @@ def write_downloads(
 ) -> list[Download]:
     """Write all files of a map: its landslides in three formats, its probability as an image.
 
-    Threshold and smallest area are those of `frame`, to be named beside the files.
-
-    Raises
-    ------
-    RequestError, OutputError
-        As the writers of `sarmap.export`.
+    Threshold and smallest area are those of `frame`, to be named beside the files; errors as the
+    writers of `sarmap.export`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stem = source.name

@@ -153,23 +153,9 @@ def _kind(types: set[str]) -> str:
 def open_exposure(
     file: str | Path, grid: GeoBox, names: Sequence[str] = (), lowest: int = LOWEST
 ) -> Exposure:
-    """Features of any vector file.
-
-    Parameters
-    ----------
-    file
-        Any vector file that GDAL reads, or GeoParquet.
-    grid
-        The map's grid.
-    names
-        Those of files opened before.
-    lowest
-        Smallest packed probability that counts as touched.
-
-    Raises
-    ------
-    RequestError
-        As `read_vectors`; or two files have one name.
+    """Features of any vector file that GDAL reads, or GeoParquet, under a name that none of `names`
+    has; touched from the packed probability `lowest` up. RequestError as in `read_vectors`, or
+    where two files have one name.
     """
     path = Path(file)
     name = path.stem
@@ -330,12 +316,8 @@ def _sparse(row: NDArray[np.int64]) -> list[list[int]]:
 
 
 def open_districts(file: str | Path, grid: GeoBox, column: str | None = None) -> Districts:
-    """Polygons of any vector file as districts.
-
-    Raises
-    ------
-    RequestError
-        As `read_vectors`; or the file holds no polygons, or too many.
+    """Polygons of any vector file as districts; RequestError as in `read_vectors`, or where it
+    holds no polygons, or too many.
     """
     flag = "--districts"
     frame = read_vectors(file, grid, flag)

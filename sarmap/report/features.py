@@ -29,24 +29,11 @@ _KINDS = ("highway", "building", "fclass", "class", "type", "kind", "category")
 def read_vectors(
     file: str | Path, grid: GeoBox, flag: str, layer: str | None = None
 ) -> GeoDataFrame:
-    """Features of a file that may lie on the map, in the map's reference system.
+    """Features of any vector file that may lie on the map, in the map's reference system; `flag` is
+    the argument that named the file, for errors.
 
-    Parameters
-    ----------
-    file
-        Any vector file that `sarmap.vectors` reads.
-    grid
-        The map's grid.
-    flag
-        The argument that named the file, for errors.
-    layer
-        Layer of a file that holds several.
-
-    Raises
-    ------
-    RequestError
-        The file is absent or unreadable, has no reference system, or nothing in it is on the map
-        (`NothingHereError`).
+    Raises RequestError where the file is absent or unreadable, has no reference system, or nothing
+    in it is on the map (`NothingHereError`).
     """
     path = as_path(file)
     if not path.exists():
@@ -71,12 +58,8 @@ def read_vectors(
 
 
 def label_of(frame: GeoDataFrame, column: str | None, flag: str) -> list[str]:
-    """A name for each feature: from `column`, else from what looks like one, else its number.
-
-    Raises
-    ------
-    RequestError
-        `column` is not in the file.
+    """A name for each feature: from `column` (RequestError where the file has none such), else from
+    what looks like one, else its number.
     """
     held = {str(name).lower(): str(name) for name in frame.columns if name != frame.geometry.name}
     if column is not None and column not in held.values():
@@ -110,12 +93,8 @@ def to_pixels(grid: GeoBox, xy: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def open_background(file: str | Path, grid: GeoBox) -> list[list[list[int]]]:
-    """Lines, and borders of areas, of a file for the page, cut at the map's border.
-
-    Raises
-    ------
-    RequestError
-        As `read_vectors`, or the file holds points alone.
+    """Lines, and borders of areas, of a file for the page, cut at the map's border; RequestError as
+    in `read_vectors`, or where it holds points alone.
     """
     import shapely
 

@@ -37,14 +37,9 @@ class Place(Protocol):
 
 
 def check_place(out: Path, *, overwrite: bool) -> None:
-    """Refuse, before any work, a place that cannot take a page.
-
-    Raises
-    ------
-    RequestError
-        Something else than a page is there, or a page that may not be replaced.
-    OutputError
-        The folder around it does not accept files.
+    """Refuse, before any work, a place that cannot take a page: RequestError where something else
+    is there, or a page that may not be replaced; OutputError where the folder around it does not
+    accept files.
     """
     if is_single(out):
         check_file(out, overwrite=overwrite)
@@ -79,12 +74,8 @@ def _is_page(folder: Path) -> bool:
 
 @contextmanager
 def opened(out: Path, *, overwrite: bool) -> Iterator[tuple[Place, Path]]:
-    """A place for a page, and a scratch folder for its downloads; moved to `out` at the end.
-
-    Raises
-    ------
-    RequestError, OutputError
-        As `check_place`; or the disk is full.
+    """A place for a page, and a scratch folder for its downloads; moved to `out` at the end. Errors
+    as in `check_place`, and OutputError where the disk is full.
     """
     check_place(out, overwrite=overwrite)
     try:

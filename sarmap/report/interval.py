@@ -94,17 +94,11 @@ def from_threshold(histogram: NDArray[np.int64]) -> AreaInterval:
 def from_control(
     figures: ControlFigures, histogram: NDArray[np.int64], control: NDArray[np.int64]
 ) -> AreaInterval:
-    """The area beyond what the same detector calls landslide before the event.
+    """The area beyond what the same detector calls landslide before the event, from pixels by
+    probability (251) of the map and of its control.
 
     At the threshold of `figures` the interval is theirs (95 %, by resampled blocks); at others the
     area is that of the counts, and the interval keeps its width relative to it.
-
-    Parameters
-    ----------
-    figures
-        From `sarmap.assess.control.read_control`.
-    histogram, control
-        Pixels by probability (251), of the map and of its control.
     """
     mapped, false = (one[::-1].cumsum()[::-1].astype(np.float64) for one in (histogram, control))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -126,21 +120,12 @@ def from_control(
 
 
 def from_assessment(folder: str | Path) -> AreaInterval:
-    """Estimate and 95 % interval of the true area, from how a map erred where it was assessed.
+    """Estimate and 95 % interval of the true area, from how a map erred where it was assessed, in
+    the folder that `sarmap assess --out` wrote.
 
     Mapped area is divided by the share mapped / true. The share is known with its interval at the
     assessed threshold; at others it follows the precision-recall curve, and the interval keeps its
-    relative width.
-
-    Parameters
-    ----------
-    folder
-        What `sarmap assess --out` wrote.
-
-    Raises
-    ------
-    RequestError
-        It is no such folder, or had too few blocks for an interval.
+    relative width. RequestError where it is no such folder, or had too few blocks for an interval.
     """
     path = as_path(folder)
     path = path.parent if path.name == "assessment.json" else path

@@ -217,21 +217,11 @@ def shown_bands(reader: MapReader) -> tuple[str, ...]:
 
 
 def reopen_radar(reader: MapReader, catalog: Any) -> dict[str, xr.DataArray]:
-    """Band -> lazy image in dB on the map's grid, from the very scenes the map names.
+    """Band -> lazy image in dB on the map's grid, from the very scenes the map names, in a
+    catalogue as of `sarmap.MapRequest`.
 
-    Parameters
-    ----------
-    reader
-        The map.
-    catalog
-        As of `sarmap.MapRequest`: a preset, the URL of a STAC API, or settings.
-
-    Raises
-    ------
-    RequestError
-        The map names no event or radar, or the catalogue has other scenes.
-    CatalogError
-        The catalogue cannot be reached.
+    Raises RequestError where the map names no event or radar, or the catalogue has other scenes;
+    CatalogError where it cannot be reached.
     """
     import numpy as np
     import xarray as xr

@@ -107,19 +107,11 @@ def _packed(layer: Any) -> NDArray[np.uint8]:
 def open_source(
     source: xr.Dataset | Source | str | Path, radar: Mapping[str, xr.DataArray] | None = None
 ) -> Source:
-    """A stored map (path or URL; the fastest) or a Dataset, ready to be read.
+    """A stored map (path or URL; the fastest) or a Dataset, ready to be read; `radar` is band ->
+    image in dB (y, x) on the map's grid, for a map that keeps none.
 
-    Parameters
-    ----------
-    source
-        A finished map.
-    radar
-        Band -> image in dB (y, x) on the map's grid, for a map that keeps none.
-
-    Raises
-    ------
-    RequestError
-        There is no finished map, it is not in metres, or an image has another shape.
+    Raises RequestError where there is no finished map, it is not in metres, or an image has another
+    shape.
     """
     if isinstance(source, Source):
         return replace(source, radar={**source.radar, **_given(radar or {}, source.shape)})
