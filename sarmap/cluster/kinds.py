@@ -136,12 +136,8 @@ def _greet(address: str, security: Any, seconds: float) -> None:
 
 
 def _security(asked: Address) -> Any:
-    """Certificates for a scheduler that speaks TLS; None for one that does not.
-
-    Raises
-    ------
-    RequestError
-        `tls://` without certificates, or with files that are not there.
+    """Certificates for a scheduler that speaks TLS, None for one that does not; RequestError for
+    `tls://` without certificates, or with files that are not there.
     """
     from distributed.security import Security
 

@@ -33,28 +33,16 @@ def open_client(
     say: Say | None = None,
     quiet: bool = True,
 ) -> Iterator[Client | None]:
-    """A Dask client for what `--cluster` says, or None for threads of this process.
+    """A Dask client for what `--cluster` says (as `sarmap.cluster.specification.read_cluster` takes
+    it, or what it gave), or None for threads of this process.
 
     What was opened here is closed on the way out, whatever happens: a cluster that was started is
-    stopped, one that ran already is left running.
+    stopped, one that ran already is left running. Dask's account of the run goes into
+    `performance_report`, HTML; `say` is called with one line per thing a user should know, such as
+    the dashboard's address; `quiet` keeps Dask's own log lines out of the terminal.
 
-    Parameters
-    ----------
-    spec
-        As `sarmap.cluster.specification.read_cluster` takes it, or what it gave.
-    performance_report
-        HTML file to keep Dask's account of the run in.
-    say
-        Called with one line per thing a user should know, such as the dashboard's address.
-    quiet
-        Keep Dask's own log lines out of the terminal.
-
-    Raises
-    ------
-    RequestError
-        The specification is wrong, or a package that it needs is not installed.
-    ClusterError
-        The scheduler does not answer, or no worker came in time.
+    Raises RequestError where the specification is wrong, or a package that it needs is not
+    installed; ClusterError where the scheduler does not answer, or no worker came in time.
     """
     cluster = read_cluster(spec) if spec is None or isinstance(spec, str | Path) else spec
     if isinstance(cluster, Threads):
@@ -123,14 +111,8 @@ def _quiet() -> Iterator[None]:
 
 
 def check_report(file: str | Path) -> None:
-    """Refuse, before any work, a report that could not be written.
-
-    Raises
-    ------
-    RequestError
-        The package that draws it is not installed.
-    OutputError
-        Its folder does not take files.
+    """Refuse, before any work, a report that could not be written: RequestError where the package
+    that draws it is not installed, OutputError where its folder does not take files.
     """
     if importlib.util.find_spec("bokeh") is None:
         raise RequestError(

@@ -29,19 +29,11 @@ if TYPE_CHECKING:
 
 
 def engine_threads(threads: int, cores: int, neighbours: int) -> int:
-    """Threads that one worker's engine may use.
+    """Threads that one worker's engine may use, of its Dask threads, the cores that its process may
+    use (affinity and cgroup limits are in it), and the workers on its machine, itself included.
 
     Reads wait, so workers may have far more Dask threads than there are cores; the engines of all
     workers of a machine together must not.
-
-    Parameters
-    ----------
-    threads
-        Dask threads of the worker.
-    cores
-        That its process may use (affinity and cgroup limits are in it).
-    neighbours
-        Workers on the same machine, itself included.
 
     >>> engine_threads(threads=16, cores=8, neighbours=2)
     4
@@ -181,14 +173,8 @@ class MeetingPlace:
 
 @contextmanager
 def meeting_place(out: str) -> Iterator[MeetingPlace]:
-    """A token beside a result for as long as the `with` block lasts.
-
-    Raises
-    ------
-    ClusterError
-        The token cannot be written.
-    RequestError
-        The result would lie in the memory of one process.
+    """A token beside a result for as long as the `with` block lasts; ClusterError where it cannot
+    be written, RequestError where the result would lie in the memory of one process.
     """
     if out.startswith("memory://"):
         raise RequestError(
@@ -289,15 +275,11 @@ def difference(ours: Mapping[str, str], theirs: Mapping[str, Any]) -> str | None
 
 
 def check_versions(client: Client, engine: str | None) -> None:
-    """Refuse a cluster of which any part runs other versions than this client.
+    """Refuse a cluster of which any part runs other versions than this client: a ClusterError says
+    which worker, which package, both versions.
 
     Asked through Dask itself, which reads package metadata: nothing of sarmap has to be there for
     the answer.
-
-    Raises
-    ------
-    ClusterError
-        One sentence: which worker, which package, both versions.
     """
     packages = needed_packages(engine)
     ours = own_versions(packages)

@@ -25,23 +25,9 @@ def ready_workers(client: Client, detector: Detector, out: str) -> Iterator[None
     """Check all workers, now and later ones, for as long as the `with` block lasts.
 
     They must run the client's versions, see the place that the result goes to, and have (or fetch)
-    the detector's weights. Their engines are kept to their share of the machine's cores.
-
-    Parameters
-    ----------
-    client
-        Any Dask client that computes synchronously.
-    detector
-        What is to be asked.
-    out
-        Path or URL of the result store.
-
-    Raises
-    ------
-    ClusterError
-        There is no worker, or one that does not fit: which, and why.
-    RequestError
-        This is no client, or the detector or the result cannot be shared.
+    the detector's weights. Their engines are kept to their share of the machine's cores. Raises
+    ClusterError where there is no worker, or one that does not fit; RequestError where this is no
+    client that computes synchronously, or the detector or the result cannot be shared.
     """
     from sarmap.cluster.plugin import Job, MapPlugin
 
@@ -61,14 +47,8 @@ def ready_workers(client: Client, detector: Detector, out: str) -> Iterator[None
 
 
 def smallest_worker(client: Client) -> tuple[int, int, int, str]:
-    """Threads, cores, bytes and address of the worker with the least memory for each thread.
-
-    Raises
-    ------
-    RequestError
-        This is no client.
-    ClusterError
-        There is no worker.
+    """Threads, cores, bytes and address of the worker with the least memory for each thread;
+    RequestError where this is no client, ClusterError where there is no worker.
     """
     from dask.system import cpu_count
 
@@ -113,12 +93,8 @@ def _workers(client: Client) -> list[str]:
 
 
 def packed(detector: Detector) -> bytes:
-    """A detector as it travels.
-
-    Raises
-    ------
-    RequestError
-        It cannot be pickled, or carries its weights with it.
+    """A detector as it travels; RequestError where it cannot be pickled, or carries its weights
+    with it.
     """
     from distributed.protocol import pickle
 

@@ -193,7 +193,8 @@ TYPES = ("threads", "local", "address", "gateway", "kubernetes", "slurm", "pbs",
 
 
 def read_cluster(spec: str | Path | None) -> Any:
-    """What `--cluster` says, checked: one of the classes of this module.
+    """What `--cluster` says, checked, as one of the classes of this module; a RequestError names
+    the word, or the field of the file, that is wrong.
 
     >>> read_cluster("local:3")
     Local(type='local', workers=3, threads=None, memory=None, dashboard='127.0.0.1:8787')
@@ -201,11 +202,6 @@ def read_cluster(spec: str | Path | None) -> Any:
     'tcp://10.0.0.7:8786'
     >>> read_cluster(None)
     Threads(type='threads')
-
-    Raises
-    ------
-    RequestError
-        One sentence that names the word, or the field of the file.
     """
     text = "threads" if spec is None else str(spec).strip()
     word, _, count = text.partition(":")

@@ -29,35 +29,15 @@ def build_attention_unet(
     tile: int = 64,
     variant: Variant = "attention",
 ) -> Any:
-    """Attention U-Net: tiles [n, tile, tile, band] to two class probabilities per pixel.
+    """Attention U-Net: float32 tiles [n, tile, tile, band] to two class probabilities per pixel.
 
     Each level has two 3 x 3 convolutions with batch normalisation and ReLU; filters double at each
     of `depth` poolings. The answer is a softmax over (non-landslide, landslide), as in paper 2.
-    With 4 bands, 32 filters and depth 4 the network has 8.3 million parameters.
+    With 4 bands, 32 filters (the paper tried 2 to 32 and found 32 best) and depth 4 the network has
+    8.3 million parameters. 'attention' gates the skips; 'plain' passes them on; 'dropout' is the
+    plain net with a dropout after each of its three deepest contracting levels.
 
-    Parameters
-    ----------
-    bands
-        Number of input bands, or their names.
-    filters
-        Filters of the first level; the paper tried 2 to 32 and found 32 best.
-    depth
-        Number of 2 x 2 poolings.
-    tile
-        Edge of the input, pixels; a multiple of ``2 ** depth``.
-    variant
-        'attention' gates the skips; 'plain' passes them on; 'dropout' is the plain net with a
-        dropout after each of its three deepest contracting levels.
-
-    Returns
-    -------
-    keras.Model
-        float32 [n, tile, tile, band] to float32 [n, tile, tile, 2].
-
-    Raises
-    ------
-    RequestError
-        Where the tile cannot be halved `depth` times, or the variant is unknown.
+    Raises RequestError where the tile cannot be halved `depth` times, or the variant is unknown.
     """
     import keras
 
@@ -87,27 +67,13 @@ def build_attention_unet(
 
 
 def attention_gate(skip: Any, coarse: Any, width: int, name: str) -> Any:
-    """Weigh a skip connection by where the coarser level looks (Abraham & Khan 2019, figure 2).
+    """Weigh a skip connection [n, y, x, c] by where the coarser level [n, y / 2, x / 2, g] looks
+    (Abraham & Khan 2019, figure 2).
 
     ``skip * upsample(sigmoid(psi(relu(theta(skip) + phi(coarse)))))`` with theta a 2 x 2
-    convolution of stride 2, phi and psi 1 x 1 convolutions, and psi one channel wide: one
-    attention value per 2 x 2 pixels of the skip, shared by all its channels.
-
-    Parameters
-    ----------
-    skip
-        [n, y, x, c], the finer level.
-    coarse
-        [n, y / 2, x / 2, g], the gating signal.
-    width
-        Channels in which the two are compared.
-    name
-        Prefix of the layers' names.
-
-    Returns
-    -------
-    keras tensor
-        [n, y, x, c].
+    convolution of stride 2, phi and psi 1 x 1 convolutions, `width` channels in which the two are
+    compared, and psi one channel wide: one attention value per 2 x 2 pixels of the skip, shared by
+    all its channels.
     """
     from keras import layers
 

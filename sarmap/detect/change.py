@@ -88,16 +88,10 @@ class Change:
     def fitted(self, quiet: NDArray[np.float32], event: NDArray[np.float32], bands: int) -> Change:
         """The same with the threshold beyond which three tenths of the changes may be quiet.
 
-        Parameters
-        ----------
-        quiet, event
-            Sizes of changes on the coarse lattice, in noise: between passes before the event, and
-            across it. Without enough quiet ones the noise is taken for Gaussian.
-        bands
-            Polarisations that the sizes are made from.
+        `quiet` and `event` are sizes of changes of so many bands on the coarse lattice, in noise:
+        between passes before the event, and across it. Without enough quiet ones the noise is taken
+        for Gaussian.
 
-        Examples
-        --------
         >>> quiet = np.abs(np.random.default_rng(1).normal(size=20_000)).astype("f4")
         >>> Change().fitted(quiet, quiet, 1).threshold  # nothing happened
         5.0

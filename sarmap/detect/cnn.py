@@ -25,35 +25,12 @@ def build_cnn(
     dense: int = 128,
     dropout: float = 0.2,
 ) -> Any:
-    """Classifier of one clip: [n, clip, clip, band] to (non-landslide, landslide).
+    """Classifier of one clip: float32 [n, clip, clip, band] to (non-landslide, landslide).
 
     The clip is resampled inside the graph, bilinearly, to `size` x `size`: two products with one
-    constant matrix, rows then columns, so that no engine's own idea of resizing enters.
-
-    Parameters
-    ----------
-    bands
-        Number of input bands, or their names.
-    clip
-        Edge of a clip on the scene's grid, pixels.
-    size
-        Edge of the network's input.
-    filters
-        Filters of the 3 x 3 convolutions, one per block; each block halves the size.
-    dense
-        Units of the dense layer.
-    dropout
-        Share of activations dropped in training, before the dense layer.
-
-    Returns
-    -------
-    keras.Model
-        float32 [n, clip, clip, band] to float32 [n, 2].
-
-    Raises
-    ------
-    RequestError
-        Where the input is too small to be halved once per block.
+    constant matrix, rows then columns, so that no engine's own idea of resizing enters. Then a 3 x
+    3 convolution per block, each of which halves the size, and a dense layer after a dropout.
+    Raises RequestError where the input is too small to be halved once per block.
     """
     import keras
     from keras import layers
@@ -142,40 +119,16 @@ def build_dense_cnn(
     every: int = 0,
     windows: int = 1,
 ) -> Any:
-    """Classifier of one clip, or of all windows of a patch.
+    """Classifier of one clip, float32 [n, clip, clip, band] to [n, 2], or of all windows of a
+    patch.
 
     Blocks of a valid 3 x 3 convolution with ReLU and a 2 x 2 max pooling, the last block without
-    pooling; then one convolution over what is left of the clip, and a softmax over
-    (non-landslide, landslide).
+    pooling; then, after a dropout, one convolution of `dense` units over what is left of the clip,
+    and a softmax over (non-landslide, landslide).
 
-    Parameters
-    ----------
-    bands
-        Number of input bands, or their names.
-    clip
-        Edge of a window on the scene's grid, pixels.
-    filters
-        Filters of the convolutions, one per block.
-    dense
-        Units of the layer that sees the whole window.
-    dropout
-        Share of activations dropped in training, before that layer.
-    every
-        0: one clip. Else the step between windows, pixels: one pass over a patch answers all.
-    windows
-        With `every`: windows of a patch along each axis.
-
-    Returns
-    -------
-    keras.Model
-        float32 [n, clip, clip, band] to float32 [n, 2]; with `every`, of patches
-        [n, edge, edge, band] with ``edge = (windows - 1) * every + clip``, to
-        [n, windows, windows, 2] (channels first: the 2 before them).
-
-    Raises
-    ------
-    RequestError
-        Where the clip is too small for its blocks.
+    With `every`, the step between windows, one pass over a patch [n, edge, edge, band] with ``edge
+    = (windows - 1) * every + clip`` answers all: [n, windows, windows, 2] (channels first: the 2
+    before them). Raises RequestError where the clip is too small for its blocks.
     """
     import keras
     from keras import layers

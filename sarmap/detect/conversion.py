@@ -31,24 +31,12 @@ log = logging.getLogger(__name__)
 
 
 def openvino_ir(manifest: Manifest, folder: Path) -> tuple[bytes, bytes]:
-    """The OpenVINO IR of some weights: XML and binary, from the cache or converted now.
+    """The OpenVINO IR of the weights that a manifest and its folder hold: XML and binary, from the
+    cache or converted now.
 
     A damaged cache entry (its checksums do not hold) is made again; a cache that cannot be written
-    is reported in the log and done without.
-
-    Parameters
-    ----------
-    manifest
-        What the weights are.
-    folder
-        Where the manifest and its weights lie.
-
-    Raises
-    ------
-    WeightsError
-        Where the weights cannot be put into the manifest's network.
-    SarmapError
-        Where the conversion itself fails.
+    is reported in the log and done without. Raises WeightsError where the weights cannot be put
+    into the manifest's network, SarmapError where the conversion itself fails.
     """
     path = cache_folder("models") / f"{_cache_key(manifest)}.zip"
     kept = _read(path)
@@ -139,17 +127,8 @@ def forbid_telemetry() -> None:
 
 
 def build_model(manifest: Manifest, folder: Path) -> Any:
-    """Build a manifest's network with its stored weights, for the Keras backend in use.
-
-    Returns
-    -------
-    keras.Model
-        As trained: two classes.
-
-    Raises
-    ------
-    WeightsError
-        Where network and arrays do not fit each other, or a ``.keras`` file is not safe to read.
+    """Build a manifest's network of two classes with its stored weights, for the Keras backend in
+    use; WeightsError where network and arrays do not fit, or a ``.keras`` file is not safe to read.
     """
     from sarmap.detect.networks import build_network, set_arrays
 

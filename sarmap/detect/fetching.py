@@ -59,15 +59,11 @@ class WeightsAddress:
 
     @classmethod
     def parse(cls, text: str) -> WeightsAddress:
-        """Read the URL of a manifest (``.json``) or of a weights file beside one.
+        """Read the URL of a manifest (``.json``) or of a weights file beside one; WeightsError
+        where it names no such file, or holds a query or a user, which would travel.
 
         >>> WeightsAddress.parse("https://example.org/w/mine.npz").manifest
         'mine.json'
-
-        Raises
-        ------
-        WeightsError
-            It names no such file, or holds a query or a user, which would travel.
         """
         parts = urllib.parse.urlsplit(text)
         folder, _, file = parts.path.rpartition("/")
@@ -97,12 +93,8 @@ class WeightsAddress:
 
 
 def fetch_manifest(address: str) -> tuple[Manifest, Path]:
-    """The manifest at a URL, and the cached folder where it and its weights now lie.
-
-    Raises
-    ------
-    WeightsError
-        Nothing is there, it is no manifest, or the weights are not what it says.
+    """The manifest at a URL, and the cached folder where it and its weights now lie; WeightsError
+    where nothing is there, it is no manifest, or the weights are not what it says.
     """
     at = WeightsAddress.parse(address)
     record = b"".join(_download(at, at.manifest, _MANIFEST_BYTES))
@@ -116,12 +108,8 @@ def fetch_manifest(address: str) -> tuple[Manifest, Path]:
 
 
 def fetch_weights(address: str, manifest: Manifest) -> Path:
-    """The cached folder of the weights that a manifest names, fetched where they are not there yet.
-
-    Raises
-    ------
-    WeightsError
-        They cannot be fetched, or are not those that the manifest names.
+    """The cached folder of the weights that a manifest names, fetched where they are not there yet;
+    WeightsError where they cannot be, or are not those that it names.
     """
     at = WeightsAddress.parse(address)
     if at.sha256 not in (None, manifest.sha256):

@@ -221,17 +221,8 @@ MOST = np.float32(3.0)
 
 
 def join(network: Odds, change: Odds, share: float) -> Odds:
-    """Log-odds of both, of which those of `change` weigh `share`.
+    """Log-odds of both, of which those of `change` weigh `share`, 0 to below 1.
 
-    Parameters
-    ----------
-    network, change
-        Log-odds of each pixel, of any one shape.
-    share
-        Weight of `change`, 0 to below 1.
-
-    Examples
-    --------
     >>> join(np.float32([2.0]), np.float32([-9.0]), 0.3).round(1).tolist()
     [0.5]
     """

@@ -177,11 +177,7 @@ _COMPILE: dict[str, Callable[[Any, tuple[int, ...], bool, str], Run]] = {
 
 def keras_on(backend: str | None = None) -> Any:
     """Keras with a backend; None: the one it has, or KERAS_BACKEND's, or the best installed one.
-
-    Raises
-    ------
-    RequestError
-        Where this process already imported Keras with another backend: it cannot be changed.
+    RequestError where this process already imported Keras with another: it cannot be changed.
     """
     if "keras" not in sys.modules:
         chosen = backend or os.environ.get("KERAS_BACKEND") or gpu_backend() or _installed()
@@ -198,13 +194,7 @@ def keras_on(backend: str | None = None) -> Any:
 
 
 def _installed() -> str:
-    """The first installed backend.
-
-    Raises
-    ------
-    RequestError
-        Where none is.
-    """
+    """The first installed backend; RequestError where none is."""
     for name in _CPU_BACKENDS:
         if find_spec(name) is not None:
             return name

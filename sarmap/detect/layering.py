@@ -57,27 +57,15 @@ def any_of(unread: list[xr.Dataset]) -> xr.Dataset | None:
 
 
 def lay_over(maps: Sequence[xr.Dataset], orbits: Sequence[int]) -> xr.Dataset:
-    """One map from the maps of several relative orbits on the same grid, lazily.
+    """One map from the maps of several relative orbits on the same grid, the preferred first,
+    lazily.
 
-    Parameters
-    ----------
-    maps
-        Results of `sarmap.predict`, the preferred first.
-    orbits
-        Relative orbit (1-255) of each.
-
-    Returns
-    -------
-    ``probability`` and ``observation`` of the first orbit that observed the pixel; where none did,
-    NaN and the most severe of the reasons (read_failed, no_data, layover_shadow); ``orbit``
-    (uint8): the relative orbit that was read, 0 where none saw the pixel; with several maps
-    ``read_failed_in`` (uint8): orbits that could not be read there; and ``window_probability`` of
-    the first that has one, where every map does.
-
-    Raises
-    ------
-    RequestError
-        No map at all, another number of orbits, or maps on different grids.
+    ``probability`` and ``observation`` are of the first orbit that observed the pixel; where none
+    did, NaN and the most severe of the reasons (read_failed, no_data, layover_shadow). ``orbit``
+    (uint8) is the relative orbit that was read, 0 where none saw the pixel; with several maps
+    ``read_failed_in`` (uint8) counts those that could not be read there; ``window_probability`` is
+    of the first that has one, where every map does. Raises RequestError for no map at all, another
+    number of orbits, or maps on different grids.
 
     >>> def orbit(p, o):
     ...     layers = {"probability": ("x", np.float32(p)), "observation": ("x", np.uint8(o))}

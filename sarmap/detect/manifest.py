@@ -84,13 +84,7 @@ class Manifest(BaseModel):
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read and check a manifest.
-
-    Raises
-    ------
-    WeightsError
-        One sentence: which file, which field.
-    """
+    """Read and check a manifest; a WeightsError says which file, which field."""
     try:
         return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
@@ -104,16 +98,8 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def save_weights(arrays: Mapping[str, NDArray[Any]], folder: Path, **fields: Any) -> Path:
-    """Store arrays and their manifest, ``<name>.npz`` and ``<name>.json``; return the manifest.
-
-    Parameters
-    ----------
-    arrays
-        As `sarmap.detect.networks.get_arrays` gives them.
-    folder
-        Where to; it is made.
-    **fields
-        Fields of `Manifest`, without ``weights`` and ``sha256``.
+    """Store arrays (`sarmap.detect.networks.get_arrays`) and the manifest of the other fields,
+    ``<name>.npz`` and ``<name>.json``, in a folder, which is made; return the manifest.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = f"{fields['name']}.npz"
@@ -143,13 +129,8 @@ def digest(path: Path) -> str:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Arrays of an ``.npz`` by name, as stored (see `as_stored`).
-
-    Raises
-    ------
-    WeightsError
-        Where the file is truncated, corrupt, holds anything but finite numbers, or more than any
-        network has.
+    """Arrays of an ``.npz`` by name, as stored (see `as_stored`); WeightsError where the file is
+    truncated, corrupt, holds anything but finite numbers, or more than any network has.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -174,11 +155,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 def write_arrays(arrays: Mapping[str, NDArray[Any]], path: Path) -> str:
     """Store arrays (see `as_stored`) and return the file's SHA-256; the same give the same bytes.
-
-    Raises
-    ------
-    WeightsError
-        Where a value is no number: training has diverged.
+    WeightsError where a value is no number: training has diverged.
     """
     kept = as_stored(arrays)
     stored: dict[str, Any] = {name: kept[name] for name in sorted(kept)}
@@ -187,17 +164,11 @@ def write_arrays(arrays: Mapping[str, NDArray[Any]], path: Path) -> str:
 
 
 def as_stored(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Arrays as float16; those with a value beyond its 65,504 as float32.
+    """Arrays as float16; those with a value beyond its 65,504 as float32. WeightsError where a
+    value is no finite number: training has diverged.
 
     Only a normalisation's running variance grows so large, which is a few numbers.
 
-    Raises
-    ------
-    WeightsError
-        Where a value is no finite number: training has diverged.
-
-    Examples
-    --------
     >>> kept = as_stored({"kernel": np.ones(2), "variance": np.float32([70000])})
     >>> [array.dtype.name for array in kept.values()]
     ['float16', 'float32']

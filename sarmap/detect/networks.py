@@ -20,21 +20,8 @@ NETWORKS = ("attention-unet", "plain-unet", "dropout-unet", "cnn", "cnn-dense")
 
 
 def build_network(name: str, bands: int, arguments: Mapping[str, Any]) -> Any:
-    """Build a network by its name with fresh weights: Keras model of two classes.
-
-    Parameters
-    ----------
-    name
-        One of `NETWORKS`.
-    bands
-        Number of input bands.
-    arguments
-        Keyword arguments of `build_attention_unet`, `build_cnn` or `build_dense_cnn`.
-
-    Raises
-    ------
-    WeightsError
-        For an unknown name, or arguments the network does not take.
+    """Build one of `NETWORKS` with fresh weights and the keyword arguments of its builder: Keras
+    model of two classes. WeightsError for an unknown name, or arguments the network does not take.
     """
     from sarmap.detect.attention_unet import build_attention_unet
     from sarmap.detect.cnn import build_cnn, build_dense_cnn
@@ -56,18 +43,11 @@ def build_network(name: str, bands: int, arguments: Mapping[str, Any]) -> Any:
 
 
 def draw_weights(model: Any, seed: int) -> None:
-    """Draw a fresh network's weights, and what its dropout begins with, anew from a seed.
+    """Draw a fresh network's weights, and what its dropout begins with, anew from a seed, in place.
 
     Each layer's draw depends on the seed and the layer's name alone. Keras itself draws from
     Python's one random generator, of which other threads take as well: on a Dask worker the same
     seed gave other weights.
-
-    Parameters
-    ----------
-    model
-        As `build_network` gives it; changed in place.
-    seed
-        Any integer.
     """
     for layer in model.layers:
         said = hashlib.sha256(f"{seed} {layer.name}".encode()).digest()
@@ -84,13 +64,8 @@ def draw_weights(model: Any, seed: int) -> None:
 def landslide_answer(model: Any) -> Any:
     """The same model with one answer: the probability of the class landslide.
 
-    [n, y, x, 2] becomes [n, y, x] and [n, 2] becomes [n] (class 1); an answer with one class
-    loses that axis; [n, y, x] or [n] stays.
-
-    Raises
-    ------
-    WeightsError
-        Where the model's answer is none of these.
+    [n, y, x, 2] becomes [n, y, x] and [n, 2] becomes [n] (class 1); an answer with one class loses
+    that axis; [n, y, x] or [n] stays; WeightsError for any other.
     """
     import keras
 
@@ -114,12 +89,8 @@ def get_arrays(model: Any) -> dict[str, NDArray[np.float32]]:
 
 
 def set_arrays(model: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Put stored arrays into a freshly built network.
-
-    Raises
-    ------
-    WeightsError
-        Where an array is missing, too many, or of another shape.
+    """Put stored arrays into a freshly built network; WeightsError where an array is missing, too
+    many, or of another shape.
     """
     weights = {weight.path: weight for weight in _weights(model)}
     missing, extra = sorted(weights.keys() - arrays.keys()), sorted(arrays.keys() - weights.keys())

@@ -84,16 +84,8 @@ class QuietGround:
 def hold_to_quiet(
     detector: Any, pairs: Sequence[tuple[QuietPair, OpenPart]], spacing: float
 ) -> Any:
-    """The detector, held to the quiet ground of some orbits of a place.
-
-    Parameters
-    ----------
-    detector
-        With `held_to(QuietGround)`; others are given back as they are.
-    pairs
-        Of each orbit that has passes enough, its quiet pair, and what opens a part of its scene.
-    spacing
-        Metres from pixel to pixel.
+    """The detector, if it has `held_to(QuietGround)`, held to the quiet ground of the orbits of a
+    place that have passes enough: of each its quiet pair, and what opens a part of its scene.
     """
     if not hasattr(detector, "held_to"):
         return detector

@@ -191,20 +191,9 @@ def _round(value: float) -> float:
 def measure(
     cube: xr.Dataset, lattice: Lattice, levelling: Levelling, quiet: Field
 ) -> dict[str, float]:
-    """Measure an input: the lattice, and pixels of a few squares (see the module).
-
-    Parameters
-    ----------
-    cube
-        Its times are read.
-    lattice, levelling
-        Of that cube.
-    quiet
-        Sizes of changes between its passes before the event, in noise; empty: too few passes.
-
-    Returns
-    -------
-    Measure -> value; measures that this input does not allow are left out.
+    """Measures of an input that it allows, from the lattice, and from pixels of a few squares (see
+    the module). `quiet` are sizes of changes between its passes before the event, in noise; empty:
+    too few passes.
     """
     co = next((band for band in ("vv", "hh") if band in lattice.levels), None)
     if co is None:

@@ -77,12 +77,8 @@ class NetworkDetector:
         self._lock = threading.Lock()
 
     def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 [n, y, x, band], normalised, to probability [n, y, x] or, for windows, [n].
-
-        Raises
-        ------
-        RequestError
-            Where the tiles are not of the network's shape.
+        """float32 [n, y, x, band], normalised, to probability [n, y, x] or, for windows, [n];
+        RequestError where the tiles are not of the network's shape.
         """
         if tiles.ndim != 4 or tiles.shape[1:] != self.manifest.input_shape:
             raise RequestError(
@@ -156,12 +152,9 @@ class NetworkDetector:
     def find_weights(self) -> None:
         """Find (or fetch) and check the weights now rather than at the first call.
 
-        Raises
-        ------
-        WeightsError
-            This process cannot find them, or they are not those the map was started with.
-        RequestError
-            This processor lacks the precision that the map was started with.
+        Raises WeightsError where this process cannot find them, or they are not those the map was
+        started with; RequestError where this processor lacks the precision that it was started
+        with.
         """
         with self._lock:
             self._find_weights()

@@ -242,19 +242,8 @@ Blocks = tuple[tuple[TileAxis, Block], tuple[TileAxis, Block]]
 
 
 def spoilt_pixels(unread: Mask, blocks: Blocks) -> Mask:
-    """Which of a block's pixels have an answer for which an unread pixel was looked at.
-
-    Parameters
-    ----------
-    unread
-        Bool (y, x), all pixels that the block's answers are made from, as `TileAxis.span` lays them
-        out.
-    blocks
-        Tiles and place of the block along y and along x.
-
-    Returns
-    -------
-    Bool (y, x), the block's own pixels.
+    """Which of a block's own pixels (y, x) have an answer for which an unread pixel was looked at,
+    of all that its answers are made from (y, x), as `TileAxis.span` lays them out.
 
     >>> axis, block = TileAxis("segment", size=8, tile=4, stride=4), Block(0, 8, 0)
     >>> unread = np.zeros((8, 8), bool)
