@@ -13,12 +13,8 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code.
-
-    Raises
-    ------
-    SystemExit
-        Always, with an exit code of the table in `sarmap.cli.entry`.
+    """Run the command line and leave (SystemExit) with an exit code of the table in
+    `sarmap.cli.entry`.
     """
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):

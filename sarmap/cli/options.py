@@ -185,13 +185,7 @@ def request_options(*, full: bool = True) -> Callable[[F], F]:
 
 
 def request_from(flags: Mapping[str, Any]) -> MapRequest:
-    """The request of a request file with the flags given on top.
-
-    Raises
-    ------
-    RequestError
-        The file or a flag is wrong.
-    """
+    """The request of a file with the flags given on top; RequestError where one is wrong."""
     from sarmap.request_file import make_request
 
     return make_request(with_products(fields_from(flags)))
@@ -207,12 +201,8 @@ def with_products(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def fields_from(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a request file with the flags given on top.
-
-    Raises
-    ------
-    RequestError
-        The file is wrong.
+    """The fields of a request file with the flags given on top; RequestError where the file is
+    wrong.
     """
     from sarmap.request_file import read_request_file
     from sarmap.types import names_quake
@@ -262,14 +252,9 @@ def cluster_options(function: F) -> F:
 def opened_client(flags: dict[str, Any]) -> AbstractContextManager[Client | None]:
     """The client that the flags of `cluster_options` ask for, opened by `with`; None: threads.
 
-    The flags are taken out of `flags` at once; nothing is opened before the `with` block.
-
-    Raises
-    ------
-    RequestError
-        The flags are wrong, or an optional package is missing.
-    ClusterError
-        The scheduler does not answer, or no worker came in time.
+    The flags are taken out of `flags` at once; nothing is opened before the `with` block. Raises
+    RequestError where they are wrong, or an optional package is missing; ClusterError where the
+    scheduler does not answer, or no worker came in time.
     """
     from sarmap.cluster.opening import open_client
 

@@ -137,13 +137,7 @@ def sources(
     held_out: SimulatedEvent | None = None,
     inventory: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Events as a training configuration takes them.
-
-    Raises
-    ------
-    RequestError
-        An event lacks the orbit.
-    """
+    """Events as a training configuration takes them; RequestError where one lacks the orbit."""
     found = []
     for event in [*events, *([held_out] if held_out else [])]:
         if orbit not in event.orbits:

@@ -57,30 +57,14 @@ def reproduce_paper1(
 ) -> Reproduction:
     """Paper 1's table: nine composites through the CNN; accuracy, precision, recall.
 
-    Parameters
-    ----------
-    out
-        Folder for events, rows and the table.
-    setting
-        'full', 'reduced' or 'small'; see `sarmap.papers.effort`.
-    events
-        Folders of simulated events to use instead of simulating one.
-    seed
-        Of the event and of every training.
-    splits
-        'random' (the paper's), 'blocks', or both: one row each.
-    client
-        Dask client to read on, and whose workers train the rows side by side (they must see the
-        folder); None: this process, row after row.
-    say, report
-        Told what is being done, and name and losses of every epoch of a row.
+    `out` takes events, rows and the table; `setting` is one of `sarmap.papers.effort`; `events` are
+    folders of simulated events instead of one simulated by `seed`; each of `splits`, 'random' (the
+    paper's) or 'blocks', makes a row of each composite. The workers of `client` train rows side by
+    side (they must see the folder); None: this process, row after row. `report` is told name and
+    losses of every epoch.
 
-    Raises
-    ------
-    RequestError
-        An event cannot be used.
-    SarmapError
-        Rows diverged or killed their workers; the table holds the others, and why.
+    Raises RequestError where an event cannot be used; SarmapError where rows diverged or killed
+    their workers: the table holds the others, and why.
     """
     started = time.time()
     effort = {"full": FULL1, "reduced": REDUCED1, "small": SMALL1}[setting]
@@ -131,20 +115,10 @@ def reproduce_paper2(
 ) -> Reproduction:
     """Paper 2's tables: four composites with and without augmentation, and both orbits averaged.
 
-    Parameters
-    ----------
-    out, setting, events, seed, splits, client, say, report
-        As of `reproduce_paper1`.
-    inventory
-        Real landslide polygons: an event is simulated around them and held out whole; the networks
-        train on the other events and are scored on the real polygons.
-    settings
-        `filters` and `batch` to use instead of searching the grid on A_BAA_S.
-
-    Raises
-    ------
-    RequestError
-        An event or the inventory cannot be used.
+    All as in `reproduce_paper1`, and `inventory`, real landslide polygons: an event is simulated
+    around them and held out whole, the networks train on the others and are scored on the real
+    polygons. `settings` are the `filters` and `batch` to use instead of searching the grid on
+    A_BAA_S.
     """
     started = time.time()
     effort = {"full": FULL2, "reduced": REDUCED2, "small": SMALL2}[setting]

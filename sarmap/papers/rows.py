@@ -207,21 +207,9 @@ def open_trained(manifest: Path, store: SampleStore) -> Trained:
 
 
 def average_scores(orbits: Sequence[Trained], split: str, parts: Sequence[str]) -> PartScore:
-    """Scores of the mean probability of several orbits, on patches that both hold out.
-
-    Parameters
-    ----------
-    orbits
-        Networks and samples of one place and one split.
-    split
-        Name of the split.
-    parts
-        Parts that are scored: 'test', or 'held_out'.
-
-    Raises
-    ------
-    RequestError
-        The orbits' samples do not lie at the same places.
+    """Scores of the mean probability of several orbits of one place and split, on patches of parts
+    ('test' or 'held_out') that both hold out; RequestError where the samples do not lie at the same
+    places.
     """
     first = orbits[0].store
     codes = [PARTS.index(part) for part in parts]

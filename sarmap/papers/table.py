@@ -41,12 +41,8 @@ class Table:
     """Seconds of all rows' epochs, whenever they were trained."""
 
     def fill(self, asked: Sequence[Asked]) -> Iterator[tuple[Asked, TrainingResult]]:
-        """Train rows, or find them trained; gives each once it is in the table.
-
-        Raises
-        ------
-        SarmapError
-            Some could not be trained: raised after the others were.
+        """Train rows, or find them trained; gives each once it is in the table. SarmapError where
+        some could not be trained: raised after the others were.
         """
         for one, result in train_rows(self.job, asked, self._note):
             ours = result.scores[self.job.part]
@@ -168,20 +164,8 @@ def write_report(
     metrics: Sequence[str],
     lines: Sequence[str],
 ) -> dict[str, Path]:
-    """Write ``name.md``, ``name.csv`` and ``name.png``.
-
-    Parameters
-    ----------
-    out
-        Folder.
-    name
-        'paper1' or 'paper2'.
-    rows
-        In the paper's order.
-    metrics
-        Which scores.
-    lines
-        What the table is: the first is its title.
+    """Write ``name.md``, ``name.csv`` and ``name.png`` of rows in the paper's order; the first of
+    `lines` is the title.
     """
     files = {suffix: out / f"{name}.{suffix}" for suffix in ("md", "csv", "png")}
     files["md"].write_text(_markdown(rows, metrics, lines), encoding="utf-8")
