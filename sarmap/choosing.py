@@ -42,16 +42,11 @@ class Chosen:
 
 
 def choose_detector(request: MapRequest, catalog: CatalogSettings, *, warm: bool = False) -> Chosen:
-    """The request's detector with its passes, or the one it names where it cannot map.
+    """The request's detector with its passes, or the one it names where it cannot map; with `warm`
+    the network is made ready on a thread while the catalogue is asked.
 
-    With `warm` the network is made ready on a thread while the catalogue is asked.
-
-    Raises
-    ------
-    RequestError
-        The request cannot be served as given.
-    CatalogError
-        The catalogue cannot be reached.
+    Raises RequestError where the request cannot be served as given, CatalogError where the
+    catalogue cannot be reached.
     """
     first, names = eligible(request)
     try:

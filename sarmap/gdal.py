@@ -48,17 +48,10 @@ _cache = _Cache()
 
 @contextmanager
 def gdal(**options: str | int) -> Iterator[None]:
-    """GDAL with its block cache bounded, and with more options, for one `with` block.
+    """GDAL with its block cache bounded, and with more of its configuration options for this
+    thread, for one `with` block; afterwards, also after an error, the process has the options it
+    had.
 
-    Afterwards, also after an error, the process has the options it had.
-
-    Parameters
-    ----------
-    options
-        GDAL's configuration options (https://gdal.org/user/configoptions.html), for this thread.
-
-    Examples
-    --------
     >>> from rasterio.env import get_gdal_config
     >>> before = get_gdal_config("GDAL_CACHEMAX")
     >>> with gdal(GDAL_NUM_THREADS=1):

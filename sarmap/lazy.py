@@ -7,12 +7,8 @@ from pathlib import Path
 
 
 def homes_of(package: str) -> dict[str, str]:
-    """Name -> module, of all ``from module import name as name`` in a package's ``__init__.pyi``.
-
-    Parameters
-    ----------
-    package
-        The package's ``__file__``.
+    """Name -> module, of all ``from module import name as name`` in the ``__init__.pyi`` of a
+    package's ``__file__``.
     """
     stub = ast.parse(Path(package).with_name("__init__.pyi").read_text("utf-8"))
     lines = [line for line in stub.body if isinstance(line, ast.ImportFrom)]

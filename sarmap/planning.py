@@ -231,14 +231,8 @@ def _machine_memory() -> int:
 
 
 def refuse_too_large(made: Plan, machine: Machine | None = None) -> None:
-    """Refuse a plan whose projected peak exceeds its limit, with the argument that would fit.
-
-    `machine` is the worker that was planned for; None: this process.
-
-    Raises
-    ------
-    RequestError
-        It does not fit.
+    """Refuse (RequestError) a plan whose projected peak exceeds its limit, with the argument that
+    would fit. `machine` is the worker that was planned for; None: this process.
     """
     if made.peak_memory <= made.memory_limit:
         return

@@ -30,14 +30,10 @@ def as_path(value: str | Path) -> Path:
 
 
 def read_request_file(path: str | Path) -> dict[str, Any]:
-    """The fields of a request file; `.toml` is TOML, `.yaml` and `.yml` are YAML.
+    """The fields of a request file; `.toml` is TOML, `.yaml` and `.yml` are YAML. RequestError
+    where it is missing, malformed, or not a list of names and values.
 
     A relative `area` or `out` path means what it would mean on the command line.
-
-    Raises
-    ------
-    RequestError
-        The file is missing, malformed, or not a list of names and values.
     """
     file = as_path(path)
     try:
@@ -74,11 +70,7 @@ def _parse(text: str, file: Path) -> Any:
 
 def read_yaml(text: str, what: str) -> Any:
     """What a YAML text says, as plain values; aliases are not read, as they may grow without end.
-
-    Raises
-    ------
-    RequestError
-        It is not valid, or has an alias; `what` begins the sentence.
+    RequestError, whose sentence `what` begins, where it is not valid, or has one.
 
     >>> read_yaml("event: 2018-13-45", "Request file r.yaml")
     Traceback (most recent call last):
@@ -114,15 +106,11 @@ def _check_tokens(text: str, what: str) -> None:
 
 
 def make_request(fields: Mapping[str, Any], model: type[R] = MapRequest) -> R:  # type: ignore[assignment]
-    """A request from names and values, with one sentence for what is wrong.
+    """A request from names and values; RequestError in one sentence where a field is missing,
+    unknown, or not of its kind.
 
     >>> make_request({"area": [141.8, 42.6, 142.1, 42.9], "event": "2018-09-05T18:08Z"}).pre
     1
-
-    Raises
-    ------
-    RequestError
-        A field is missing, unknown, or not of its kind.
     """
     try:
         return model(**_files_apart(fields))

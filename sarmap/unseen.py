@@ -105,21 +105,8 @@ LOOK = 32
 
 
 def why_empty(passes: Passes, grid: GeoBox, bands: Sequence[str]) -> tuple[str, ...]:
-    """Why passes show nothing on a grid, a clause for each that does not.
-
-    Parameters
-    ----------
-    passes
-        The passes of one orbit.
-    grid
-        The grid of the map.
-    bands
-        Radar bands that the map reads.
-
-    Returns
-    -------
-    One clause for each pass and band without a single value above zero in nine looks; empty where
-    each has some.
+    """Why passes of one orbit show nothing on a grid: a clause for each pass and radar band without
+    a single value above zero in nine looks; empty where each has some.
     """
     signer = make_signer(passes.catalog)
     ordered: list[Pass] = list(passes)

@@ -69,22 +69,12 @@ class VectorFile:
     """Names of its layers; several may share one."""
 
     def read(self, layer: int = 0, *, box: Sequence[float] | None = None) -> Any:
-        """A layer as GeoDataFrame, or as DataFrame where it has no geometries.
+        """A layer, by its number, as GeoDataFrame, or as DataFrame where it has no geometries;
+        RequestError where it cannot be read. Where the attributes cannot be, the geometries alone,
+        with a warning.
 
-        Where the attributes cannot be read, the geometries alone, with a warning.
-
-        Parameters
-        ----------
-        layer
-            Its number.
-        box
-            West, south, east and north in degrees that features should touch; a format that
-            cannot choose gives all.
-
-        Raises
-        ------
-        RequestError
-            It cannot be read.
+        `box` is west, south, east and north in degrees that features should touch; a format that
+        cannot choose gives all.
         """
         if self.path.suffix.lower() in _PARQUET:
             return _parquet(self)
@@ -109,23 +99,11 @@ class VectorFile:
 def read_vector(
     path: Path, what: str, *, layer: str | None = None, box: Sequence[float] | None = None
 ) -> GeoDataFrame:
-    """The first layer of a vector file, or the one that is named.
+    """The first layer of a vector file, or the one of that name, or that file of an archive; `what`
+    it is for begins a sentence: 'area file'.
 
-    Parameters
-    ----------
-    path
-        The file.
-    what
-        What it is for, as a sentence begins: 'area file'.
-    layer
-        Layer, or file of an archive; None: the first.
-    box
-        As `VectorFile.read`.
-
-    Raises
-    ------
-    RequestError
-        It cannot be read, has no such layer, or the layer is a table without geometries.
+    Raises RequestError where it cannot be read, has no such layer, or that is a table without
+    geometries.
     """
     with open_vectors(path, what) as files:
         found = [
@@ -146,19 +124,9 @@ def read_vector(
 
 @contextmanager
 def open_vectors(path: Path, what: str) -> Iterator[list[VectorFile]]:
-    """The vector files at a path: itself, or those inside an archive or a folder.
-
-    Parameters
-    ----------
-    path
-        A vector file, a zip file or folder with one or several, or a file geodatabase.
-    what
-        What it is for, as a sentence begins: 'Inventory'.
-
-    Raises
-    ------
-    RequestError
-        There is none, it is damaged, of a kind that is not read, or unpacks to too much.
+    """The vector files at a path: itself, those inside a zip file or a folder, or a file
+    geodatabase; `what` they are for begins a sentence: 'Inventory'. RequestError where there is
+    none, it is damaged, of a kind that is not read, or unpacks to too much.
     """
     shown = f"{what} {path.name!r}"
     with tempfile.TemporaryDirectory(prefix="sarmap-") as scratch:
