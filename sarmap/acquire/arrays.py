@@ -58,7 +58,8 @@ def make_cube(
         Passes before and after the event, oldest first. A pass is a Dataset (y, x) with `vv` and/or
         `vh` (also `hh`, `hv`, for the detector `change`), a mapping of these names to raster files,
         one GeoTIFF of two bands (named by their descriptions, else VV and then VH), or one HDF5
-        product of OPERA RTC-S1 or NISAR GCOV. All arrays, or all files.
+        product of OPERA RTC-S1 or NISAR GCOV. All arrays, or all files. A Dataset of another radar
+        than C-band says so by its attribute `frequency_band`, or `sar:frequency_band` ("L").
     times
         Instants of all passes, before and then after, oldest first; dates alone will do. None:
         12 days apart, which is said in the attribute `times`.
@@ -167,13 +168,22 @@ def _from_arrays(
         _check_pass(one, first, bands, number)
     variables = {band: _stack([one[band] for one in passes], scaling, chunk) for band in bands}
     codes = _codes([variables[band] for band in bands])
-    cube = xr.Dataset({**variables, "observation": codes}, attrs=_kept(first))
+    cube = xr.Dataset({**variables, "observation": codes}, attrs=_kept(passes))
     return _placed(cube, first, crs)
 
 
-def _kept(first: xr.Dataset) -> dict[str, Any]:
+def _kept(passes: Sequence[xr.Dataset]) -> dict[str, Any]:
+    """What the first pass says of itself, and the wavelength of any that is not of C-band."""
+    from sarmap.acquire.cube import other_band
+
+    first = passes[0].attrs
     names = ("attribution", "simulated", "orbit_state", "relative_orbit")
-    return {name: first.attrs[name] for name in names if name in first.attrs}
+    bands = [
+        one.attrs.get("frequency_band") or one.attrs.get("sar:frequency_band") for one in passes
+    ]
+    return {name: first[name] for name in names if name in first} | {
+        "frequency_band": other_band(bands)
+    }
 
 
 def _check_pass(one: xr.Dataset, first: xr.Dataset, bands: Sequence[str], number: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -356,12 +356,17 @@ def _attributes(passes: Passes) -> dict[str, Any]:
         "orbit_state": passes.orbit_state,
         "relative_orbit": passes.relative_orbit,
         "scaling_told": passes.catalog.scaling or "",
-        "frequency_band": _frequency_band(passes),
+        "frequency_band": other_band(
+            item.properties.get("sar:frequency_band") for one in passes for item in one.items
+        ),
         "scenes": json.dumps(scenes),
     }
 
 
-def _frequency_band(passes: Passes) -> str:
-    """The letter of the wavelengths that the items tell, another than C first; C untold."""
-    told = {item.properties.get("sar:frequency_band") for one in passes for item in one.items}
+def other_band(told: Iterable[Any]) -> str:
+    """The letter of the wavelengths that passes tell, another than C first; C untold.
+
+    >>> other_band([None, "C", "L"]), other_band([None])
+    ('L', 'C')
+    """
     return next((band for band in sorted(map(str, told)) if band not in ("C", "None")), "C")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 from rasterio.errors import RasterioError
 
-from sarmap.acquire.cube import grid_coords, radar_layers
+from sarmap.acquire.cube import grid_coords, other_band, radar_layers
 from sarmap.acquire.handles import DRIVER
 from sarmap.acquire.hdf5 import Hdf5Raster, is_hdf5
 from sarmap.acquire.loader import Slice, check_grid
@@ -35,6 +35,9 @@ ON_DISK = CatalogSettings(name="files", url="", trusted=True)
 POLARISATIONS = ("vv", "vh", "hh", "hv")
 _NAMED = re.compile(r"(?:^|[^A-Za-z])(vv|vh|hh|hv)(?:[^A-Za-z]|$)", re.IGNORECASE)
 
+_LONG_WAVES = re.compile(r"ALOS|PALSAR|SAOCOM|NISAR", re.IGNORECASE)
+"""Parts of the names of L-band products."""
+
 
 def read_passes(passes: Sequence[Any], *, scaling: str, chunk: int) -> xr.Dataset:
     """Passes in files as one lazy cube on the grid of the first file, in blocks of `chunk` pixels.
@@ -43,8 +46,8 @@ def read_passes(passes: Sequence[Any], *, scaling: str, chunk: int) -> xr.Datase
     'dn', factor and offset each file's own. Raises RequestError where a file cannot be opened or
     placed, or passes hold different bands.
     """
-    told = None if scaling == "power" else scaling
-    scenes = [_scene(one, number, told) for number, one in enumerate(passes, start=1)]
+    values = None if scaling == "power" else scaling
+    scenes = [_scene(one, number, values) for number, one in enumerate(passes, start=1)]
     bands = tuple(band for band in POLARISATIONS if band in scenes[0])
     for number, scene in enumerate(scenes, start=1):
         if tuple(band for band in POLARISATIONS if band in scene) != bands:
@@ -54,7 +57,17 @@ def read_passes(passes: Sequence[Any], *, scaling: str, chunk: int) -> xr.Datase
             )
     grid = _grid_of(scenes[0][bands[0]])
     layers = radar_layers([[scene] for scene in scenes], bands, grid, ON_DISK, chunk)
-    return xr.Dataset(layers, coords=dict(grid_coords(grid)))
+    firsts = [Path(scene[bands[0]].href) for scene in scenes]
+    told = other_band(radar_band(path.name, path) for path in firsts)
+    return xr.Dataset(layers, coords=dict(grid_coords(grid)), attrs={"frequency_band": told})
+
+
+def radar_band(name: str, path: Path) -> str:
+    """The letter of a pass's wavelength: by its satellite's name, or the tag RADAR_BAND; else C."""
+    if _LONG_WAVES.search(name):
+        return "L"
+    with opened(path) as file:
+        return str(file.tags().get("RADAR_BAND", "C"))
 
 
 def band_files(one: Any, number: int) -> dict[str, tuple[Path, int]]:

@@ -28,7 +28,7 @@ from rasterio.crs import CRS
 from shapely.geometry.base import BaseGeometry
 
 from sarmap.acquire.area import Area, share_covered
-from sarmap.acquire.files import POLARISATIONS, band_files, opened, source_of
+from sarmap.acquire.files import POLARISATIONS, band_files, opened, radar_band, source_of
 from sarmap.acquire.hdf5 import HDF5_ENDINGS, TAKEN, is_hdf5
 from sarmap.acquire.instants import parse_event
 from sarmap.acquire.pairing import SAME_PASS
@@ -47,8 +47,6 @@ _POLARISATION = re.compile(r"(?<![A-Za-z])(vv|vh|hh|hv)(?![A-Za-z])", re.IGNOREC
 _INSTANT = re.compile(r"(?<!\d)((?:19|20)\d{6})T(\d{6})(?!\d)")
 _DAY = re.compile(r"(?<!\d)((?:19|20)\d{2})([-_]?)([01]\d)\2([0-3]\d)(?!\d)")
 _SATELLITE = re.compile(r"(?<![A-Za-z0-9])S1([A-D])(?![A-Za-z0-9])")
-_LONG_WAVES = re.compile(r"ALOS|PALSAR|SAOCOM|NISAR", re.IGNORECASE)
-"""Parts of the names of L-band products."""
 _TRACK = re.compile(r"(?:RTC-S1_T|NISAR_L2_.._GCOV_\d{3}_)(\d{3})[-_]")
 ATTRIBUTION = "Contains modified Copernicus Sentinel data."
 
@@ -341,7 +339,7 @@ def _item(scene: OwnScene) -> pystac.Item:
     with opened(path) as file:
         tags = file.tags()
     simulated = tags.get("SIMULATED") == "YES"
-    radar = "L" if _LONG_WAVES.search(scene.name) else tags.get("RADAR_BAND", "C")
+    radar = radar_band(scene.name, path)
     item = pystac.Item(
         scene.name,
         dict(shapely.geometry.mapping(shape)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +27,9 @@ class WorldSource(BaseModel):
     count: int = Field(ge=1, description="how many")
     size: int = Field(512, ge=64, description="edge, pixels")
     physics: dict[str, Any] = Field({}, description="fields of Physics to fix; {}: drawn")
+    without: dict[str, tuple[Any, ...]] = Field(
+        {}, description="values of fields of Physics; worlds that have one of them are left out"
+    )
     without_vh: float = Field(0.1, ge=0, le=1, description="share that VV alone is seen of")
     without_terrain: float = Field(
         0.1, ge=0, le=1, description="share whose slope, and whose incidence, is not known"
@@ -73,7 +77,26 @@ def kept_worlds(
         )
         for source in sources
         for seed in range(source.first, source.first + source.count)
+        if not _left_out(source, seed)
     ]
+
+
+def _left_out(source: WorldSource, seed: int) -> bool:
+    """Whether a world has what its source is `without`; a mixed one has its families over 5 %."""
+    if not source.without:
+        return False
+    from sarmap.simulate.drawing import FAMILIES
+    from sarmap.simulate.physics import Physics
+
+    law = Physics.draw(seed, **source.physics)
+    unknown = set(source.without) - {one.name for one in fields(law)}
+    if unknown:
+        raise RequestError(f"without= of worlds: {min(unknown)!r} is no field of Physics.")
+    held = {one for one, share in zip(FAMILIES, law.mix, strict=True) if share > 0.05}
+    return any(
+        bool(held & set(values)) if name == "family" else getattr(law, name) in values
+        for name, values in source.without.items()
+    )
 
 
 def _name(source: WorldSource, seed: int, bands: Sequence[str]) -> str:
@@ -82,7 +105,7 @@ def _name(source: WorldSource, seed: int, bands: Sequence[str]) -> str:
 
     from sarmap.simulate.fingerprint import world_hash
 
-    how = source.model_dump(exclude={"first", "count", "role"})
+    how = source.model_dump(exclude={"first", "count", "role", "without"})
     told = json.dumps([how, [*bands], world_hash()], sort_keys=True)
     return f"world-{seed}-{hashlib.sha256(told.encode()).hexdigest()[:10]}"
 

@@ -8,6 +8,7 @@ from affine import Affine
 
 from sarmap.acquire.arrays import make_cube, make_terrain
 from sarmap.errors import RequestError
+from sarmap.mapping import judge
 from sarmap.types import Observation
 
 COORDS = {"y": [25.0, 15.0, 5.0], "x": [5.0, 15.0]}
@@ -50,6 +51,20 @@ def test_coordinates_and_crs_are_kept():
     cube = make_cube([image()], [image()], crs="EPSG:32654")
     assert cube.y.values.tolist() == COORDS["y"]
     assert cube.rio.crs.to_epsg() == 32654
+
+
+@pytest.mark.parametrize("name", ["frequency_band", "sar:frequency_band"])
+def test_arrays_of_another_wavelength_say_so_and_no_network_is_trusted(name):
+    assert make_cube([image()], [image()]).attrs["frequency_band"] == "C"
+    cube = make_cube([image()], [image().assign_attrs({name: "L"})])
+    notes = {note.code: note.text for note in judge(cube, None).trust.notes}
+    assert "L-band" in notes["wavelength"]
+
+
+def test_a_file_of_another_wavelength_says_so_by_its_name(tmp_path):
+    files = [write(tmp_path / f"{name}.tif", np.full((4, 5), 0.2)) for name in ("S1A", "SAOCOM1A")]
+    cubes = [make_cube(files[:1], [file]) for file in files]
+    assert [one.attrs["frequency_band"] for one in cubes] == ["C", "L"]
 
 
 def test_passes_cut_out_of_a_series_are_passes():

@@ -76,6 +76,24 @@ def test_the_same_seeds_twice_and_unknown_physics_are_refused(tmp_path):
     coloured = WorldSource(first=1, count=1, size=64, physics={"colour": 1})
     with pytest.raises(RequestError, match="no field of Physics"):
         open_worlds([coloured], BANDS, tmp_path)
+    without = WorldSource(first=1, count=1, size=64, without={"colour": [1]})
+    with pytest.raises(RequestError, match="'colour' is no field of Physics"):
+        open_worlds([without], BANDS, tmp_path)
+
+
+def test_worlds_of_a_family_or_a_spacing_are_left_out(tmp_path):
+    every = {seed: Physics.draw(seed) for seed in range(40)}
+
+    def kept(without):
+        source = WorldSource(first=0, count=40, without=without)
+        return [seed for _, _, seed in kept_worlds([source], BANDS, tmp_path)]
+
+    assert kept({"spacing": [30]}) == [n for n, law in every.items() if law.spacing != 30]
+    left = kept({"family": ["both_up"]})
+    assert 0 < len(left) < 40
+    # of mixed worlds those, too, in which more than a twentieth are of it
+    assert left == [n for n, law in every.items() if law.mix[1] <= 0.05]
+    assert len(kept({"spacing": [30], "family": ["both_up"]})) < len(left)
 
 
 def test_a_share_of_the_patches_without_landslides_is_kept(drawn):
