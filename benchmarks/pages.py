@@ -20,6 +20,11 @@ other laws of change, levels, noise, passes that move as a whole, fields, clear-
 *real passes* are OPERA's over California and a series over Myanmar, parts that training does not
 read; what is put into them is said. **None of it is a real landslide with a real inventory.**
 """
+LANDSLIDES = """# Which landslides are found
+
+By size, on the demo's simulated event as a whole, and of families of landslides that a network did
+not learn from. **None of it is a real landslide.**
+"""
 SIMULATOR = """# The simulator beside real Sentinel-1 data
 
 Every figure comes from one function on every source. OPERA: RTC-S1 over California, three bursts
@@ -32,7 +37,12 @@ CORRECTIONS = """# What corrections give
 A map of a **simulated event** that no shipped weights have seen, one strip of it corrected, the
 detector fine-tuned on that, and the rest mapped anew.
 """
-PAGES = {"rightness": RIGHTNESS, "simulator": SIMULATOR, "corrections": CORRECTIONS}
+PAGES = {
+    "rightness": RIGHTNESS,
+    "landslides": LANDSLIDES,
+    "simulator": SIMULATOR,
+    "corrections": CORRECTIONS,
+}
 """Benchmarks that have a page of their own, and how it begins."""
 SCENES = "Invented scenes"
 

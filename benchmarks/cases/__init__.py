@@ -6,6 +6,7 @@ from benchmarks.cases.chunking import CHUNKING
 from benchmarks.cases.corrections import CORRECTIONS
 from benchmarks.cases.engines import ENGINES
 from benchmarks.cases.gpu import GPU
+from benchmarks.cases.landslides import LANDSLIDES
 from benchmarks.cases.latency import LATENCY
 from benchmarks.cases.paper import PAPER
 from benchmarks.cases.peers import PEERS
@@ -29,6 +30,7 @@ BENCHMARKS = {
         HOKKAIDO,
         GPU,
         RIGHTNESS,
+        LANDSLIDES,
         SIMULATOR,
         CORRECTIONS,
     )

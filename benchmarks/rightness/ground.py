@@ -10,7 +10,17 @@ from scipy import ndimage
 
 from benchmarks.rightness.noise import Field, Random, patchwork, smooth_noise
 
-__all__ = ["COVERS", "NAMES", "Land", "Plan", "land_cover", "local_incidence", "relief", "slope_of"]
+__all__ = [
+    "COVERS",
+    "NAMES",
+    "Land",
+    "Plan",
+    "hidden",
+    "land_cover",
+    "local_incidence",
+    "relief",
+    "slope_of",
+]
 
 COVERS = {
     "forest": (-8.6, -14.4, 0.35),
@@ -92,12 +102,25 @@ def slope_of(z: NDArray[np.floating], spacing: float) -> tuple[Field, Field, Fie
 
 def local_incidence(down: Field, along: Field, incidence: float, look_east: bool) -> Field:
     """Angle between the ground's normal and the way to the radar, degrees."""
-    side = -1.0 if look_east else 1.0  # a radar that looks east stands in the west
-    to = np.array([side * np.cos(np.radians(10)), side * np.sin(np.radians(10)) * 0.5])
-    x, y = np.sin(np.radians(incidence)) * to / np.hypot(*to)
+    x, y = np.sin(np.radians(incidence)) * _to_radar(look_east)
     cosine = -down * y - along * x + np.cos(np.radians(incidence))
     cosine = cosine / np.sqrt(1 + along**2 + down**2)
     return np.degrees(np.arccos(np.clip(cosine, -1, 1))).astype(np.float32)
+
+
+def _to_radar(look_east: bool) -> NDArray[np.float64]:
+    """The way to the radar along the columns and down the rows, of length 1."""
+    side = -1.0 if look_east else 1.0  # a radar that looks east stands in the west
+    to = np.array([side * np.cos(np.radians(10)), side * np.sin(np.radians(10)) * 0.5])
+    return np.asarray(to / np.hypot(*to))
+
+
+def hidden(dem: Field, plan: Plan) -> NDArray[np.bool_]:
+    """Where slopes lie over towards the radar (layover) or turn away from it (shadow)."""
+    _, down, along = slope_of(dem, plan.spacing)
+    x, y = _to_radar(plan.look_east)
+    facing = -np.degrees(np.arctan(along * x + down * y))
+    return np.asarray((facing >= plan.incidence) | (facing <= plan.incidence - 90))
 
 
 @dataclass

@@ -40,8 +40,8 @@ class Answer:
 Detect = Callable[[xr.Dataset, xr.Dataset | None], Answer]
 
 
-def detect_with(detector: str) -> Detect:
-    """A detector by name, as `sarmap.map_cube` runs it."""
+def detect_with(detector: Any) -> Detect:
+    """A detector, or one by name, as `sarmap.map_cube` runs it."""
     import sarmap
 
     def detect(cube: xr.Dataset, terrain: xr.Dataset | None) -> Answer:

@@ -35,12 +35,16 @@ class Score:
     auc: float
     touched: tuple[tuple[int, int], ...]
     """Landslides touched, and there, by class of area."""
+    touched_of_all: tuple[tuple[int, int], ...] | None
+    """The same, those in layover or shadow counted as missed; None: where that is is not known."""
     calibration: NDArray[np.float64]
     """As `calibration` gives it."""
 
 
-def score(answer: Answer, number: NDArray[np.int32], spacing: float) -> Score:
-    """Score a map against landslides by number, 0 for none."""
+def score(
+    answer: Answer, number: NDArray[np.int32], spacing: float, hidden: Mask | None = None
+) -> Score:
+    """Score a map against landslides by number, 0 for none; `hidden`: in layover or shadow."""
     seen, truth = answer.seen, number > 0
     probability = np.where(seen, answer.probability, 0).astype(np.float32)
     called = seen & (probability >= 0.5)
@@ -58,6 +62,7 @@ def score(answer: Answer, number: NDArray[np.int32], spacing: float) -> Score:
         false_polygons=false_polygons(called, truth, seen, spacing),
         auc=float(roc_auc_score(truth[seen], probability[seen])),
         touched=touched(called, number, seen, spacing),
+        touched_of_all=None if hidden is None else touched(called, number, seen, spacing, hidden),
         calibration=calibration(probability[seen], truth[seen]),
     )
 
@@ -81,13 +86,23 @@ def best_f1(probability: NDArray[np.float32], truth: Mask, seen: Mask) -> float:
 
 
 def touched(
-    called: Mask, number: NDArray[np.int32], seen: Mask, spacing: float
+    called: Mask,
+    number: NDArray[np.int32],
+    seen: Mask,
+    spacing: float,
+    hidden: Mask | None = None,
 ) -> tuple[tuple[int, int], ...]:
-    """Of the landslides of each class that were seen: those that a called pixel touches, all."""
+    """Of the landslides of each class that were seen: those that a called pixel touches, all.
+
+    Those of which half is `hidden` are there and not touched, whatever was seen or called.
+    """
     index = np.arange(1, int(number.max()) + 1)
     area = np.bincount(number.ravel(), minlength=len(index) + 1)[1:] * spacing**2
     visible = ndimage.sum_labels(seen, number, index) > 0
     hit = ndimage.maximum(ndimage.binary_dilation(called, EIGHT), number, index) > 0
+    if hidden is not None:
+        lost = np.asarray(ndimage.mean(hidden, number, index)) >= 0.5
+        visible, hit = visible | lost, hit & ~lost
     classes = [visible & (area > low) & (area <= high) for low, high in CLASSES]
     return tuple((int((hit & one).sum()), int(one.sum())) for one in classes)
 

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.rightness import bursts, myanmar, quiet, unfit
+from benchmarks.rightness.ground import hidden
 from benchmarks.rightness.mapping import cube_of, detect_with, supposed_by, terrain_of
 from benchmarks.rightness.scenes import read_scene
 from benchmarks.rightness.score import Score, calibration_gap, score
 
 __all__ = [
     "bursts_quiet",
+    "by_size",
+    "draw",
     "drawn",
     "implanted",
     "points",
@@ -40,7 +43,8 @@ def scenes(detector: str, folder: str, most_after: int | None = None) -> dict[st
         power = {band: values[:count] for band, values in scene.power.items()}
         cube = cube_of(power, scene.plan.n_pre, scene.times[:count], scene.plan.spacing)
         answer = detect(cube, terrain_of(scene.told, scene.plan.spacing))
-        found = score(answer, scene.truth, scene.plan.spacing)
+        lost = hidden(scene.ground["dem"], scene.plan) & answer.seen
+        found = score(answer, scene.truth, scene.plan.spacing, lost)
         made[path.stem] = Judged(scene.plan.law, scene.share, found)
     seconds = time.perf_counter() - started
     return {"metrics": {**_summary(made, detector), **_each(made), "seconds": seconds}}
@@ -50,25 +54,31 @@ def drawn(
     detector: str, first: int, count: int, least: float, most: float, edge: int = 512
 ) -> dict[str, Any]:
     """Drawn worlds of seeds that no training has seen, truth as an analyst draws it."""
-    from scipy import ndimage
-
     from sarmap.learn.worlds import world_cube
-    from sarmap.simulate.physics import Physics
-    from sarmap.simulate.worlds import draw_world
 
     detect = detect_with(detector)
     made: dict[str, Judged] = {}
     started = time.perf_counter()
     for seed in range(first, first + count):
-        rng = np.random.default_rng(seed)
-        share = float(np.exp(rng.uniform(np.log(least), np.log(most))))
-        world = draw_world(seed, (edge, edge), Physics.draw(seed, land_share=share))
-        number = ndimage.label(world.truth, np.ones((3, 3)))[0].astype(np.int32)
+        world, number = draw(seed, least, most, edge)
         found = score(detect(*world_cube(world)), number, world.spacing)
         law = world.physics.family
         made[f"{seed}"] = Judged(law, float((world.truth > 0).mean()), found)
     seconds = time.perf_counter() - started
     return {"metrics": {**_summary(made, detector), **_each(made), "seconds": seconds}}
+
+
+def draw(seed: int, least: float, most: float, edge: int, **physics: Any) -> tuple[Any, np.ndarray]:
+    """A world with a share of landslides between two, and what an analyst draws, by number."""
+    from scipy import ndimage
+
+    from sarmap.simulate.physics import Physics
+    from sarmap.simulate.worlds import draw_world
+
+    rng = np.random.default_rng(seed)
+    share = float(np.exp(rng.uniform(np.log(least), np.log(most))))
+    world = draw_world(seed, (edge, edge), Physics.draw(seed, land_share=share, **physics))
+    return world, ndimage.label(world.truth, np.ones((3, 3)))[0].astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,8 @@ class Judged:
 def _summary(made: dict[str, Judged], detector: str) -> dict[str, float | None]:
     scores = [one.score for one in made.values()]
     sparse = [one.score.false_polygons for one in made.values() if one.share <= SPARSE]
-    hit, there = np.sum([one.touched for one in scores], 0).T
+    sizes = np.sum([one.touched for one in scores], 0)
+    hit, there = sizes.T
     bins = np.sum([one.calibration for one in scores], 0)
     gap = calibration_gap(bins, supposed_by(detector))
     return {
@@ -99,11 +110,23 @@ def _summary(made: dict[str, Judged], detector: str) -> dict[str, float | None]:
         "touched": float(hit[2:].sum() / max(there[2:].sum(), 1)),
         "auc": float(np.mean([one.auc for one in scores])),
         "calibration": None if np.isnan(gap) else gap,
-        **{
-            f"touched_{at}": float(a / b)
-            for at, (a, b) in enumerate(zip(hit, there, strict=True))
-            if b
-        },
+        **by_size(sizes, _of_all(scores)),
+    }
+
+
+def _of_all(scores: list[Score]) -> np.ndarray | None:
+    counts = [one.touched_of_all for one in scores if one.touched_of_all is not None]
+    return np.sum(counts, 0) if counts else None
+
+
+def by_size(seen: np.ndarray, of_all: np.ndarray | None) -> dict[str, float]:
+    """Share of the landslides of each class touched: of those seen, and of all with the hidden."""
+    kinds = {"touched": seen} | ({} if of_all is None else {"of_all": of_all})
+    return {
+        f"{kind}_{at}": float(hit / there)
+        for kind, counts in kinds.items()
+        for at, (hit, there) in enumerate(counts)
+        if there
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.pages import write_page
 from benchmarks.rightness import noise, unfit
-from benchmarks.rightness.ground import Land, Plan
+from benchmarks.rightness.ground import Land, Plan, hidden
 from benchmarks.rightness.mapping import Answer
 from benchmarks.rightness.scenes import make_scene, plans, read_scene, write_scenes
 from benchmarks.rightness.score import best_f1, calibration, calibration_gap, score
@@ -63,6 +63,25 @@ def test_landslides_are_touched_by_class_and_what_was_not_seen_does_not_count(tr
     assert score(answer(called), truth, 10.0).touched[:2] == ((0, 1), (1, 1))
     called[truth == 2] = np.nan
     assert score(answer(called), truth, 10.0).touched[:2] == ((0, 0), (1, 1))
+
+
+def test_half_hidden_landslides_count_as_missed_beside_those_that_were_seen(truth):
+    hidden = np.zeros_like(truth, bool)
+    hidden[10:14, 10:13] = hidden[40, 40] = True  # 12 of 20 pixels, and one of four
+    called = (truth > 0).astype(float)
+    called[hidden] = np.nan
+    found = score(answer(called), truth, 10.0, hidden)
+    assert found.touched[:2] == ((1, 1), (1, 1))
+    assert found.touched_of_all[:2] == ((1, 1), (0, 1))
+    shares = rightness.by_size(np.array(found.touched), np.array(found.touched_of_all))
+    assert (shares["touched_1"], shares["of_all_0"], shares["of_all_1"]) == (1.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(("steep", "lost"), [(40, True), (30, False), (-50, False), (-60, True)])
+def test_slopes_towards_the_radar_lie_over_and_those_away_are_in_shadow(steep, lost):
+    dem = np.tile(np.arange(40) * 10 * np.tan(np.radians(steep)), (40, 1))  # rises to the east
+    plan = replace(SMALL, size=40, incidence=35.0, look_east=True)  # the radar stands in the west
+    assert hidden(dem, plan).all() == hidden(dem, plan).any() == lost
 
 
 def test_the_best_threshold_is_found(truth):
