@@ -11,7 +11,7 @@ warped to the first one's as scenes of a catalogue are.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,22 +22,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.acquire.slope import horn, slope_degrees
+from sarmap.acquire.terrain import ATTRS
 from sarmap.acquire.values import refuse_decibel
 from sarmap.errors import RequestError
 from sarmap.types import Observation
 
 POLARISATIONS = ("vv", "vh", "hh", "hv")
 _POWER = {"units": "1", "long_name": "gamma-nought backscatter power"}
-_FLAGS = {
-    "long_name": "what is known of the pixel",
-    "flag_values": [int(code) for code in Observation],
-    "flag_meanings": " ".join(code.meaning for code in Observation),
-}
-_TERRAIN: Mapping[str, Mapping[str, str]] = {
-    "dem": {"units": "m", "long_name": "elevation", "standard_name": "surface_altitude"},
-    "slope": {"units": "degree", "long_name": "slope angle"},
-    "incidence": {"units": "degree", "long_name": "local incidence angle"},
-}
 _SCALINGS = ("power", "amplitude", "db", "dn")
 
 
@@ -249,7 +240,7 @@ def _codes(layers: Sequence[xr.DataArray]) -> xr.DataArray:
     for layer in layers[1:]:
         seen = seen | np.isfinite(layer)
     code = xr.where(seen, np.uint8(Observation.OBSERVED), np.uint8(Observation.NO_DATA))
-    codes: xr.DataArray = code.assign_attrs(_FLAGS)
+    codes: xr.DataArray = code.assign_attrs(ATTRS["observation"])
     return codes
 
 
@@ -321,7 +312,7 @@ def make_terrain(
     if "slope" not in layers and "dem" in layers:
         layers["slope"] = _slope(layers["dem"])
     terrain = xr.Dataset(
-        {name: (("y", "x"), layer.data, dict(_TERRAIN[name])) for name, layer in layers.items()},
+        {name: (("y", "x"), layer.data, dict(ATTRS[name])) for name, layer in layers.items()},
         coords={d: first[d] for d in ("y", "x") if d in first.coords},
         attrs={"given": json.dumps([name for name, one in given.items() if one is not None])},
     )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Field = NDArray[np.float32]
 
-_ATTRS: dict[str, dict[str, Any]] = {
+ATTRS: dict[str, dict[str, Any]] = {
     "dem": {"units": "m", "long_name": "elevation", "standard_name": "surface_altitude"},
     "slope": {"units": "degree", "long_name": "slope angle"},
     "incidence": {"units": "degree", "long_name": "local incidence angle"},
@@ -121,7 +121,7 @@ def _dataset(maker: _Maker, grid: GeoBox, settings: CatalogSettings) -> xr.Datas
         layer: da.Array = da.map_blocks(
             maker.block, name, dtype=dtype, chunks=maker.chunks, meta=np.empty((0, 0), dtype)
         )
-        variables[name] = (("y", "x"), layer, _ATTRS[name])
+        variables[name] = (("y", "x"), layer, ATTRS[name])
     attrs: dict[str, Any] = {
         "attribution": settings.dem_attribution or settings.attribution,
         "dem_tiles": json.dumps(maker.dem.tiles),

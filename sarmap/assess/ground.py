@@ -193,27 +193,11 @@ class LandCover:
 
 def _read(source: str, window: Any) -> NDArray[np.uint8]:
     """One window of a raster on a grid, nearest, so that codes stay codes."""
-    import rasterio
-    from rasterio.enums import Resampling
-    from rasterio.vrt import WarpedVRT
+    import rasterio.errors
 
-    rows, columns = (int(n) for n in window.shape)
     shown = Path(source).name
     try:
-        with (
-            rasterio.open(source) as raster,
-            WarpedVRT(
-                raster,
-                crs=window.crs.to_wkt(),
-                transform=window.transform,
-                width=columns,
-                height=rows,
-                resampling=Resampling.nearest,
-                nodata=UNKNOWN_COVER,
-                dtype="int32",
-            ) as warped,
-        ):
-            codes = warped.read(1)
+        codes = _warped(source, window, "nearest", np.int32, UNKNOWN_COVER)
     except rasterio.errors.RasterioError as error:
         raise RequestError(
             f"Land cover {shown!r} is not a raster with a reference system that GDAL reads."

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.errors import RequestError
-
 FEWEST_BLOCKS = 10
 """With fewer blocks percentiles of redrawn scores mean nothing."""
 
 _CHUNK = 100
 """Replicates drawn at a time: bounds memory at 100 x blocks."""
+_TAIL = (1 - 0.95) / 2
+"""Share of what is redrawn beyond each end of an interval."""
 
 
 @dataclass(frozen=True)
@@ -39,47 +39,23 @@ class Interval:
 
 
 def score_intervals(
-    confusion: NDArray[np.int64],
-    *,
-    level: float = 0.95,
-    replicates: int = 1000,
-    seed: int = 0,
+    confusion: NDArray[np.int64], *, replicates: int = 1000, seed: int = 0
 ) -> Mapping[str, Interval]:
-    """Intervals of ``accuracy``, ``precision``, ``recall``, ``f1``, ``iou`` and ``mapped_share``
+    """95 % intervals of ``accuracy``, ``precision``, ``recall``, ``f1``, ``iou``, ``mapped_share``
     (pixels called landslide per landslide pixel) from TP, FP, FN, TN of each block (block, 4).
 
-    Blocks in which no pixel counts are left out; NaN with fewer than `FEWEST_BLOCKS`. The interval
-    holds `level` of the scores of `replicates` redrawn maps; RequestError where `level` does not
-    lie between 0 and 1, or `replicates` is below 100.
+    Blocks in which no pixel counts are left out; NaN with fewer than `FEWEST_BLOCKS`.
 
     >>> import numpy as np
     >>> alike = np.tile([6, 2, 4, 88], (40, 1))
     >>> score_intervals(alike)["f1"]
     Interval(low=0.6666666666666666, high=0.6666666666666666)
     """
-    if not 0 < level < 1 or replicates < 100:
-        raise RequestError(
-            f"level={level:g} must lie between 0 and 1, and replicates={replicates} be 100 or more."
-        )
     counted = confusion[confusion.sum(axis=1) > 0].astype(np.float64)
     if len(counted) < FEWEST_BLOCKS:
         return dict.fromkeys(_SCORES, Interval(math.nan, math.nan))
-    redrawn = _redraw(counted, replicates, np.random.default_rng(seed))
-    tail = (1 - level) / 2
-    return {name: _percentiles(score(*redrawn.T), tail) for name, score in _SCORES.items()}
-
-
-def _redraw(
-    counted: NDArray[np.float64], replicates: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Sums of as many blocks, drawn with replacement (replicate, what)."""
-    number = len(counted)
-    drawn = [
-        rng.multinomial(number, np.full(number, 1 / number), size=min(_CHUNK, replicates - done))
-        @ counted
-        for done in range(0, replicates, _CHUNK)
-    ]
-    return np.concatenate(drawn)
+    redrawn = resampled(counted, replicates=replicates, seed=seed)
+    return {name: percentiles(score(*redrawn.T)) for name, score in _SCORES.items()}
 
 
 def resampled(
@@ -88,19 +64,21 @@ def resampled(
     """Sums (replicate, what) over as many blocks as there are in (block, what), drawn with
     replacement.
     """
-    return _redraw(counted.astype(np.float64), replicates, np.random.default_rng(seed))
+    rng, number, counted = np.random.default_rng(seed), len(counted), counted.astype(np.float64)
+    drawn = [
+        rng.multinomial(number, np.full(number, 1 / number), size=min(_CHUNK, replicates - done))
+        @ counted
+        for done in range(0, replicates, _CHUNK)
+    ]
+    return np.concatenate(drawn)
 
 
-def percentiles(values: NDArray[np.float64], level: float = 0.95) -> Interval:
-    """The interval that holds a share `level` of redrawn values; NaN where none is defined."""
-    return _percentiles(values, (1 - level) / 2)
-
-
-def _percentiles(values: NDArray[np.float64], tail: float) -> Interval:
+def percentiles(values: NDArray[np.float64]) -> Interval:
+    """The interval that holds 95 % of redrawn values; NaN where none is defined."""
     defined = values[~np.isnan(values)]
     if len(defined) == 0:
         return Interval(math.nan, math.nan)
-    low, high = np.quantile(defined, [tail, 1 - tail])
+    low, high = np.quantile(defined, [_TAIL, 1 - _TAIL])
     return Interval(float(low), float(high))
 
 
@@ -122,8 +100,8 @@ _SCORES: dict[str, Callable[[Values, Values, Values, Values], Values]] = {
 }
 
 
-def wilson_interval(hits: int, number: int, level: float = 0.95) -> Interval:
-    """Interval of a share of independent cases (Wilson 1927, JASA 22, 209-212); NaN for none.
+def wilson_interval(hits: int, number: int) -> Interval:
+    """95 % interval of a share of independent cases (Wilson 1927, JASA 22, 209-212); NaN for none.
 
     >>> found = wilson_interval(8, 10)
     >>> round(found.low, 3), round(found.high, 3)
@@ -133,7 +111,7 @@ def wilson_interval(hits: int, number: int, level: float = 0.95) -> Interval:
 
     if number == 0:
         return Interval(math.nan, math.nan)
-    z = NormalDist().inv_cdf(0.5 + level / 2)
+    z = NormalDist().inv_cdf(1 - _TAIL)
     share, spread = hits / number, z * z / number
     middle = (share + spread / 2) / (1 + spread)
     half = z * math.sqrt(share * (1 - share) / number + spread / (4 * number)) / (1 + spread)

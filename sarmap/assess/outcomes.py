@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sarmap.assess.counting import Sink
 from sarmap.assess.scores import Confusion
 from sarmap.errors import OutputError, RequestError
-from sarmap.gdal import gdal
+from sarmap.export.cog import writing_cog
 from sarmap.store.georeference import coordinate_attrs, spatial_ref_attrs
 from sarmap.store.provenance import Provenance
 
@@ -40,7 +40,6 @@ MEANINGS = {
     Confusion.UNSEEN: "not_seen",
 }
 """Meaning of each outcome."""
-_TILE = 512
 
 
 @contextmanager
@@ -48,58 +47,17 @@ def writing_outcomes(file: Path, grid: Any, made: Provenance) -> Iterator[Sink]:
     """A sink of outcome rows, top to bottom, that becomes a cloud-optimised GeoTIFF at the end;
     OutputError where it cannot be written.
     """
-    import rasterio
-    import rasterio.errors
     from rasterio.windows import Window
 
-    rows, columns = (int(n) for n in grid.shape)
-    plain = file.with_name(f"plain-{file.name}")
-    profile = {
-        "driver": "GTiff",
-        "dtype": "uint8",
-        "count": 1,
-        "height": rows,
-        "width": columns,
-        "crs": grid.crs.to_wkt(),
-        "transform": grid.transform,
-        "tiled": True,
-        "blockxsize": _TILE,
-        "blockysize": _TILE,
-        "compress": "lzw",
-        "bigtiff": "if_safer",
-    }
-    try:
-        with gdal(), rasterio.open(plain, "w", **profile) as image:
+    with writing_cog(file, grid, "uint8", None, "NEAREST", file.name) as image:
 
-            def sink(top: int, outcome: NDArray[np.uint8]) -> None:
-                image.write(outcome, 1, window=Window(0, top, columns, outcome.shape[0]))
+        def sink(top: int, outcome: NDArray[np.uint8]) -> None:
+            image.write(outcome, 1, window=Window(0, top, grid.shape[1], outcome.shape[0]))
 
-            yield sink
-            image.write_colormap(1, {code: _rgba(text) for code, text in COLOURS.items()})
-            image.set_band_description(1, "outcome")
-            image.update_tags(**_tags(made))
-        _lay_out(plain, file)
-    except rasterio.errors.RasterioError as error:
-        raise OutputError(
-            f"{file.name} cannot be written: GDAL found no way ({type(error).__name__}); is the "
-            "disk full?"
-        ) from error
-    finally:
-        plain.unlink(missing_ok=True)
-
-
-def _lay_out(plain: Path, file: Path) -> None:
-    import rasterio.shutil
-
-    options: dict[str, Any] = {
-        "compress": "deflate",
-        "blocksize": _TILE,
-        "overviews": "ignore_existing",
-        "overview_resampling": "NEAREST",
-        "bigtiff": "if_safer",
-    }
-    with gdal():
-        rasterio.shutil.copy(plain, file, driver="COG", **options)
+        yield sink
+        image.write_colormap(1, {code: _rgba(text) for code, text in COLOURS.items()})
+        image.set_band_description(1, "outcome")
+        image.update_tags(**_tags(made))
 
 
 def _rgba(colour: str) -> tuple[int, int, int, int]:

@@ -6,6 +6,8 @@ The image is written in strips and then laid out by GDAL's COG driver (OGC Cloud
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ from sarmap.types import Observation
 
 if TYPE_CHECKING:
     import xarray as xr
+    from odc.geo.geobox import GeoBox
 
 _TILE = 512
 
@@ -120,54 +123,75 @@ def write_cog(
             f"variable={variable!r} is not in the map as an image; it is one of "
             f"{', '.join(_BANDS)}, and slope and disagreement are not in every map."
         )
-    with replacing(file, overwrite=overwrite) as fresh:
-        plain = fresh.with_name(f"plain-{fresh.name}")
-        try:
-            _write_strips(reader, plain, variable, dtype)
-            _lay_out(plain, fresh, _BANDS[variable])
-        except _rasterio_error() as error:
-            raise OutputError(
-                f"{file.name} cannot be written: GDAL found no way ({type(error).__name__}); "
-                "is the disk full?"
-            ) from error
+    band = _BANDS[variable]
+    nodata = band.nodata if dtype == "uint8" else float("nan")
+    with (
+        replacing(file, overwrite=overwrite) as fresh,
+        writing_cog(fresh, reader.grid, dtype, nodata, band.resampling, file.name) as image,
+    ):
+        _write_strips(reader, image, variable, dtype)
     return str(file)
 
 
-def _rasterio_error() -> type[Exception]:
-    import rasterio.errors
-
-    error: type[Exception] = rasterio.errors.RasterioError
-    return error
-
-
-def _write_strips(reader: MapReader, file: Path, variable: str, dtype: str) -> None:
-    """The layer as an ordinary tiled GeoTIFF, a strip at a time."""
+@contextmanager
+def writing_cog(
+    file: Path, grid: GeoBox, dtype: str, nodata: float | None, resampling: str, shown: str
+) -> Iterator[Any]:
+    """An ordinary tiled GeoTIFF of one band, open for writing, that becomes a cloud-optimised one
+    in the end; OutputError, which names it as `shown`, where it cannot be written.
+    """
     import rasterio
-    from rasterio.windows import Window
+    import rasterio.errors
+    import rasterio.shutil
 
-    band, (height, width) = _BANDS[variable], reader.shape
+    plain, (height, width) = file.with_name(f"plain-{file.name}"), map(int, grid.shape)
     profile = {
         "driver": "GTiff",
         "dtype": dtype,
         "count": 1,
         "height": height,
         "width": width,
-        "crs": None if reader.grid.crs is None else reader.grid.crs.to_wkt(),
-        "transform": reader.grid.transform,
-        "nodata": band.nodata if dtype == "uint8" else float("nan"),
+        "crs": None if grid.crs is None else grid.crs.to_wkt(),
+        "transform": grid.transform,
+        "nodata": nodata,
         "tiled": True,
         "blockxsize": _TILE,
         "blockysize": _TILE,
         "compress": "lzw",
         "bigtiff": "if_safer",
     }
-    with gdal(), rasterio.open(file, "w", **profile) as image:
-        for strip in reader.strips(max(reader.strip_rows(width) // _TILE, 1) * _TILE):
-            rows = _layer(strip, variable, dtype)
-            image.write(rows, 1, window=Window(0, strip.top, width, rows.shape[0]))
-        image.scales, image.offsets = (band.scale if dtype == "uint8" else 1.0,), (0.0,)
-        image.units, image.descriptions = (band.unit,), (band.description,)
-        image.update_tags(**_tags(reader))
+    options: dict[str, Any] = {
+        "compress": "deflate",
+        "blocksize": _TILE,
+        "overviews": "ignore_existing",
+        "overview_resampling": resampling,
+        "bigtiff": "if_safer",
+        "num_threads": "all_cpus",
+    }
+    try:
+        with gdal(), rasterio.open(plain, "w", **profile) as image:
+            yield image
+        with gdal():
+            rasterio.shutil.copy(plain, file, driver="COG", **options)
+    except rasterio.errors.RasterioError as error:
+        raise OutputError(
+            f"{shown} cannot be written: GDAL found no way ({type(error).__name__}); is the disk "
+            "full?"
+        ) from error
+    finally:
+        plain.unlink(missing_ok=True)
+
+
+def _write_strips(reader: MapReader, image: Any, variable: str, dtype: str) -> None:
+    from rasterio.windows import Window
+
+    band, (_, width) = _BANDS[variable], reader.shape
+    for strip in reader.strips(max(reader.strip_rows(width) // _TILE, 1) * _TILE):
+        rows = _layer(strip, variable, dtype)
+        image.write(rows, 1, window=Window(0, strip.top, width, rows.shape[0]))
+    image.scales, image.offsets = (band.scale if dtype == "uint8" else 1.0,), (0.0,)
+    image.units, image.descriptions = (band.unit,), (band.description,)
+    image.update_tags(**_tags(reader))
 
 
 def _layer(strip: Strip, variable: str, dtype: str) -> NDArray[Any]:
@@ -198,18 +222,3 @@ def _tags(reader: MapReader) -> dict[str, str]:
 
 def _title(simulated: bool) -> str:
     return "SIMULATED landslide map" if simulated else "Landslide map"
-
-
-def _lay_out(plain: Path, file: Path, band: _Band) -> None:
-    import rasterio.shutil
-
-    options: dict[str, Any] = {
-        "compress": "deflate",
-        "blocksize": _TILE,
-        "overviews": "ignore_existing",
-        "overview_resampling": band.resampling,
-        "bigtiff": "if_safer",
-        "num_threads": "all_cpus",
-    }
-    with gdal():
-        rasterio.shutil.copy(plain, file, driver="COG", **options)

@@ -40,7 +40,7 @@ from sarmap.draw.panels import (
     mark_square,
     radar_image,
 )
-from sarmap.draw.shrink import MAX_SIZE, Decimated, composite_overview, decimate
+from sarmap.draw.shrink import MAX_SIZE, Decimated, decimate
 from sarmap.errors import RequestError
 from sarmap.export.control_words import described
 from sarmap.export.polygons import polygonise
@@ -84,53 +84,24 @@ def write_quicklook(
     out: str | Path,
     *,
     overview: xr.DataArray | None = None,
-    composite: xr.DataArray | None = None,
     polygons: GeoDataFrame | str | Path | None = None,
     threshold: float = 0.5,
-    max_size: int = MAX_SIZE,
     overwrite: bool = False,
 ) -> str:
-    """Draw a map as a PNG.
+    """Draw a map, stored (the fastest) or a Dataset, as a PNG; returns the file.
 
-    Parameters
-    ----------
-    source
-        A stored map (path or URL; the fastest), or a map Dataset.
-    out
-        File ending in ``.png``.
-    overview
-        What `composite_overview` made, best already computed: the radar picture.
-    composite
-        Instead of `overview`, the composite itself, which is then read once more.
-    polygons
-        Landslide polygons or their file, to be outlined; None makes them at `threshold`.
-    threshold
-        Probability from which a pixel is landslide, for the legend.
-    max_size
-        Longest side of a panel in map pixels; larger maps are shown in squares of pixels.
-    overwrite
-        Replace an existing file.
-
-    Returns
-    -------
-    The file written.
-
-    Raises
-    ------
-    RequestError
-        The file exists, has another ending, or `source` is no map.
-    OutputError
-        The file cannot be written.
+    `overview` is the radar picture that `composite_overview` made, best already computed;
+    `polygons` are landslides, or their file, to be outlined, None makes them at `threshold`, from
+    which a pixel is landslide. Raises RequestError where the file exists, has another ending, or
+    `source` is no map; OutputError where it cannot be written.
     """
     file = Path(out).expanduser()
     if file.suffix.lower() != ".png":
         raise RequestError(f"{file.name} must end in .png.")
     check_file(file, overwrite=overwrite)
     reader = open_reader(source, "disagreement")
-    if overview is None and composite is not None:
-        overview = composite_overview(composite, max_size)
     outlines = _outlines(source, polygons, threshold)
-    small, whole = decimate(reader, max_size), extent_of(reader.grid)
+    small, whole = decimate(reader, MAX_SIZE), extent_of(reader.grid)
     level = threshold_level(threshold)
     hits = (small.probability >= level) & (small.probability != FILL)
     picture = _Picture(

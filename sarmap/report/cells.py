@@ -168,8 +168,8 @@ class Histogram:
         self.probability += histogram_of(rows.probability)[0]
         counts = np.bincount(rows.observation.ravel(), minlength=len(Observation))
         self.observation += counts[: len(Observation)]
-        if rows.control is not None:
-            self.control += histogram_of(rows.control)[0]
+        if rows.control_probability is not None:
+            self.control += histogram_of(rows.control_probability)[0]
 
 
 @dataclass

@@ -26,9 +26,7 @@ _NAMES = ("name", "name_en", "name:en", "nam", "title", "label", "ward", "distri
 _KINDS = ("highway", "building", "fclass", "class", "type", "kind", "category")
 
 
-def read_vectors(
-    file: str | Path, grid: GeoBox, flag: str, layer: str | None = None
-) -> GeoDataFrame:
+def read_vectors(file: str | Path, grid: GeoBox, flag: str) -> GeoDataFrame:
     """Features of any vector file that may lie on the map, in the map's reference system; `flag` is
     the argument that named the file, for errors.
 
@@ -39,7 +37,7 @@ def read_vectors(
     if not path.exists():
         raise RequestError(f"{flag} {path.name!r} does not exist: check the path.")
     box = grid.extent.to_crs("EPSG:4326", resolution=abs(float(grid.transform.a)) * 1000)
-    frame = read_vector(path, flag, layer=layer, box=box.boundingbox.bbox)
+    frame = read_vector(path, flag, box=box.boundingbox.bbox)
     if frame.crs is None:
         raise RequestError(
             f"{flag} {path.name!r} names no coordinate reference system: save it with one."

@@ -152,8 +152,7 @@ def _joined(parts: list[Rows]) -> Rows:
         first.top,
         np.concatenate([one.probability for one in parts]),
         np.concatenate([one.observation for one in parts]),
-        None,
-        {band: np.concatenate([one.radar[band] for one in parts]) for band in first.radar},
+        radar={band: np.concatenate([one.radar[band] for one in parts]) for band in first.radar},
     )
 
 
@@ -162,8 +161,7 @@ def _half(rows: Rows) -> Rows:
         rows.top // 2,
         halved(rows.probability, "highest"),
         halved(rows.observation, "least seen"),
-        None,
-        {band: halved(image, "mean") for band, image in rows.radar.items()},
+        radar={band: halved(image, "mean") for band, image in rows.radar.items()},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from sarmap.export.polygons import pixel_area, polygonise
 from sarmap.store.encoding import FILL, pack_decibels
 from sarmap.store.location import store_at
 from sarmap.store.provenance import Provenance
-from sarmap.store.reading import MapReader, open_reader
+from sarmap.store.reading import MapReader, Strip, open_reader
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,21 +24,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Some whole rows of a map, packed."""
+class Rows(Strip):
+    """Some whole rows of a map and its radar, packed."""
 
-    top: int
-    """First row."""
-    probability: NDArray[np.uint8]
-    """Steps of 0.004, 255 where nothing was seen."""
-    observation: NDArray[np.uint8]
-    """Observation codes."""
-    slope: NDArray[np.uint8] | None
-    """Steps of 0.4 degrees, 255 where unknown; None where the map has none."""
-    radar: Mapping[str, NDArray[np.uint8]]
+    radar: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     """Band -> steps of 0.2 dB from -35 dB, 255 where there is no value."""
-    control: NDArray[np.uint8] | None = None
-    """What the detector says of passes before the event, as `probability`; None: not asked."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +72,7 @@ class Source:
         """Rows `top` to `bottom` (exclusive), computed or read now."""
         strip = self.reader.strip(top, bottom)
         radar = {name: _packed(layer[top:bottom, :]) for name, layer in self.radar.items()}
-        return Rows(
-            top,
-            strip.probability,
-            strip.observation,
-            strip.slope,
-            radar,
-            strip.control_probability,
-        )
+        return Rows(**vars(strip), radar=radar)
 
     def strips(self, rows: int) -> Iterator[Rows]:
         """The whole map from top to bottom, `rows` at a time."""
@@ -154,8 +137,8 @@ def _given(radar: Mapping[str, xr.DataArray], shape: tuple[int, int]) -> dict[st
     return {name: image.data for name, image in radar.items()}
 
 
-def stretch_of(source: Source, percentiles: tuple[float, float] = (1, 99.5)) -> tuple[int, int]:
-    """Packed radar values drawn black and white, the same for all images.
+def stretch_of(source: Source) -> tuple[int, int]:
+    """Packed radar values drawn black and white, the same for all images: percentiles 1 and 99.5.
 
     Up to eight strips all over the map are looked at.
     """
@@ -169,5 +152,5 @@ def stretch_of(source: Source, percentiles: tuple[float, float] = (1, 99.5)) -> 
     if not counts.any():
         return 0, 250
     below = counts.cumsum() / counts.sum()
-    low, high = (int(np.searchsorted(below, share / 100)) for share in percentiles)
+    low, high = (int(np.searchsorted(below, share)) for share in (0.01, 0.995))
     return low, max(high, low + 1)

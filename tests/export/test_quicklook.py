@@ -134,7 +134,9 @@ def test_maps_of_every_shape_can_be_drawn(tmp_path, shape, coarse):
     dataset = make_map(shape)
     dataset["spatial_ref"].attrs["GeoTransform"] = "500000 10 0 4800000 0 -10"
     image, _ = pixels(
-        write_quicklook(dataset, tmp_path / "a.png", composite=make_composite(dataset))
+        write_quicklook(
+            dataset, tmp_path / "a.png", overview=composite_overview(make_composite(dataset))
+        )
     )
     assert 80 < max(image.shape[:2]) < 1600
 
@@ -239,7 +241,9 @@ def test_every_composite_of_the_papers_has_display_bands(bands, shown):
 @pytest.mark.parametrize("bands", [["vv_post_1"], ["red", "green", "blue"]])
 def test_one_band_and_three_of_light_can_be_drawn(tmp_path, bands, coarse):
     dataset = make_map((120, 90))
-    write_quicklook(dataset, tmp_path / "a.png", composite=make_composite(dataset, bands))
+    write_quicklook(
+        dataset, tmp_path / "a.png", overview=composite_overview(make_composite(dataset, bands))
+    )
 
 
 def test_the_close_look_is_where_most_landslide_is():

@@ -31,7 +31,7 @@ def numbers(text: str, kind: str) -> np.ndarray[Any, Any]:
 
 def rows_of(probability: np.ndarray[Any, Any], top: int = 0) -> Rows:
     codes = np.where(probability == 255, 1, 0).astype(np.uint8)
-    return Rows(top, probability, codes, probability // 2, {})
+    return Rows(top, probability, codes, probability // 2)
 
 
 @given(
