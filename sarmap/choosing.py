@@ -23,7 +23,6 @@ from sarmap.mapping import DEFAULT, WITHOUT_WEIGHTS
 from sarmap.types import CatalogSettings, MapRequest, Passes
 
 if TYPE_CHECKING:
-    from sarmap.acquire.shortfall import TooFewPassesError
     from sarmap.detect.protocol import DetectorSpec
 
 
@@ -258,7 +257,8 @@ def _search(
         )
         return search_orbits(search, catalog)
     except TooFewPassesError as error:
-        raise _with_offer(error, spec) from error
+        text = f"{error} {offer(spec, error.available)}".strip()
+        raise type(error)(text, error.passes, error.due, error.available) from error
 
 
 def _in_files(request: MapRequest, spec: DetectorSpec) -> Passes:
@@ -303,13 +303,6 @@ def _warm(detector: Detector) -> None:
     if isinstance(detector, NetworkDetector):
         with contextlib.suppress(SarmapError):
             detector.prepare()
-
-
-def _with_offer(error: TooFewPassesError, spec: DetectorSpec) -> TooFewPassesError:
-    """What lacks, and what maps today with what there is."""
-
-    text = f"{error} {offer(spec, error.available)}".strip()
-    return type(error)(text, error.passes, error.due, error.available)
 
 
 def detectors_for(pre: int, post: int) -> tuple[str, ...]:

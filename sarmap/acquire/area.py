@@ -96,7 +96,9 @@ and longitude look swapped; give longitude before latitude: (west, south, east, 
     if isinstance(area, Area):
         return area
     if isinstance(area, GeoBox):
-        return _from_geobox(area)
+        if area.crs is None:
+            raise RequestError("area is a GeoBox without a CRS: give it one.")
+        return _checked(area.extent.geom, str(area.crs), "area (GeoBox)")
     if isinstance(area, str):
         return _from_text(area)
     if isinstance(area, Path):
@@ -161,12 +163,6 @@ def _from_bbox(values: Iterable[Any]) -> Area:
             "not supported, map each side by itself."
         )
     return _checked(shapely.box(west, south, east, north), LONLAT, shown)
-
-
-def _from_geobox(geobox: GeoBox) -> Area:
-    if geobox.crs is None:
-        raise RequestError("area is a GeoBox without a CRS: give it one.")
-    return _checked(geobox.extent.geom, str(geobox.crs), "area (GeoBox)")
 
 
 def _from_geojson(mapping: Mapping[str, Any]) -> Area:

@@ -237,7 +237,7 @@ def _from_mapping(given: Mapping[str, Any]) -> CatalogSettings:
     if preset is not None:
         if not isinstance(preset, str) or preset not in PRESETS:
             raise RequestError(f"catalog preset {preset!r} is not known: give one of {_names()}.")
-        base = _as_dict(PRESETS[preset])
+        base = {name: getattr(PRESETS[preset], name) for name in _FIELDS}
     for key in values:
         if key not in _FIELDS:
             near = difflib.get_close_matches(key, _FIELDS, 1)
@@ -293,10 +293,6 @@ def _check_bands(settings: CatalogSettings) -> None:
                 f"of asset {asset!r}: number its bands, {{{other}: [{asset}, 1], "
                 f"{name}: [{asset}, 2]}}."
             )
-
-
-def _as_dict(settings: CatalogSettings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in _FIELDS}
 
 
 def _host(url: str) -> str:

@@ -33,7 +33,10 @@ def clearest(
         return ()
     best = max(share for share, _ in overpasses)
     covering = [tiles for share, tiles in overpasses if share >= best - TOLERANCE]
-    chosen = min(covering, key=lambda tiles: (_mean_cloud(tiles), acquired(tiles[0])))
+    chosen = min(
+        covering,
+        key=lambda tiles: (sum(map(cloud_cover, tiles)) / len(tiles), acquired(tiles[0])),
+    )
     return tuple(sorted(chosen, key=lambda item: (cloud_cover(item), item.id)))
 
 
@@ -75,7 +78,3 @@ def _overpasses(items: Sequence[pystac.Item], area: BaseGeometry) -> list[list[p
             else:
                 runs.append([item])
     return runs
-
-
-def _mean_cloud(tiles: Sequence[pystac.Item]) -> float:
-    return sum(map(cloud_cover, tiles)) / len(tiles)

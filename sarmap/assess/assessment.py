@@ -253,10 +253,12 @@ def _conclude(
 ) -> Assessment:
     """All tables from the counts."""
     made, scores = reader.provenance, tally.scores()
-    validation = _chequerboard(tally)
+    rows, columns = np.indices(tally.block_shape)
+    validation = ((rows + columns) % 2 == 0).ravel()  # a chequerboard of blocks
     chosen, calibration = _choose(tally, validation, made)
     undefined = math.isnan(chosen)
     test = tally.counts[~validation].sum(axis=0)
+    box = reader.grid.extent.to_crs("EPSG:4326").boundingbox
     return Assessment(
         tally=tally,
         scores=scores,
@@ -271,7 +273,7 @@ def _conclude(
         if calibration is None
         else (reliability(test), reliability(test, calibration.probability)),
         sizes=hits_by_size(tally, labels.landslides.area.to_numpy()),
-        facings=hits_by_facing(tally, _latitude(reader), made.orbits),
+        facings=hits_by_facing(tally, (box.bottom + box.top) / 2, made.orbits),
         covers=_covers(tally, cover),
         objects=objects,
         beyond_control=_beyond_control(tally),
@@ -287,12 +289,6 @@ def _beyond_control(tally: Tally) -> tuple[float, Interval] | None:
     return beyond_control(tally.control * (tally.pixel_area / 1e6))
 
 
-def _chequerboard(tally: Tally) -> Any:
-    """Mask of the blocks that validate."""
-    rows, columns = np.indices(tally.block_shape)
-    return ((rows + columns) % 2 == 0).ravel()
-
-
 def _choose(tally: Tally, validation: Any, made: Provenance) -> tuple[float, Calibration | None]:
     """Threshold and calibration of the validation blocks, where they and the others allow one."""
     counts = tally.counts[validation].sum(axis=0)
@@ -306,11 +302,6 @@ def _choose(tally: Tally, validation: Any, made: Provenance) -> tuple[float, Cal
         simulated=made.simulated,
     )
     return precision_recall(counts).best, fitted
-
-
-def _latitude(reader: MapReader) -> float:
-    box = reader.grid.extent.to_crs("EPSG:4326").boundingbox
-    return float(box.bottom + box.top) / 2
 
 
 def _covers(tally: Tally, cover: LandCover | None) -> tuple[CoverRow, ...]:

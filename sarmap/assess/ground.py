@@ -47,7 +47,10 @@ def open_land_cover(file: str | Path, grid: Any) -> LandCover:
                 f"Land cover {Path(source).name!r} holds {raster.dtypes[0]}, not codes from 0 to "
                 "255: give it as uint8."
             )
-        _check_reach(raster, grid, f"Land cover {Path(source).name!r}")
+        if not _reaches(raster, grid):
+            raise RequestError(
+                f"Land cover {Path(source).name!r} does not reach the map: is it of another place?"
+            )
         said = {
             int(key.split("_")[1]): text
             for key, text in raster.tags(1).items()
@@ -90,11 +93,6 @@ def _opened(source: str, what: str) -> Any:
         raster.close()
         raise RequestError(f"{what} {Path(source).name!r} does not say its reference system.")
     return raster
-
-
-def _check_reach(raster: Any, grid: Any, what: str) -> None:
-    if not _reaches(raster, grid):
-        raise RequestError(f"{what} does not reach the map: is it of another place?")
 
 
 def _reaches(raster: Any, grid: Any) -> bool:

@@ -55,14 +55,10 @@ def writing_outcomes(file: Path, grid: Any, made: Provenance) -> Iterator[Sink]:
             image.write(outcome, 1, window=Window(0, top, grid.shape[1], outcome.shape[0]))
 
         yield sink
-        image.write_colormap(1, {code: _rgba(text) for code, text in COLOURS.items()})
+        rgba = {code: (*bytes.fromhex(text[1:]), 255) for code, text in COLOURS.items()}
+        image.write_colormap(1, rgba)
         image.set_band_description(1, "outcome")
         image.update_tags(**_tags(made))
-
-
-def _rgba(colour: str) -> tuple[int, int, int, int]:
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return red, green, blue, 255
 
 
 def _tags(made: Provenance) -> dict[str, str]:

@@ -203,17 +203,13 @@ def _beyond(found: Assessment) -> list[str]:
     value, interval = found.beyond_control
     if math.isnan(value):
         return ["", "The map's control saw none of the ground that counts."]
-    within = interval.low <= found.true_km2 <= interval.high
-    verdict = "" if math.isnan(interval.low) else f"; the true area lies {_side(within)} it"
+    side = "within" if interval.low <= found.true_km2 <= interval.high else "outside"
+    verdict = "" if math.isnan(interval.low) else f"; the true area lies {side} it"
     return [
         "",
         f"Beyond what its control calls landslide: {value:,.2f} km² "
         f"({_range(interval, '{:,.2f}')}){verdict}.",
     ]
-
-
-def _side(within: bool) -> str:
-    return "within" if within else "outside"
 
 
 def _choice(found: Assessment) -> str:

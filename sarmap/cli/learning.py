@@ -68,6 +68,10 @@ def train(config: str | None, as_json: bool, overwrite: bool, dry_run: bool, **f
             store = prepare_samples(settled, Path(settled.out).expanduser() / "samples.zarr", **how)
             click.echo(f"samples   {parts_text(settled, store)}")
             return
+
+        def say_parts(text: str) -> None:
+            print(f"samples: {text}", file=sys.stderr)
+
         result = run(settled, **how, dealt=say_parts, report=epoch_lines(settled.epochs))
     if as_json:
         echo_json(training_record(result))
@@ -161,11 +165,6 @@ def sample_lines() -> Callable[[int, int], None]:
         _overwrite(f"samples: {done} of {total} windows read", last=done == total)
 
     return say
-
-
-def say_parts(text: str) -> None:
-    """Says, on standard error, how many samples each part got."""
-    print(f"samples: {text}", file=sys.stderr)
 
 
 def epoch_lines(epochs: int) -> Callable[[Mapping[str, float]], None]:

@@ -92,6 +92,8 @@ def plan_record(plan: Plan) -> dict[str, Any]:
 
 def print_plan(plan: Plan) -> None:
     """A plan, for a person."""
+    from sarmap.store.provenance import read_provenance
+
     for passes in plan.passes:
         print_passes(passes)
     height, width = plan.grid.shape
@@ -107,17 +109,11 @@ def print_plan(plan: Plan) -> None:
         f"memory    {plan.peak_memory / 1e9:.1f} GB at the peak, of "
         f"{plan.memory_limit / 1e9:.1f} GB allowed"
     )
-    print_levels(plan)
-    for warning in plan.warnings:
-        click.echo(f"note      {warning}")
-
-
-def print_levels(plan: Plan) -> None:
-    """Passes that lie clearly off those before the event, which are levelled."""
-    from sarmap.store.provenance import read_provenance
-
+    # passes that lie clearly off those before the event, which are levelled
     for limit in read_provenance({"sarmap:levels": [dict(one) for one in plan.levels]}).limits:
         click.echo(f"limits    {limit}")
+    for warning in plan.warnings:
+        click.echo(f"note      {warning}")
 
 
 def result_record(result: MapResult) -> dict[str, Any]:

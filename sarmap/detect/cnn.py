@@ -152,7 +152,9 @@ def build_dense_cnn(
     x = layers.Conv2D(dense, left, dilation_rate=dilation, activation="relu", name="dense")(x)
     x = layers.Conv2D(2, 1, dtype="float32", name="logits")(x)
     if every:
-        x = _pick(x, every // hop, windows)
+        step = every // hop  # more may fit than windows do
+        picked = slice(None, (windows - 1) * step + 1, step)
+        x = x[_along(0, picked)][_along(1, picked)]
     axis = 1 if _first() else -1
     x = layers.Softmax(axis, dtype="float32", name="classes")(x)
     if every == 0:
@@ -198,9 +200,3 @@ def _pool_everywhere(x: Any, dilation: int) -> Any:
         before, after = _along(axis, slice(None, -dilation)), _along(axis, slice(dilation, None))
         x = ops.maximum(x[before], x[after])
     return x
-
-
-def _pick(x: Any, step: int, count: int) -> Any:
-    """Every `step`-th position along both axes, `count` of them: more may fit than windows do."""
-    picked = slice(None, (count - 1) * step + 1, step)
-    return x[_along(0, picked)][_along(1, picked)]

@@ -166,7 +166,8 @@ def describe(detector: Detector) -> DetectorSpec:
     >>> spec.name, spec.kind, spec.scaling, spec.normalisation, spec.tile, spec.stride, spec.halo
     ('bright', 'segment', 'power', 'none', 64, 64, 0)
     """
-    name = str(getattr(detector, "name", None) or _own_name(detector))
+    own = getattr(detector, "__name__", type(detector).__name__)
+    name = str(getattr(detector, "name", None) or own)
     if not callable(detector):
         raise RequestError(f"detector {name} cannot be called; give it __call__(tiles)")
     bands = _bands(detector, name)
@@ -197,10 +198,6 @@ def describe(detector: Detector) -> DetectorSpec:
 def _seen(kind: Kind, tile: int, halo: int) -> int:
     """Edge of what one call sees of one tile; a window's halo lies within the window."""
     return tile if kind == "window" else tile + 2 * halo
-
-
-def _own_name(detector: Any) -> str:
-    return str(getattr(detector, "__name__", type(detector).__name__))
 
 
 def _bands(detector: Any, name: str) -> tuple[str, ...]:

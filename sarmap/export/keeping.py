@@ -84,8 +84,11 @@ class Products:
         for name in sorted(self.lacking(changed=changed)):
             file = self.files[name]
             if stands(file) and not self._ours(name, overwrite):
+                why = "stands there, and the map's store does not know it"
+                if name in self.record:
+                    why = "was edited after sarmap wrote it"
                 raise RequestError(
-                    f"{_shown(file)} {self._why_not(name)}, so it is not replaced: rename it, or "
+                    f"{_shown(file)} {why}, so it is not replaced: rename it, or "
                     f"leave {name!r} out of products=."
                 )
 
@@ -94,11 +97,6 @@ class Products:
         if known is None:
             return overwrite
         return known["digest"] in (BEGUN, fingerprint(self.files[name]))
-
-    def _why_not(self, name: str) -> str:
-        if name in self.record:
-            return "was edited after sarmap wrote it"
-        return "stands there, and the map's store does not know it"
 
     def write(
         self,

@@ -266,19 +266,15 @@ def _legends(panels: Mapping[str, Any], picture: _Picture) -> None:
         label = f"{count:,} of them at the edge of what was seen, where many are false"
         outlines.append(Line2D([], [], color=AT_EDGE, linewidth=1.8, label=label))
     place = {"loc": "upper left", "fontsize": 8.5, "frameon": False, "borderaxespad": 0.0}
-    below = -0.55 / (panels["probability"].get_position().height * _inches(panels)[1])
-    place["bbox_to_anchor"] = (0, below)
+    panel = panels["probability"]
+    inches = panel.get_position().height * panel.figure.get_size_inches()[1]
+    place["bbox_to_anchor"] = (0, -0.55 / inches)
     if picture.radar is None:
         panels["probability"].legend(handles=[*outlines, *unseen], **place)
         return
     panels["radar"].legend(handles=[*outlines, *_band_handles(picture.bands)], **place)
     if unseen:
         panels["probability"].legend(handles=unseen, **place)
-
-
-def _inches(panels: Mapping[str, Any]) -> tuple[float, float]:
-    width, height = panels["probability"].figure.get_size_inches()
-    return float(width), float(height)
 
 
 def _band_handles(shown: tuple[str, ...]) -> list[Any]:

@@ -106,7 +106,8 @@ def reach_of(settings: CatalogSettings, url: str | None = None) -> Reach:
         return Reach(trusted=True, verify=verify)
     if not urlsplit(url or settings.url or "x:").scheme:
         return Reach(local=True, verify=verify)
-    return Reach(home=tuple(_private_addresses(_host(url or settings.url))), verify=verify)
+    known = _known(_host(url or settings.url))
+    return Reach(home=tuple(one for one in known if not is_public(one)), verify=verify)
 
 
 def check_href(href: str, reach: Reach, what: str) -> None:
@@ -176,7 +177,3 @@ def _known(host: str) -> tuple[str, ...]:
         return _lookup(host) if host else ()
     except (OSError, ValueError):  # ValueError: no text that could be a name
         return ()
-
-
-def _private_addresses(host: str) -> list[str]:
-    return [address for address in _known(host) if not is_public(address)]

@@ -170,16 +170,12 @@ def average_orbits(
     orbits = []
     for letter, result in zip(("A", "D"), made, strict=True):
         store = open_samples(_samples(job, f"{letter}_{pair}"))
-        _deal_out(store, job, split)
+        # as the training dealt them out; another split may have been dealt out since
+        of = SampleSettings.model_validate({**job.effort.samples, "split": split})
+        store.parts(split, seed=job.seed, test=of.test, validation=of.validation, block=of.block)
         orbits.append(open_trained(result.manifest, store))
     part = "held_out" if job.held_out else "test"
     return average_scores(orbits, split, [part]).record()
-
-
-def _deal_out(store: Any, job: Job, split: str) -> None:
-    """The parts as the training dealt them out; another split may have been dealt out since."""
-    of = SampleSettings.model_validate({**job.effort.samples, "split": split})
-    store.parts(split, seed=job.seed, test=of.test, validation=of.validation, block=of.block)
 
 
 # --- both orbits, averaged ------------------------------------------------------------------------

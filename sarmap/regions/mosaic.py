@@ -161,14 +161,14 @@ class ZoneMap:
         """The zone as a lazy Dataset: probability and slope as float32, all others as stored."""
         import dask.array as da
         import xarray as xr
+        from dask.base import tokenize
         from odc.geo.xr import xr_coords
 
         variables: dict[str, Any] = {}
         for name in self.layers:
             canvas = self.canvas(name)
-            data = da.from_array(
-                canvas, chunks=BLOCK, name=f"{name}-{_token(canvas)}", asarray=False
-            )
+            token = tokenize(canvas.out, canvas.layer, canvas.placed, canvas.shape)
+            data = da.from_array(canvas, chunks=BLOCK, name=f"{name}-{token}", asarray=False)
             step, floor = _scale_of(name)
             if step is not None:
                 data = data.map_blocks(_unpacked, step=step, floor=floor, dtype=np.float32)
@@ -186,12 +186,6 @@ _STEPS = {
     "slope": SLOPE_STEP,
 }
 """Layer -> what one packed unit stands for."""
-
-
-def _token(canvas: Canvas) -> str:
-    from dask.base import tokenize
-
-    return str(tokenize(canvas.out, canvas.layer, canvas.placed, canvas.shape))
 
 
 def _empty(layer: str) -> int:

@@ -68,7 +68,7 @@ def render(shell: Shell, data: str | None = None) -> str:
             f'<p class="missing" role="note">{escaped(one)}</p>' for one in shell.missing
         ),
         scenes=_rows(shell.scenes),
-        card=_markdown(shell.card) or _no_card(shell),
+        card=_markdown(shell.card) or _NO_CARD,
         model=_list(shell.model),
         facts=_list(shell.facts),
         seen=_list(shell.seen),
@@ -133,11 +133,10 @@ def _size(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{max(size / 1e3, 0.1):.1f} kB"
 
 
-def _no_card(shell: Shell) -> str:
-    return (
-        "<p>The detector has no card on the machine that made this page; what the map itself "
-        "says of it stands beside.</p>"
-    )
+_NO_CARD = (
+    "<p>The detector has no card on the machine that made this page; what the map itself says of "
+    "it stands beside.</p>"
+)
 
 
 def _markdown(text: str) -> str:

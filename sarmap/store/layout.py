@@ -47,7 +47,9 @@ def plan_layout(
     for name in sorted(dataset.data_vars, key=lambda one: str(one) != "probability"):
         variable = dataset[name]
         if variable.dims not in by_dims:
-            by_dims[variable.dims] = _variable_layout(variable, chunk, shard)
+            blocks = variable.chunks or tuple((size,) for size in variable.shape)
+            rows, columns = (axis_layout(sizes, chunk, shard) for sizes in blocks)
+            by_dims[variable.dims] = Layout((rows[0], columns[0]), (rows[1], columns[1]))
         layouts[str(name)] = by_dims[variable.dims]
     return layouts
 
@@ -67,12 +69,6 @@ def count_blocks(shape: tuple[int, int], chunk: int) -> int:
         pieces = [min(chunk, length - start) for start in range(0, length, chunk)]
         count *= -(-length // axis_layout(pieces, CHUNK)[1])
     return count
-
-
-def _variable_layout(variable: xr.DataArray, chunk: int, shard: int | None) -> Layout:
-    blocks = variable.chunks or tuple((size,) for size in variable.shape)
-    axes = [axis_layout(sizes, chunk, shard) for sizes in blocks]
-    return Layout((axes[0][0], axes[1][0]), (axes[0][1], axes[1][1]))
 
 
 def axis_layout(blocks: Sequence[int], chunk: int, shard: int | None = None) -> tuple[int, int]:
@@ -95,11 +91,7 @@ def axis_layout(blocks: Sequence[int], chunk: int, shard: int | None = None) -> 
     even = all(size == block for size in blocks[:-1]) and blocks[-1] <= block
     if even:
         merged = block * -(-max(_MERGED_SHARD, chunk) // block) if block < chunk else block
-        inner = _largest_divisor(merged, chunk)
+        inner = next(n for n in range(min(merged, chunk), 0, -1) if merged % n == 0)
         if inner * 4 > chunk:
             return inner, merged
     return chunk, 2 * chunk
-
-
-def _largest_divisor(number: int, limit: int) -> int:
-    return next(part for part in range(min(number, limit), 0, -1) if number % part == 0)

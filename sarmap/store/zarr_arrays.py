@@ -83,7 +83,9 @@ def create(
         for name, layout in layouts.items():
             _create_layer(group, name, dataset[name], layout)
         # Last: a store without this record was never fit to be continued.
-        group.update_attributes({BLOCKS: json.dumps({MAP: _block_shape(dataset, layouts)})})
+        sizes = zip(dataset["probability"].shape, layouts["probability"].shards, strict=True)
+        blocks = [-(-size // edge) for size, edge in sizes]
+        group.update_attributes({BLOCKS: json.dumps({MAP: blocks})})
         _consolidate(store)
         return group
 
@@ -95,12 +97,6 @@ def _history(attributes: Mapping[str, Any]) -> str:
     # no clock: the same map is the same bytes
     line = f"{attributes.get('sarmap:created', '')} sarmap {__version__}: write_zarr".strip()
     return "\n".join(filter(None, (str(attributes.get("history", "")), line)))
-
-
-def _block_shape(dataset: xr.Dataset, layouts: Mapping[str, Layout]) -> list[int]:
-    """Rows and columns of the map's own blocks."""
-    sizes = zip(dataset["probability"].shape, layouts["probability"].shards, strict=True)
-    return [-(-size // edge) for size, edge in sizes]
 
 
 def reopen(

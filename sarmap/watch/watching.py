@@ -111,7 +111,10 @@ def watch_event(
     named, request = request.event, _settled(request, folder)
     if folder.read_bytes(RECORD) is None:
         require_radar(request)
-    watch = begun_or_new(folder, {**_asked(request), **_quake(named)}, clock.now())
+    asked = _asked(request)
+    if names_quake(named):  # which says whose the kept area is
+        asked["quake"] = str(named)
+    watch = begun_or_new(folder, asked, clock.now())
     if watch.ended:
         return watch
     check_free(
@@ -140,11 +143,6 @@ def _settled(request: WatchRequest, folder: Folder) -> WatchRequest:
     if request.area is None:
         changes["area"] = tuple(asked["area"])
     return request.model_copy(update=changes)
-
-
-def _quake(event: Any) -> dict[str, str]:
-    """How an earthquake was named, which says whose the kept area is."""
-    return {"quake": str(event)} if names_quake(event) else {}
 
 
 def _asked(request: WatchRequest) -> dict[str, Any]:
