@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -109,24 +110,20 @@ def scan_status(out: str | Path) -> ScanStatus:
         The store does not answer.
     """
     folder = Folder(out)
-    record = read_record(folder)
-    states = read_units(folder)
+    record, tried = read_record(folder), read_units(folder)
     sizes = {name: _size(unit) for name, unit in record["units"].items()}
+    states = {name: tried.get(name, State()) for name in sizes}
     chunk = int(record["identity"]["chunk"])
     running: dict[str, tuple[int, int]] = {}
     warnings = []
     blocks: Counter[str] = Counter(done=0, failed=0, left=0)
     pixels: Counter[str] = Counter(done=0, left=0)
-    for name, (rows, columns) in sizes.items():
-        state = states.get(name, State())
-        total = count_blocks((rows, columns), chunk)
-        if state.mapped:
-            done, failed = total, 0
-        elif state.status == "no_radar":
+    for name, state in states.items():
+        if state.status == "no_radar":
             continue
-        else:
-            done, failed = 0, 0
-        if state.status in ("running", "unread", "failed", "waiting") and state.started:
+        total = count_blocks(sizes[name], chunk)
+        done, failed = total if state.mapped else 0, 0
+        if state.status != "done" and state.started:
             try:
                 found = read_progress(folder.path(map_name(name)))
             except SarmapError as error:
@@ -135,17 +132,15 @@ def scan_status(out: str | Path) -> ScanStatus:
                 done, failed, total = found.done, found.failed, found.total or total
                 if state.status == "running":
                     running[name] = (found.done, total)
-        share = done / total
+        share, size = done / total, math.prod(sizes[name])
         blocks.update(done=done - failed, failed=failed, left=total - done)
-        pixels.update(done=round(rows * columns * share), left=round(rows * columns * (1 - share)))
-    rate = measured_rate(states, folder.shown)
-    decisions = {
-        name: one
-        for name, one in decisions_of(record).items()
-        if states.get(name, State()).status != "failed"
-    }
+        pixels.update(done=round(size * share), left=round(size * (1 - share)))
+    rate = measured_rate(tried, folder.shown)
+    lost = [name for name, state in states.items() if state.status == "failed"]
+    decisions = {name: one for name, one in decisions_of(record).items() if name not in lost}
     notes = replacement_notes(decisions, record["identity"]["detector"], "mapped, or to be mapped,")
-    left = _left(sizes, states, pixels["left"])
+    # failed units wait for `--resume`
+    left = max(pixels["left"] - sum(math.prod(sizes[name]) for name in lost), 0)
     updated = (folder.read(PROGRESS) or {}).get("updated")
     age = None
     if updated:
@@ -153,14 +148,14 @@ def scan_status(out: str | Path) -> ScanStatus:
     return ScanStatus(
         path=folder.shown,
         simulated=bool(record["simulated"]),
-        units=dict(Counter(states.get(name, State()).status for name in sizes)),
+        units=dict(Counter(state.status for state in states.values())),
         blocks=dict(blocks),
         pixels=dict(pixels),
         running=running,
         rate=rate,
         seconds_left=None if rate is None else left / rate.pixels_per_second,
         failures={
-            name: state.sentence for name, state in states.items() if state.status == "failed"
+            name: state.sentence for name, state in tried.items() if state.status == "failed"
         },
         updated=updated,
         age=age,
@@ -174,15 +169,3 @@ def scan_status(out: str | Path) -> ScanStatus:
 def _size(unit: Mapping[str, Any]) -> tuple[int, int]:
     (top, bottom), (left, right) = unit["rows"], unit["columns"]
     return bottom - top, right - left
-
-
-def _left(
-    sizes: Mapping[str, tuple[int, int]], states: Mapping[str, State], pixels_left: int
-) -> int:
-    """Pixels that this run still maps: failed units wait for `--resume`."""
-    failed = sum(
-        sizes[name][0] * sizes[name][1]
-        for name in sizes
-        if states.get(name, State()).status == "failed"
-    )
-    return max(pixels_left - failed, 0)
