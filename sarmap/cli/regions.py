@@ -216,32 +216,18 @@ def _print_result(result: ScanResult) -> None:
 
 
 def _plan_record(plan: ScanPlan) -> dict[str, Any]:
-    rate = plan.rate
+    told = (
+        "zones order unmapped orbits detectors scenes searches pixels pixels_done blocks tasks "
+        "unit_tasks read_bytes write_bytes peak_memory core_hours"
+    )
+    rate = None
+    if plan.rate is not None:
+        rate = {name: getattr(plan.rate, name) for name in ("core_seconds_per_megapixel", "source")}
     return {
         "units": len(plan.order),
-        "zones": dict(plan.zones),
-        "order": list(plan.order),
-        "unmapped": plan.unmapped,
-        "orbits": dict(plan.orbits),
-        "detectors": dict(plan.detectors),
-        "scenes": list(plan.scenes),
-        "searches": plan.searches,
-        "pixels": plan.pixels,
-        "pixels_done": plan.pixels_done,
-        "blocks": plan.blocks,
-        "tasks": plan.tasks,
-        "unit_tasks": plan.unit_tasks,
-        "read_bytes": plan.read_bytes,
-        "write_bytes": plan.write_bytes,
-        "peak_memory": plan.peak_memory,
-        "core_hours": plan.core_hours,
-        "rate": None
-        if rate is None
-        else {
-            "core_seconds_per_megapixel": rate.core_seconds_per_megapixel,
-            "source": rate.source,
-        },
-        "warnings": list(plan.warnings),
+        **{name: getattr(plan, name) for name in told.split()},
+        "rate": rate,
+        "warnings": plan.warnings,
     }
 
 
