@@ -189,8 +189,6 @@ def precision_recall(counts: NDArray[np.int64]) -> Curve:
 
     Average precision is Zhu 2004's sum, as in scikit-learn's ``average_precision_score``.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> counts = np.zeros((2, 251), int)
     >>> counts[1, 200], counts[0, 200], counts[1, 50], counts[0, 10] = 6, 2, 4, 88

@@ -365,8 +365,6 @@ def large_arrays_reused() -> Iterator[None]:
     What the environment has already counts more, but for Dask's own setting: an earlier nanny of
     this process leaves it behind. Afterwards the environment is as it was.
 
-    Examples
-    --------
     >>> import os
     >>> with large_arrays_reused():
     ...     os.environ["MALLOC_MMAP_THRESHOLD_"]

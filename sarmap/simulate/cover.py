@@ -19,22 +19,11 @@ __all__ = ["land_cover"]
 
 
 def land_cover(event: SimulatedEvent | str | Path) -> tuple[NDArray[np.uint8], dict[int, str]]:
-    """Land cover codes of an event, and their names.
+    """Land cover codes (y, x) of an event, or its folder, on its grid, and the name of each in
+    lower case.
 
-    Parameters
-    ----------
-    event
-        A simulated event, or its folder.
-
-    Returns
-    -------
-    uint8 (y, x) on the event's grid, and the name of each code in lower case.
-
-    Raises
-    ------
-    RequestError
-        There is no event, or it was made with given landslides or by another simulator, so that
-        its seed alone does not tell its ground.
+    Raises RequestError where there is no event, or it was made with given landslides or by another
+    simulator, so that its seed alone does not tell its ground.
     """
     known = event if isinstance(event, SimulatedEvent) else open_event(event)
     made = _make_scene(known.seed, known.grid, None)

@@ -14,17 +14,8 @@ from sarmap.store.retrying import patiently
 
 
 def stands(file: str) -> bool:
-    """True where a file is, at a local path or URL.
-
-    >>> stands("memory://doctest-delivery/a.tif")
-    False
-
-    Raises
-    ------
-    RequestError
-        The URL's scheme is unknown.
-    OutputError
-        The store does not answer.
+    """True where a file is, at a local path or URL; RequestError where the URL's scheme is unknown,
+    OutputError where the store does not answer.
     """
     if not is_url(file):
         return Path(file).exists()

@@ -29,8 +29,6 @@ def public_attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
 
     Queries and user names are cut from URLs, folders from local paths, at every depth.
 
-    Examples
-    --------
     >>> public_attributes({"scenes": [{"id": "S1A", "href": "https://u:p@host/a.tif?sig=secret"}]})
     {'scenes': '[{"id": "S1A", "href": "https://host/a.tif"}]'}
     >>> public_attributes({"weights": "/home/me/net.keras", "bands": ("vv", "vh")})
@@ -153,8 +151,6 @@ class Provenance:
 def read_provenance(attrs: Mapping[Any, Any]) -> Provenance:
     """The making of a map from its attributes (JSON text or plain values).
 
-    Examples
-    --------
     >>> made = read_provenance({"scenes": '[{"id": "S1B_1", "orbit_state": "ascending"}]'})
     >>> made.scene_ids, made.orbits, made.simulated
     (('S1B_1',), ('ascending',), False)
