@@ -108,10 +108,7 @@ def load(request: MapRequest) -> Detector:
         return own
     name = DEFAULT if request.detector == "auto" else request.detector
     return load_detector(
-        name,
-        engine=request.engine,
-        precision=request.precision,
-        dense=request.dense,
+        name, engine=request.engine, precision=request.precision, dense=request.dense
     )
 
 

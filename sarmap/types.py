@@ -325,8 +325,7 @@ class MapRequest(BaseModel):
         default=False, description="keep the images before and after the event in the store"
     )
     control: bool = Field(
-        default=False,
-        description="also map dates before the event, to measure false alarms",
+        default=False, description="also map dates before the event, to measure false alarms"
     )
 
     @model_validator(mode="before")

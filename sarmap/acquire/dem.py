@@ -176,8 +176,7 @@ def from_cells(
             top, bottom = max(i * CELL, rows.start), min((i + 1) * CELL, rows.stop)
             left, right = max(j * CELL, columns.start), min((j + 1) * CELL, columns.stop)
             out[
-                top - rows.start : bottom - rows.start,
-                left - columns.start : right - columns.start,
+                top - rows.start : bottom - rows.start, left - columns.start : right - columns.start
             ] = cell(i, j)[top - i * CELL : bottom - i * CELL, left - j * CELL : right - j * CELL]
     return out
 

@@ -34,8 +34,7 @@ def clearest(
     best = max(share for share, _ in overpasses)
     covering = [tiles for share, tiles in overpasses if share >= best - TOLERANCE]
     chosen = min(
-        covering,
-        key=lambda tiles: (sum(map(cloud_cover, tiles)) / len(tiles), acquired(tiles[0])),
+        covering, key=lambda tiles: (sum(map(cloud_cover, tiles)) / len(tiles), acquired(tiles[0]))
     )
     return tuple(sorted(chosen, key=lambda item: (cloud_cover(item), item.id)))
 

@@ -58,11 +58,7 @@ class TooFewPassesError(PassError):
 
 
 def shortfall(
-    choice: Choice | None,
-    tracks: Sequence[Track],
-    sought: Sought,
-    *,
-    now: dt.datetime,
+    choice: Choice | None, tracks: Sequence[Track], sought: Sought, *, now: dt.datetime
 ) -> RequestError | None:
     """The error of a choice that lacks passes; None where it has enough."""
     pre, post = sought.enough

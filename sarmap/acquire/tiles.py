@@ -59,11 +59,7 @@ def tile_sources(
     pin_files(there, settings, known, reach=reach)
     stated = [
         item_source(
-            item,
-            settings.dem_asset,
-            setting="dem_asset",
-            reach=reach,
-            projection_from_file=True,
+            item, settings.dem_asset, setting="dem_asset", reach=reach, projection_from_file=True
         )
         for item in items
     ]

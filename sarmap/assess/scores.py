@@ -202,10 +202,7 @@ def score_pixels(
 
 
 def score_map(
-    source: xr.Dataset | str | Path,
-    inventory: GeoDataFrame | str | Path,
-    *,
-    threshold: float = 0.5,
+    source: xr.Dataset | str | Path, inventory: GeoDataFrame | str | Path, *, threshold: float = 0.5
 ) -> Scores:
     """Score a map against an inventory, strip by strip; unseen pixels never count.
 

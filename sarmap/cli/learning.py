@@ -138,11 +138,7 @@ def tune(config: str, as_json: bool, overwrite: bool, **flags: Any) -> None:
     with opened_client(given) as client:
         settled = read_config(read_request_file(config) | given)
         result = run(
-            settled,
-            client=client,
-            overwrite=overwrite,
-            progress=_cell_lines(),
-            report=say_epoch,
+            settled, client=client, overwrite=overwrite, progress=_cell_lines(), report=say_epoch
         )
     if as_json:
         echo_json({"best": dict(result.best), "rows": [dict(row) for row in result.rows]})

@@ -13,16 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sarmap.cluster.specification import (
-    Address,
-    Coiled,
-    Gateway,
-    Jobs,
-    Kubernetes,
-    Local,
-    Ssh,
-    Tls,
-)
+from sarmap.cluster.specification import Address, Coiled, Gateway, Jobs, Kubernetes, Local, Ssh, Tls
 from sarmap.errors import ClusterError, RequestError
 
 if TYPE_CHECKING:

@@ -57,10 +57,7 @@ MEASURES: Mapping[str, tuple[str, str]] = {
     "offset": ("dB", "a whole pass moved {side} than the network learnt: snow, flood or rain"),
     "uneven": ("dB", "kinds of ground changed as a whole, {side} than the network learnt"),
     "jump": ("px", "a pass, or a part of it, lies {side} than a pixel off the others"),
-    "patch": (
-        "km2",
-        "a patch {side} than landslides changed as one: snow, flood, fire or fields",
-    ),
+    "patch": ("km2", "a patch {side} than landslides changed as one: snow, flood, fire or fields"),
     "restless": ("%", "ground where nothing happened changes {side} than the network learnt"),
 }
 """Measure -> its unit, and what being outside its range means."""

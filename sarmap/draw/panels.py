@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.draw.colours import (
-    AT_EDGE,
-    WARNING,
-    display_bands,
-    false_colour,
-    radar_as_amplitude,
-)
+from sarmap.draw.colours import AT_EDGE, WARNING, display_bands, false_colour, radar_as_amplitude
 
 if TYPE_CHECKING:
     import xarray as xr

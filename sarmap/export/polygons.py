@@ -288,11 +288,7 @@ def _across_strips(
 
 
 def _gaps(
-    reader: MapReader,
-    pieces: NDArray[Any],
-    codes: NDArray[np.int64],
-    fewest: int,
-    pixel: float,
+    reader: MapReader, pieces: NDArray[Any], codes: NDArray[np.int64], fewest: int, pixel: float
 ) -> GeoDataFrame:
     """Ground that was not seen, by why."""
     import geopandas

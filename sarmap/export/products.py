@@ -131,12 +131,7 @@ def _write(
     for name in files.keys() & VECTORS.keys():
         file = Path(files[name])
         write_frame(
-            outlines,
-            file,
-            layer="landslides",
-            kind="Polygon",
-            overwrite=overwrite,
-            gaps=gaps,
+            outlines, file, layer="landslides", kind="Polygon", overwrite=overwrite, gaps=gaps
         )
     if "cog" in files:
         write_cog(source, files["cog"], dtype=how["cog_dtype"], overwrite=overwrite)

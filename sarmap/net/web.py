@@ -170,11 +170,7 @@ def _reason(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _opened(
-    url: str,
-    headers: dict[str, str],
-    reach: Reach,
-    timeout: tuple[float, float],
-    login: Login,
+    url: str, headers: dict[str, str], reach: Reach, timeout: tuple[float, float], login: Login
 ) -> Iterator[tuple[Any, str]]:
     """The answer to a GET with its body unread, redirects followed, and where it was found."""
     client = _client(reach)

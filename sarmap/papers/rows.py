@@ -172,7 +172,7 @@ def average_orbits(
         store = open_samples(_samples(job, f"{letter}_{pair}"))
         # as the training dealt them out; another split may have been dealt out since
         of = SampleSettings.model_validate({**job.effort.samples, "split": split})
-        store.parts(split, seed=job.seed, test=of.test, validation=of.validation, block=of.block)
+        store.parts(of.split, seed=job.seed, test=of.test, validation=of.validation, block=of.block)
         orbits.append(open_trained(result.manifest, store))
     part = "held_out" if job.held_out else "test"
     return average_scores(orbits, split, [part]).record()

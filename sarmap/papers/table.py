@@ -158,11 +158,7 @@ class Row:
 
 
 def write_report(
-    out: Path,
-    name: str,
-    rows: Sequence[Row],
-    metrics: Sequence[str],
-    lines: Sequence[str],
+    out: Path, name: str, rows: Sequence[Row], metrics: Sequence[str], lines: Sequence[str]
 ) -> dict[str, Path]:
     """Write ``name.md``, ``name.csv`` and ``name.png`` of rows in the paper's order; the first of
     `lines` is the title.

@@ -158,8 +158,7 @@ def view_of(source: _Source, x_range: Range, y_range: Range, width: int, height:
     step = max(-(-wide // width), -(-tall // height), 1)
     values = source.read(down, across, step)
     return View(
-        values,
-        (c + across.start * a, f + down.stop * e, c + across.stop * a, f + down.start * e),
+        values, (c + across.start * a, f + down.stop * e, c + across.stop * a, f + down.start * e)
     )
 
 

@@ -129,8 +129,7 @@ class Collection:
             description=f"{about}Landslide probability from Sentinel-1 radar, unit by unit. "
             f"{' '.join([*notes, record['attribution']])}".strip(),
             extent=pystac.Extent(
-                pystac.SpatialExtent([list(record["bbox"])]),
-                pystac.TemporalExtent([self._times()]),
+                pystac.SpatialExtent([list(record["bbox"])]), pystac.TemporalExtent([self._times()])
             ),
             license="other",
             keywords=["landslides", "sentinel-1", *(["SIMULATED"] if simulated else [])],
@@ -179,10 +178,7 @@ def write_products(folder: Folder, request: ScanRequest) -> dict[str, str]:
     folder.write(_MADE, {**made, **dict.fromkeys(asked, BEGUN)})
     if {"geopackage", "geoparquet"} & set(asked):
         frame, gaps = outlined(
-            scan,
-            threshold=request.threshold,
-            min_area=request.min_area,
-            gaps="geopackage" in asked,
+            scan, threshold=request.threshold, min_area=request.min_area, gaps="geopackage" in asked
         )
         kind = "Polygon" if len(scan.record["zones"]) == 1 else "MultiPolygon"
         for name in ("geopackage", "geoparquet"):

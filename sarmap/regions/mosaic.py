@@ -19,13 +19,7 @@ from numpy.typing import NDArray
 from sarmap.regions.scan_folder import Folder, State, read_units
 from sarmap.regions.scan_record import read_record, zone_attributes
 from sarmap.regions.unit_map import map_name
-from sarmap.store.encoding import (
-    FILL,
-    PROBABILITY_STEP,
-    RADAR_FLOOR,
-    RADAR_STEP,
-    SLOPE_STEP,
-)
+from sarmap.store.encoding import FILL, PROBABILITY_STEP, RADAR_FLOOR, RADAR_STEP, SLOPE_STEP
 from sarmap.store.location import store_at
 from sarmap.store.reading import MapReader
 from sarmap.types import Observation
@@ -150,11 +144,7 @@ class ZoneMap:
         layers = {name: self.canvas(name) for name in packed if name in self.layers}
         layers["observation"] = self.canvas("observation", int(outside))
         return MapReader(
-            grid=self.grid,
-            attrs=self.attrs,
-            block_rows=BLOCK // 2,
-            layers=layers,
-            packed=True,
+            grid=self.grid, attrs=self.attrs, block_rows=BLOCK // 2, layers=layers, packed=True
         )
 
     def dataset(self) -> xr.Dataset:

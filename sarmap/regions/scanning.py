@@ -261,9 +261,7 @@ def _record_finished(
     mapped = reopened(mapped, folder, name)
     packed = io.BytesIO()
     small = reduced(
-        mapped.result.dataset,
-        collection.record["reduced"],
-        design.survey.request.threshold,
+        mapped.result.dataset, collection.record["reduced"], design.survey.request.threshold
     )
     np.savez_compressed(packed, **small)  # type: ignore[arg-type]
     folder.write_bytes(f"units/{name}/overview.npz", packed.getvalue())

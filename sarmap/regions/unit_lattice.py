@@ -96,8 +96,7 @@ class Lattice:
     ) -> Iterator[tuple[tuple[int, int], tuple[float, float, float, float]]]:
         """Square (row, column) and bounds in pixels of what a polygon has in each square."""
         pixels = shapely.transform(
-            part,
-            lambda xy: (xy * (1, -1) + (-self.left, self.top)) / self.resolution,
+            part, lambda xy: (xy * (1, -1) + (-self.left, self.top)) / self.resolution
         )
         left, top, right, bottom = pixels.bounds
         for row in range(math.floor(top / self.edge), math.ceil(bottom / self.edge)):

@@ -17,13 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.store.encoding import (
-    layer_of,
-    pack_decibels,
-    pack_probability,
-    pack_slope,
-    seen_only,
-)
+from sarmap.store.encoding import layer_of, pack_decibels, pack_probability, pack_slope, seen_only
 from sarmap.store.layout import Layout
 from sarmap.store.ledger import NOTHING, ROOM, Block, Counts, Ledger
 from sarmap.store.objects import get, put
@@ -163,13 +157,7 @@ def layer_families(
         by_dims.setdefault(dataset[name].dims, []).append(name)
     return [
         _layer_family(
-            dataset,
-            names,
-            layouts[names[0]].shards,
-            group,
-            ledger,
-            patience,
-            counted.get(dims),
+            dataset, names, layouts[names[0]].shards, group, ledger, patience, counted.get(dims)
         )
         for dims, names in by_dims.items()
     ]

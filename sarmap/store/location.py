@@ -129,10 +129,7 @@ def begun_store(out: str | Path) -> Any:
 
 @contextmanager
 def writing_to(
-    out: str | Path,
-    *,
-    overwrite: bool = False,
-    continues: Callable[[Any], bool] | None = None,
+    out: str | Path, *, overwrite: bool = False, continues: Callable[[Any], bool] | None = None
 ) -> Iterator[Any]:
     """A Zarr store to write a result into, at a local folder or URL; on success it is what stands
     at `out`. Errors as in `check_writable`.

@@ -21,8 +21,7 @@ class WatchRequest(MapRequest):
 
     out: str | None = Field(default="watch", description="folder or URL that is kept current")
     products: tuple[str, ...] = Field(
-        default=("cog", "geopackage", "item"),
-        description="beside each map's store, as of a map",
+        default=("cog", "geopackage", "item"), description="beside each map's store, as of a map"
     )
     days: float = Field(default=60.0, gt=0, description="days after the event at which it ends")
     passes: int | None = Field(
