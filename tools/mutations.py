@@ -6,8 +6,10 @@
 
 Works in a copy of the tree, which is thrown away. Each protection is text of one file and what
 stands in its place when it is gone; its test must pass with it and fail without. Leaves with 1
-where a test does not notice. An answer in the journal counts as long as the protection's text, what
-stands without it and the file of its test are the same.
+where a test does not notice: nor does one that fails of the text that stands instead (a name that
+is not there, an argument too few), or that does not end with the protection either. An answer in
+the journal counts as long as the protection's text, what stands without it and the file of its test
+are the same.
 """
 
 from __future__ import annotations
@@ -31,6 +33,11 @@ ROOT = Path(__file__).resolve().parents[1]
 LIST = ROOT / "tools" / "protections.toml"
 LONGEST = 300.0
 """Seconds after which a test that does not end has failed: some protections are against that."""
+BROKEN = re.compile(
+    r"(Syntax|Indentation|Name|UnboundLocal|Import|ModuleNotFound)Error:"
+    r"|TypeError: .*(missing \d+ required|unexpected keyword|takes \d+ positional)"
+)
+"""What a test says that fails of the text itself, not for want of what stood there."""
 LENGTH = 100
 """Characters of what a test says that are shown."""
 PARTS = ("sarmap", "tests", "tools", "deploy", "pyproject.toml", "README.md")
@@ -77,9 +84,12 @@ def tried(one: Protection, tree: Path) -> Answer:
         return Answer(False, f"its text is found {whole.count(one.old)} times in {one.file}")
     file.write_text(whole.replace(one.old, one.new))
     try:
-        return _outcome(one, tree)
+        answer = _outcome(one, tree)
     finally:
         file.write_text(whole)
+    if answer == ENDLESS and _outcome(one, tree) == ENDLESS:  # a busy machine, or a broken test
+        return Answer(False, "does not end with it either")
+    return answer
 
 
 def _outcome(one: Protection, tree: Path) -> Answer:
@@ -104,25 +114,30 @@ def _outcome(one: Protection, tree: Path) -> Answer:
             said = running.communicate(timeout=LONGEST)[0]
         except subprocess.TimeoutExpired:
             os.killpg(running.pid, 9)
-            return Answer(True, "does not end")
+            return ENDLESS
     if running.returncode != 1:  # 0: passed; others: no test, or pytest itself failed
         return Answer(False, f"pytest left with {running.returncode}")
-    return Answer(True, _sentence(said))
+    words = _sentence(said)
+    noticed = BROKEN.search(words) is None
+    return Answer(noticed, words if len(words) <= LENGTH else f"{words[:LENGTH]} ...")
 
 
 def _sentence(said: str) -> str:
     """What a failed test complains of, on one line."""
     lines = [line.strip() for line in said.splitlines() if line.startswith(("E ", "Got:"))]
     words = re.sub(r"\s+", " ", " ".join(line.removeprefix("E") for line in lines)).strip()
-    words = words.removeprefix("AssertionError:").replace("|", "/").strip() or "fails"
-    return words if len(words) <= LENGTH else f"{words[:LENGTH]} ..."
+    return words.removeprefix("AssertionError:").replace("|", "/").strip() or "fails"
+
+
+ENDLESS = Answer(True, "does not end")
 
 
 class Journal:
     """Answers of earlier runs, one line of JSON each; without a file it only holds this run's."""
 
-    def __init__(self, file: Path | None) -> None:
+    def __init__(self, file: Path | None, tree: Path) -> None:
         self._file = file
+        self._tree = tree
         self._known: dict[str, Answer] = {}
         if file is not None and file.exists():
             for line in file.read_text(encoding="utf-8").splitlines():
@@ -131,19 +146,20 @@ class Journal:
 
     def find(self, one: Protection) -> Answer | None:
         """The answer for exactly this protection."""
-        return self._known.get(_asked(one))
+        return self._known.get(_asked(one, self._tree))
 
     def keep(self, one: Protection, answer: Answer) -> None:
         """Add an answer."""
-        self._known[_asked(one)] = answer
+        asked = _asked(one, self._tree)
+        self._known[asked] = answer
         if self._file is not None:
             with self._file.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps({"asked": _asked(one), **asdict(answer)}) + "\n")
+                lines.write(json.dumps({"asked": asked, **asdict(answer)}) + "\n")
 
 
-def _asked(one: Protection) -> str:
-    """A protection and its tests as they are now: other ones have other answers."""
-    files = [ROOT / word.split("::")[0] for word in one.test.split() if ".py" in word]
+def _asked(one: Protection, tree: Path) -> str:
+    """A protection and its tests as they are in the copy: other ones have other answers."""
+    files = [tree / word.split("::")[0] for word in one.test.split() if ".py" in word]
     tests = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     return json.dumps({**asdict(one), "tests": tests}, sort_keys=True)
 
@@ -172,10 +188,10 @@ def main() -> int:
     parser.add_argument("--journal", type=Path, help="file of answers, continued where it is there")
     given = parser.parse_args()
     chosen = [one for one in read_list() if given.only in one.name]
-    journal = Journal(given.journal)
     unnoticed = 0
     print("| protection | test | without it |\n| --- | --- | --- |")
     with copied_tree() as tree:
+        journal = Journal(given.journal, tree)
         for one in chosen:
             answer = journal.find(one)
             if answer is None:
