@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from sarmap.mapping import Judged
 
 DEFAULT_CHUNK = 1024
+LATTICE_CHUNK = 128
+"""Block edge of the terrain at an eighth of its resolution: enough blocks for all cores."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def levelled(prepared: Prepared, *, warm: bool = False) -> Prepared:
     grid, chunk = read_grid(prepared)
     for passes, look in zip(prepared.passes, looks, strict=True):
         cube = cube_of(prepared, passes, grid, chunk)
-        terrain, _ = terrain_of(prepared, look, _lattice_grid(grid), chunk)
+        terrain, _ = terrain_of(prepared, look, _lattice_grid(grid), LATTICE_CHUNK)
         with _many_threads():
             if keep:
                 cubes.append(cube := cube.persist())

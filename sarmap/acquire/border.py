@@ -30,7 +30,7 @@ REACH = 48
 RUN, LEAST = 11, 8
 """Dark pixels along the edge, of a run of so many, that are no single shadow or pond."""
 MARGIN = 2 * REACH + HOLE + RUN // 2 + 4
-"""Pixels around a block that decide what is noise in it."""
+"""Pixels beyond a side of a block that decide what is noise in it."""
 _AROUND = np.ones((3, 3), bool)
 _PERHAPS = DARK * np.float32(9.01)
 """Sum of power of up to 3 x 3 pixels above which their middle is not dark, whatever is not seen."""
@@ -50,15 +50,18 @@ def read_scene(
     found = read_source(source, window, signer, positive=positive)
     if found is None or not positive or not _may_hang(found[0]):
         return found
+    above, below, before, behind = (MARGIN * side for side in _sides(found[0]))
 
     def wider(handle: Handle) -> Box:
         top, bottom, left, right = window(handle)
-        return (top - MARGIN, bottom + MARGIN, left - MARGIN, right + MARGIN)
+        return (top - above, bottom + below, left - before, right + behind)
 
     wide = read_source(source, wider, signer, positive=True)
     if wide is None:
         return None
-    return without_noise(wide[0])[MARGIN:-MARGIN, MARGIN:-MARGIN], wide[1]
+    rows, columns = found[0].shape
+    quiet = without_noise(wide[0])
+    return quiet[above : above + rows, before : before + columns], wide[1]
 
 
 def without_noise(power: Pixels) -> Pixels:
@@ -169,6 +172,19 @@ def _may_hang(power: Pixels) -> bool:
     seeds = np.zeros((np.ptp(row) + 1, np.ptp(column) + 1), np.int32)
     seeds[row - row.min(), column - column.min()] = 1
     return bool((_along(seeds) >= LEAST).any())
+
+
+def _sides(power: Pixels) -> tuple[bool, ...]:
+    """Above, below, before, behind: where pixels beyond a block decide what is noise in it.
+
+    What lies beyond a side reaches dark pixels near that side alone.
+    """
+    if (power == -np.inf).any():
+        return (True,) * 4
+    known = np.isfinite(power)
+    dark = known & (_box(np.where(known, power, np.float32(0))) < _PERHAPS)
+    near = REACH + RUN
+    return tuple(bool(one[:near].any()) for one in (dark, dark[::-1], dark.T, dark.T[::-1]))
 
 
 def _along(seeds: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -166,11 +166,11 @@ def _cells(field: xr.DataArray) -> xr.DataArray:
 def _whole_cells(lengths: tuple[int, ...]) -> tuple[int, ...]:
     """Blocks of whole cells, about as long as these.
 
-    >>> _whole_cells((20, 20, 5))
-    (16, 24, 5)
+    >>> _whole_cells((20, 20, 5)), _whole_cells((16, 10)), _whole_cells((7, 4))
+    ((16, 24, 5), (16, 10), (11,))
     """
-    ends = sorted({end - end % CELL for end in accumulate(lengths)} - {0})
-    edges = [0, *(end for end in ends if end < sum(lengths)), sum(lengths)]
+    borders = {end - end % CELL for end in accumulate(lengths[:-1])} - {0}
+    edges = [0, *sorted(borders), sum(lengths)]
     return tuple(after - before for before, after in pairwise(edges))
 
 

@@ -58,6 +58,26 @@ def test_a_strip_along_a_slanted_edge_goes_however_a_scene_is_cut_or_resampled(
     assert np.isfinite(apart[SLANTED[1:, 1:] > 88]).all()
 
 
+@pytest.mark.parametrize("seed", [0, 5, 7])
+def test_water_and_holes_beside_a_strip_are_told_alike_however_a_scene_is_cut(
+    kit: Any, tmp_path: Path, ground: Any, seed: int
+) -> None:
+    """A block is read with a margin on those sides alone beyond which something may decide."""
+    rng = np.random.default_rng(seed)
+    power = np.where(SLANTED < 60, np.nan, noisy(ground, SLANTED < 60 + rng.integers(5, 60)))
+    down, along = np.ogrid[:ROWS, :COLUMNS]
+    for edge in rng.integers(8, 60, 3):
+        row, column = rng.integers(0, 260, 2)
+        lake = (down - row) ** 2 + (along - column) ** 2 < edge**2
+        power = np.where(lake & np.isfinite(power), noisy(ground, True), power)
+        power[column : column + edge // 5, row : row + edge // 5] = np.nan
+    power = power.astype(np.float32)
+    box = kit.box(ROWS, COLUMNS)
+    whole, cut = (read(kit, tmp_path, power, box, chunk) for chunk in (1000, 128))
+    np.testing.assert_array_equal(whole, cut)
+    assert np.isnan(whole).sum() > np.isnan(power).sum()
+
+
 @pytest.mark.parametrize(
     ("rows", "columns"),
     [(slice(200, 300), slice(0, 260)), (slice(294, 300), slice(100, 106))],
