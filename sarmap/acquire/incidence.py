@@ -191,7 +191,8 @@ class LookModel:
         parts = list(_squares(longitude, latitude))
         boxes = shapely.box(*np.array([edges for _, edges in parts]).T)
         for scene in reversed(scenes):
-            footprint = self.footprints[scene]
+            # one of its own: what GEOS prepares belongs to one thread
+            footprint = shapely.from_wkb(self.footprints[scene].wkb)
             shapely.prepare(footprint)
             meets = shapely.intersects(footprint, boxes)
             holds = shapely.contains_properly(footprint, boxes)

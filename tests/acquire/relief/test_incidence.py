@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +184,28 @@ def test_an_item_without_an_angle_is_left_to_those_that_say_it(kit: Any) -> None
     model = look_model(mixed)
     assert [anchor.incidence for anchor in model.anchors] == [36.5]
     assert model.source == "view:incidence_angle"
+
+
+_BY_MANY_THREADS = """
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+import shapely
+from sarmap.acquire.incidence import Anchor, LookModel
+
+turn = np.linspace(0, 2 * np.pi, 400)
+ring = np.column_stack([141 + np.cos(turn) / 2, 42 + np.sin(turn) / 2])
+place = np.meshgrid(np.linspace(140.6, 141.4, 256), np.linspace(41.6, 42.4, 256))
+with ThreadPoolExecutor(16) as pool:
+    for _ in range(4):
+        footprints = shapely.Polygon(ring), shapely.Polygon(ring + 0.1)
+        look = LookModel((Anchor(141.0, 42.0, 38.0, None),) * 2, footprints, "ascending", "footprint")
+        print(*set(pool.map(lambda _: int(look.scene_at(*place, [0, 1]).sum()), range(16))))
+"""
+
+
+def test_many_threads_may_ask_at_once_which_scene_sees_a_place() -> None:
+    """In a process of its own: what GEOS prepares, shared by threads, ends it without a word."""
+    told = subprocess.run(
+        [sys.executable, "-c", _BY_MANY_THREADS], capture_output=True, text=True, check=False
+    )
+    assert (told.returncode, len(set(told.stdout.split()))) == (0, 1), told.stderr
