@@ -64,7 +64,8 @@ def test_water_and_holes_beside_a_strip_are_told_alike_however_a_scene_is_cut(
 ) -> None:
     """A block is read with a margin on those sides alone beyond which something may decide."""
     rng = np.random.default_rng(seed)
-    power = np.where(SLANTED < 60, np.nan, noisy(ground, SLANTED < 60 + rng.integers(5, 60)))
+    width = rng.integers(5, 60)
+    power = np.where(SLANTED < 60, np.nan, noisy(ground, width > SLANTED - 60))
     down, along = np.ogrid[:ROWS, :COLUMNS]
     for edge in rng.integers(8, 60, 3):
         row, column = rng.integers(0, 260, 2)

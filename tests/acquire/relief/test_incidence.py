@@ -198,7 +198,8 @@ place = np.meshgrid(np.linspace(140.6, 141.4, 256), np.linspace(41.6, 42.4, 256)
 with ThreadPoolExecutor(16) as pool:
     for _ in range(4):
         footprints = shapely.Polygon(ring), shapely.Polygon(ring + 0.1)
-        look = LookModel((Anchor(141.0, 42.0, 38.0, None),) * 2, footprints, "ascending", "footprint")
+        anchors = (Anchor(141.0, 42.0, 38.0, None),) * 2
+        look = LookModel(anchors, footprints, "ascending", "footprint")
         print(*set(pool.map(lambda _: int(look.scene_at(*place, [0, 1]).sum()), range(16))))
 """
 
