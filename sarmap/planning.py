@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sarmap.assembly import Assembly, assemble, levels_record, prepare
 from sarmap.errors import RequestError
-from sarmap.prepared import MOST_KEPT, Prepared
+from sarmap.prepared import Prepared, machine_memory, memory_limit, most_kept
 from sarmap.types import MapRequest, Plan
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def make_plan(prepared: Prepared, assembly: Assembly, machine: Machine | None = 
         read_bytes=read_bytes_of(prepared),
         write_bytes=height * width * _layer_bytes(assembly.dataset),
         peak_memory=0,
-        memory_limit=_memory_limit(request, machine),
+        memory_limit=memory_limit(request, machine.memory),
         levels=tuple(levels_record(prepared)),
         warnings=prepared.warnings,
     )
@@ -151,7 +151,7 @@ def _peak_memory(made: Plan, machine: Machine, chunk: int) -> int:
     held = _held(made, machine, composites)
     fixed = _LIBRARIES + _WORKER * bool(machine.name) + _ENGINE * bool(detector["sha256"])
     kept = _series_bytes(made)
-    if not machine.name and kept <= MOST_KEPT:
+    if not machine.name and kept <= most_kept(made.memory_limit):
         fixed += kept
     if detector["kind"] == "pixel":
         fixed += _PIXELWISE * area * min(machine.cores, blocks)
@@ -198,36 +198,7 @@ def _held(made: Plan, machine: Machine, composites: float) -> float:
 def _this_machine() -> Machine:
     from dask.system import CPU_COUNT
 
-    return Machine(READ_THREADS, int(CPU_COUNT), _machine_memory())
-
-
-def _memory_limit(request: MapRequest, machine: Machine) -> int:
-    """Bytes the process may take: as asked, else what the machine has free."""
-    from dask.utils import parse_bytes
-
-    if request.memory is None:
-        return machine.memory
-    try:
-        return int(parse_bytes(request.memory))
-    except (ValueError, OverflowError) as error:
-        raise RequestError(
-            f"memory={request.memory!r} is not a size: write it like '2.5GB'."
-        ) from error
-
-
-def _machine_memory() -> int:
-    """Bytes of the machine, its cgroup or its limits, as distributed counts them.
-
-    Its one module is run alone: the whole package takes 0.2 s to import, and local maps need none.
-    """
-    from importlib.util import find_spec
-    from pathlib import Path
-    from runpy import run_path
-
-    found = find_spec("distributed")
-    assert found is not None
-    assert found.origin is not None
-    return int(run_path(str(Path(found.origin).with_name("system.py")))["MEMORY_LIMIT"])
+    return Machine(READ_THREADS, int(CPU_COUNT), machine_memory())
 
 
 def refuse_too_large(made: Plan, machine: Machine | None = None) -> None:

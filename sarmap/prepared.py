@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from sarmap.mapping import Judged
 
 RGB = ("red", "green", "blue")
-MOST_KEPT = 512 * 2**20
+MOST_KEPT = 1280 * 2**20
 """Bytes of pixels up to which a process keeps what it read for the levels until the map is made."""
+SHARE_KEPT = 1 / 8
+"""Of the memory that it may take, the share that they may."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,42 @@ def fits_in_memory(prepared: Prepared) -> bool:
     """Whether a process keeps the pixels of all passes between the levels and the map."""
     rows, columns = (int(length) for length in prepared.grid.shape)
     images = sum(len([*one]) * len(_bands(prepared, one)) for one in prepared.passes)
-    return rows * columns * 4 * images <= MOST_KEPT
+    limit = memory_limit(prepared.request, machine_memory())
+    return rows * columns * 4 * images <= most_kept(limit)
+
+
+def most_kept(memory: int) -> int:
+    """Bytes of pixels that a process keeps of so much memory."""
+    return min(MOST_KEPT, int(SHARE_KEPT * memory))
+
+
+def memory_limit(request: MapRequest, machine: int) -> int:
+    """Bytes the process may take: as asked, else what the machine has free."""
+    from dask.utils import parse_bytes
+
+    if request.memory is None:
+        return machine
+    try:
+        return int(parse_bytes(request.memory))
+    except (ValueError, OverflowError) as error:
+        raise RequestError(
+            f"memory={request.memory!r} is not a size: write it like '2.5GB'."
+        ) from error
+
+
+def machine_memory() -> int:
+    """Bytes of the machine, its cgroup or its limits, as distributed counts them.
+
+    Its one module is run alone: the whole package takes 0.2 s to import, and local maps need none.
+    """
+    from importlib.util import find_spec
+    from pathlib import Path
+    from runpy import run_path
+
+    found = find_spec("distributed")
+    assert found is not None
+    assert found.origin is not None
+    return int(run_path(str(Path(found.origin).with_name("system.py")))["MEMORY_LIMIT"])
 
 
 def cube_of(prepared: Prepared, passes: Passes, grid: GeoBox, chunk: Chunk) -> xr.Dataset:

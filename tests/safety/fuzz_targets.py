@@ -214,7 +214,7 @@ def _begin(request: Any, folder: Path) -> None:
     from sarmap.compose.names import composite_bands
     from sarmap.export.products import product_files
     from sarmap.net.reach import reach_of
-    from sarmap.planning import Machine, _memory_limit
+    from sarmap.prepared import memory_limit
 
     steps: list[Callable[[], Any]] = [
         lambda: reach_of(resolve_catalog(request.catalog, trusted=request.trust_catalog)),
@@ -222,7 +222,7 @@ def _begin(request: Any, folder: Path) -> None:
         lambda: parse_area(request.area),
         lambda: make_grid(request.area, crs=request.crs, resolution=request.resolution),
         lambda: request.composite is None or composite_bands(request.composite),
-        lambda: _memory_limit(request, Machine(16, 2, 8 * 10**9)),
+        lambda: memory_limit(request, 8 * 10**9),
         lambda: _stay_beside(
             product_files(request.products, str(folder / "map.zarr")).values(), folder
         ),

@@ -241,12 +241,12 @@ def test_a_bbox_of_text_is_a_bbox_of_numbers(targets: ModuleType) -> None:
 
 
 def test_numbers_that_were_found_to_crash() -> None:
-    from sarmap.planning import Machine, _memory_limit
+    from sarmap.prepared import memory_limit
     from sarmap.types import MapRequest
 
     wild = MapRequest(area=(1, 1, 2, 2), event="2018-09-05", memory="1e999")
     with pytest.raises(RequestError, match="memory"):
-        _memory_limit(wild, Machine(2, 2, 10**9))
+        memory_limit(wild, 10**9)
     with pytest.raises(RequestError, match="resolution"):
         make_grid((142.0, 42.7, 142.01, 42.71), resolution=HUGE)
     with pytest.raises(RequestError):
