@@ -51,7 +51,7 @@ _services = load_module("services", "fixtures")
 processes, slim_python = _services.processes, _services.slim_python
 database, stac_api = _services.database, _services.stac_api
 nginx, s3_server, s3 = _services.nginx, _services.s3_server, _services.s3
-start_dask = _services.start_dask
+start_dask, local_workers = _services.start_dask, _services.local_workers
 
 
 @pytest.fixture(scope="session")

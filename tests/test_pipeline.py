@@ -76,14 +76,10 @@ def test_every_chunk_size_gives_the_same_map(
 
 
 def test_a_dask_cluster_gives_the_same_map(
-    request_of: Callable[..., sarmap.MapRequest], tmp_path: Path
+    request_of: Callable[..., sarmap.MapRequest], local_workers: Any, tmp_path: Path
 ) -> None:
-    from distributed import Client
-
     alone = sarmap.map_landslides(request_of(chunk=128))
-    with Client(
-        n_workers=2, threads_per_worker=2, dashboard_address=None, host="127.0.0.1"
-    ) as client:
+    with local_workers(2, threads=2) as client:
         request = request_of(chunk=128, out=str(tmp_path / "cluster.zarr"))
         together = sarmap.map_landslides(request, client=client)
     np.testing.assert_array_equal(

@@ -72,9 +72,9 @@ def _has_plugin(dask_worker: Any) -> bool:
     return MapPlugin.name in dask_worker.plugins
 
 
-def worker(address: str, name: str) -> list[str]:
-    words = ["--host", "127.0.0.1", "--no-dashboard", "--nthreads", "1", "--name", name]
-    return [sys.executable, "-m", "dask", "worker", address, *words]
+def worker(address: str, name: str, *more: str) -> list[str]:
+    words = ["--host", "127.0.0.1", "--no-dashboard", "--nthreads", "1", "--name", name, *more]
+    return [sys.executable, "-m", "distributed.cli.dask_worker", address, *words]
 
 
 def test_a_late_worker_takes_part_only_where_it_sees_the_result(
@@ -95,7 +95,7 @@ def test_a_late_worker_takes_part_only_where_it_sees_the_result(
             fits, blind = Path(first[1]), tmp_path / "blind"
             blind.mkdir()
             with processes.running(
-                worker(address, "fits"),
+                worker(address, "fits", "--no-nanny"),
                 lambda: "fits" in listed(),
                 tmp_path / "fits.log",
                 cwd=fits,
@@ -219,11 +219,10 @@ def test_a_cluster_without_workers_is_told_of(
 
 
 def test_a_worker_with_too_little_memory_is_named_before_anything_is_computed(
-    request_of: Callable[..., sarmap.MapRequest],
+    request_of: Callable[..., sarmap.MapRequest], local_workers: Any
 ) -> None:
-    options: dict[str, Any] = {"host": "127.0.0.1", "dashboard_address": None}
     with (
-        Client(n_workers=1, threads_per_worker=2, memory_limit="400MiB", **options) as client,
+        local_workers(1, threads=2, memory_limit="400MiB") as client,
         pytest.raises(RequestError, match=r"about 0\.\d GB on worker tcp://\S+ with blocks of 128"),
     ):
         sarmap.map_landslides(request_of(), client)

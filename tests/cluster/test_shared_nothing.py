@@ -179,13 +179,12 @@ class _Scales(SchedulerPlugin):
 
 
 def test_no_task_holds_a_model_a_credential_or_many_numbers(
-    request_of: Maker, s3: Any, weights_url: str
+    request_of: Maker, s3: Any, weights_url: str, local_workers: Any
 ) -> None:
     """What travels: names, hashes and small records. Weighed as the scheduler gets it."""
     request = request_of(detector=weights_url, out=f"s3://{s3.bucket}/keys.zarr")
     scales = _Scales()
-    here = {"host": "127.0.0.1", "dashboard_address": None}
-    with Client(n_workers=1, threads_per_worker=2, **here) as client:
+    with local_workers(1, threads=2) as client:
         client.cluster.scheduler.add_plugin(scales, name="scales")
         sarmap.map_landslides(request, client)
     assert len(scales.sent) > 50

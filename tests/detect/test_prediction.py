@@ -510,9 +510,7 @@ def hashing_detector() -> Any:
     return Travelling()
 
 
-def test_threads_and_a_cluster_of_processes_give_the_same_bits() -> None:
-    from distributed import Client, LocalCluster
-
+def test_threads_and_a_cluster_of_processes_give_the_same_bits(local_workers: Any) -> None:
     values = np.random.default_rng(9).random((2, 90, 70), np.float32)
     values[0, 30:40, 20:60] = np.nan
     lazy: list[Callable[[], xr.Dataset]] = [
@@ -521,12 +519,7 @@ def test_threads_and_a_cluster_of_processes_give_the_same_bits() -> None:
     ]
     one_thread = [make().compute(scheduler="sync") for make in lazy]
     threads = [make().compute(scheduler="threads", num_workers=8) for make in lazy]
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-        ) as cluster,
-        Client(cluster),
-    ):
+    with local_workers(2):
         workers = [make().compute() for make in lazy]
     for expected, *others in zip(one_thread, threads, workers, strict=True):
         for other in others:

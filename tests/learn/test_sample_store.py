@@ -253,7 +253,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
 
 
 def test_windows_that_end_their_workers_are_said_and_what_was_cut_is_kept(
-    make_scene, make_composite, tmp_path
+    make_scene, make_composite, tmp_path, local_workers
 ):
     """The third row of chunks ends every process that computes it, but this one."""
     here, rows = os.getpid(), make_composite(chunk=64)
@@ -270,10 +270,7 @@ def test_windows_that_end_their_workers_are_said_and_what_was_cut_is_kept(
     out = tmp_path / "samples.zarr"
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        LocalCluster(
-            n_workers=1, threads_per_worker=2, host="127.0.0.1", dashboard_address=None
-        ) as cluster,
-        Client(cluster) as client,
+        local_workers(1, threads=2) as client,
         pytest.raises(ClusterError, match=r"Windows of the composite ended .* same command goes"),
     ):
         write_samples([replace(scene, composite=lazy)], out, RULE, window=64, client=client)

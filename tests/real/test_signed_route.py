@@ -23,7 +23,6 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
-from distributed import Client
 from numpy.typing import NDArray
 from rasterio.windows import from_bounds
 
@@ -244,14 +243,12 @@ def test_the_command_line_takes_the_same_route_from_a_request_file(
 
 
 def test_dask_workers_sign_for_themselves(
-    planetary: Any, grid: Any, planetary_replay: ModuleType
+    planetary: Any, grid: Any, planetary_replay: ModuleType, local_workers: Any
 ) -> None:
     settings, storage = planetary
     passes = sarmap.search_passes(planetary_replay.place(), EVENT, catalog=settings)
     cube = sarmap.open_cube(passes, grid, bands=("vv",), chunk=100)
-    with Client(
-        n_workers=1, threads_per_worker=4, processes=True, dashboard_address=None, memory_limit=0
-    ):
+    with local_workers(1, threads=4, memory_limit=0):
         observation = cube["observation"].compute()
     assert (observation == 0).all()
     assert {kind for kind, _ in storage.kinds} == {"signed"}

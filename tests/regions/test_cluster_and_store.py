@@ -30,10 +30,8 @@ def packed(path: str) -> dict[str, dict[str, Any]]:
 
 
 def test_two_zones_on_two_workers_with_s3_equal_threads_on_one_machine(
-    scan_request: Make, s3: Any
+    scan_request: Make, s3: Any, local_workers: Any
 ) -> None:
-    from distributed import Client
-
     asked: dict[str, Any] = {
         "area": (137.994, 36.996, 138.006, 37.004),
         "products": ("geoparquet",),
@@ -41,9 +39,7 @@ def test_two_zones_on_two_workers_with_s3_equal_threads_on_one_machine(
     }
     alone = sarmap.scan(scan_request(**asked))
     out = f"s3://{s3.bucket}/hokkaido"
-    with Client(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
-    ) as client:
+    with local_workers(2) as client:
         together = sarmap.scan(scan_request(**asked, out=out), client)
     assert not together.incomplete
     mine, theirs = packed(alone.path), packed(together.path)

@@ -357,12 +357,8 @@ def test_the_commands_say_it(
     assert SIMPLER in text
 
 
-def test_workers_map_with_each_of_them(request_of: Make, finished: Any, tmp_path: Path) -> None:
-    from distributed import Client
-
-    with Client(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
-    ) as client:
+def test_workers_map_with_each_of_them(request_of: Make, finished: Any, local_workers: Any) -> None:
+    with local_workers(2) as client:
         result = sarmap.scan(request_of(), client)
     assert {name: one.detector for name, one in result.states.items()} == {
         name: one.detector for name, one in finished.states.items()

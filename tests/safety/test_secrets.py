@@ -272,9 +272,13 @@ def test_errors_tell_no_secret_with_all_their_traceback(
 
 
 def test_graph_keys_and_performance_report_tell_no_secret(
-    catalog: Catalog, event: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    catalog: Catalog,
+    event: Any,
+    local_workers: Any,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    from distributed import Client, performance_report
+    from distributed import performance_report
 
     from sarmap.assembly import assemble, prepare
 
@@ -295,9 +299,7 @@ def test_graph_keys_and_performance_report_tell_no_secret(
     assert catalog.told_in(cloudpickle.dumps(graph).decode("latin-1")) == []
     report = tmp_path / "report.html"
     with (
-        Client(
-            n_workers=1, threads_per_worker=2, dashboard_address=None, host="127.0.0.1"
-        ) as client,
+        local_workers(1, threads=2) as client,
         performance_report(filename=str(report)),
     ):
         result = sarmap.map_landslides(request, client=client)

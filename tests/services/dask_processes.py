@@ -11,14 +11,15 @@ from types import ModuleType
 LOOPBACK = ("--host", "127.0.0.1")
 
 
-def _dask(python: str, *words: str) -> list[str]:
-    return [python, "-m", "dask", *words, "--no-dashboard"]
+def _dask(python: str, program: str, *words: str) -> list[str]:
+    # `-m dask` would first load the command lines of all of Dask's relatives
+    return [python, "-m", f"distributed.cli.dask_{program}", *words, "--no-dashboard"]
 
 
 def _worker(python: str, scheduler: str, home: Path, threads: int) -> list[str]:
     size = ("--nthreads", str(threads), "--name", home.name)
     scratch = ("--local-directory", str(home / "scratch"))
-    return _dask(python, "worker", scheduler, *LOOPBACK, *size, *scratch)
+    return _dask(python, "worker", scheduler, "--no-nanny", *LOOPBACK, *size, *scratch)
 
 
 def _listed(scheduler: str, workers: int) -> bool:

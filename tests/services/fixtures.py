@@ -6,6 +6,7 @@ serves the whole session.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
@@ -90,6 +91,36 @@ def start_dask(
         launch = partial(load_helper("services", "dask_processes").start_cluster, processes)
         with launch(tmp_path_factory.mktemp("dask"), **options) as address:
             yield address
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def local_workers() -> Callable[..., AbstractContextManager[Any]]:
+    """Client of workers in processes of their own: `with local_workers(2, threads=1) as client`.
+
+    They are forks of one process that has the libraries: starting many of them costs little.
+    """
+    import dask
+    from distributed import Client, LocalCluster
+    from distributed.utils import get_mp_context
+
+    @contextmanager
+    def start(workers: int, threads: int = 1, **options: Any) -> Iterator[Client]:
+        with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+            get_mp_context().set_forkserver_preload(["distributed.nanny", "sarmap.pipeline"])
+            with (
+                LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=threads,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    env=dict(os.environ),  # the test's own, which a fork knows nothing of
+                    **options,
+                ) as cluster,
+                Client(cluster) as client,
+            ):
+                yield client
 
     return start
 

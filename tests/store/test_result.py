@@ -209,19 +209,12 @@ def test_many_threads_one_thread_and_numpy_write_the_same_bytes(tmp_path):
     assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "b") == fingerprint(tmp_path / "c")
 
 
-def test_a_real_cluster_writes_the_same_bytes_and_tells_its_progress(tmp_path):
-    from distributed import Client, LocalCluster
-
+def test_a_real_cluster_writes_the_same_bytes_and_tells_its_progress(tmp_path, local_workers):
     dataset = make_map((300, 200), chunk=64)
     write_zarr(dataset, tmp_path / "threads", chunk=32, shard=64)
     told = []
     overview = dataset["probability"][::10, ::10]
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-        ) as cluster,
-        Client(cluster),
-    ):
+    with local_workers(2):
         write_zarr(
             dataset,
             tmp_path / "cluster",

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +26,10 @@ from sarmap.errors import ClusterError
 from sarmap.store.block_progress import read_progress
 from sarmap.store.result import write_zarr
 
-pytestmark = pytest.mark.enable_socket  # a fork is asked for over a socket without a host
-
 EDGE, ROWS, COLUMNS = 64, 4, 3
 LAYOUT: dict[str, Any] = {"chunk": 32, "shard": 64}
 Objects = Callable[[Path | str], dict[str, bytes]]
-
-
-@pytest.fixture(autouse=True)
-def _workers_of_one_start() -> Iterator[None]:
-    """Workers are forks of a process that has the libraries: dozens die here, and are replaced."""
-    from distributed.utils import get_mp_context
-
-    libraries = ["distributed.nanny", "dask.array", "xarray", "sarmap.store.result"]
-    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
-        get_mp_context().set_forkserver_preload(libraries)
-        yield
+Workers = Callable[..., AbstractContextManager[Any]]
 
 
 @pytest.fixture
@@ -98,19 +87,14 @@ def undisturbed(slow_map: Any, objects: Objects, tmp_path: Path) -> dict[str, by
 
 
 @pytest.fixture
-def client() -> Iterator[Any]:
+def client(local_workers: Workers) -> Iterator[Any]:
     """Two workers in processes of their own, with nannies that start them again.
 
     Dask gives a task up with its first worker, not its fourth: starting them takes a while.
     """
-    from distributed import Client, LocalCluster
-
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
-        ) as cluster,
-        Client(cluster) as client,
+        local_workers(2) as client,
     ):
         yield client
 
@@ -159,18 +143,13 @@ def test_a_block_that_kills_every_worker_ends_the_run_with_a_sentence_and_the_re
 
 
 def test_blocks_beside_one_that_kills_its_worker_are_done(
-    slow_map: Any, objects: Objects, tmp_path: Path
+    slow_map: Any, objects: Objects, local_workers: Workers, tmp_path: Path
 ) -> None:
     """Two threads: whatever runs beside the deadly block is lost with it, however often."""
-    from distributed import Client, LocalCluster
-
     out = tmp_path / "map.zarr"
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        LocalCluster(
-            n_workers=1, threads_per_worker=2, dashboard_address=":0", host="127.0.0.1"
-        ) as cluster,
-        Client(cluster),
+        local_workers(1, threads=2),
         pytest.raises(ClusterError, match=r"^Block 2, 2 \(row, column\) of probability was lost"),
     ):
         write_zarr(slow_map(seconds=0.1, deadly=1000), out, **LAYOUT)
@@ -190,19 +169,15 @@ def test_a_map_whose_every_block_kills_its_worker_ends_soon(
 
 
 def test_a_worker_that_is_gone_for_good_is_done_without(
-    slow_map: Any, undisturbed: Any, objects: Objects, tmp_path: Path
+    slow_map: Any, undisturbed: Any, objects: Objects, local_workers: Workers, tmp_path: Path
 ) -> None:
-    from distributed import Client, LocalCluster
-
     with (
-        LocalCluster(
-            n_workers=1, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
-        ) as cluster,
-        Client(cluster) as client,
+        local_workers(1) as client,
         subprocess.Popen(
             [
-                *(sys.executable, "-m", "dask", "worker", cluster.scheduler_address, "--no-nanny"),
-                *("--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"),
+                *(sys.executable, "-m", "distributed.cli.dask_worker"),
+                *(client.cluster.scheduler_address, "--no-nanny", "--nthreads", "1"),
+                *("--no-dashboard", "--host", "127.0.0.1"),
                 *("--local-directory", str(tmp_path)),
             ],
             stderr=subprocess.DEVNULL,
@@ -261,19 +236,14 @@ def test_without_any_worker_the_run_ends_with_a_sentence_instead_of_waiting_for_
 
 
 def test_a_cluster_that_is_gone_ends_the_run_with_a_sentence(
-    slow_map: Any, objects: Objects, undisturbed: Any, tmp_path: Path
+    slow_map: Any, objects: Objects, undisturbed: Any, local_workers: Workers, tmp_path: Path
 ) -> None:
-    from distributed import Client, LocalCluster
-
     out = tmp_path / "map.zarr"
-    cluster = LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
-    )
-    with Client(cluster):
+    with local_workers(1) as client:
 
         def progress(done: int, _: int) -> None:
             if done == 5:
-                cluster.close()
+                client.cluster.close()
 
         with pytest.raises(ClusterError, match="gone"):
             write_zarr(slow_map(seconds=0.1), out, progress=progress, **LAYOUT)

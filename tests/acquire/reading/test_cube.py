@@ -358,6 +358,17 @@ class TestOptical:
         assert codes[0, :2].tolist() == [NO_DATA, OBSERVED]  # the stored red zero is nodata
         assert "observation" not in cube
 
+    def test_the_largest_numbers_are_no_measurement(
+        self, kit: Any, tmp_path: Path, power: Any
+    ) -> None:
+        shades = power.copy()
+        shades[0, :3] = np.finfo(np.float32).max, np.finfo(np.float32).min, 1e12
+        optical = kit.item("S2", {"red": kit.cog(tmp_path / "red.tif", shades)})
+        settings = replace(kit.settings, optical_assets={"red": ("red", 1)})
+        passes = kit.passes({"pre": [], "post_1": []}, settings=settings, optical=(optical,))
+        cube = open_cube(passes, kit.box(4, 4), bands=("red",))
+        np.testing.assert_array_equal(cube.red[0], [np.nan, np.nan, np.nan, power[0, 3]])
+
     def test_radar_and_optical_together(self, passes: Any, kit: Any) -> None:
         cube = open_cube(passes, kit.box(10, 10), bands=("vv", "red"))
         assert cube.vv.dims == ("time", "y", "x")
@@ -408,15 +419,10 @@ def test_blocks_without_a_scene_are_not_read(
     assert files_server.requests == []
 
 
-def test_a_cube_reads_on_a_distributed_worker(one_pass: Any, kit: Any, power: Any) -> None:
-    import distributed
-
+def test_a_cube_reads_on_a_distributed_worker(
+    one_pass: Any, kit: Any, power: Any, local_workers: Any
+) -> None:
     cube = open_cube(one_pass, kit.box(60, 60), bands=("vv",), chunk=32)
-    with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster),
-    ):
+    with local_workers(1, threads=2):
         values = cube.vv.compute().values
     np.testing.assert_array_equal(values[0], power[:60, :60])
