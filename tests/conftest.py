@@ -165,12 +165,18 @@ def request_of(event: Any, server: Any, tmp_path: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Path:
-    """A cache of this run, whose converted models serve all its processes."""
-    folder, models = tmp_path_factory.getbasetemp() / "cache", shared_folder / "models"
+def converted_models(shared_folder: Path) -> Path:
+    """Folder of networks that were converted once in this run."""
+    (shared_folder / "models").mkdir(exist_ok=True)
+    return shared_folder / "models"
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory, converted_models: Path) -> Path:
+    """A cache of this process, whose converted models serve all of the run."""
+    folder = tmp_path_factory.getbasetemp() / "cache"
     folder.mkdir()
-    models.mkdir(exist_ok=True)
-    (folder / "models").symlink_to(models, target_is_directory=True)
+    (folder / "models").symlink_to(converted_models, target_is_directory=True)
     return folder
 
 

@@ -28,17 +28,9 @@ CONFIG = {
 
 
 @pytest.fixture(scope="module")
-def client():
+def client(local_workers):
     """Two workers of more threads than their share of the cores, as `--cluster local:2` starts."""
-    with (
-        LocalCluster(
-            n_workers=2,
-            threads_per_worker=3,
-            host="127.0.0.1",
-            dashboard_address=None,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    with local_workers(2, threads=3) as client:
         yield client
 
 

@@ -62,11 +62,10 @@ def test_both_orbits_of_a_composite_are_averaged(small, event, tmp_path, monkeyp
         lambda job: {(n, a, s): r for (n, a, s), r in plan(job).items() if n in pair and not a},
     )
     words = ["reproduce", "paper2", "--small", "--events", event.path, "--out", tmp_path]
-    assert run(*words) == 0
+    assert run(*words, "--filters", 1, "--batch", 8) == 0
     rows = {row["composite"]: row for row in rows_of(tmp_path / "paper2.csv")}
     assert list(rows) == ["D_BAA_S", "A_BAA_S", "A_BAA_S and D_BAA_S averaged"]
     assert all(row["f1_ours"] for row in rows.values())
-    assert "best of the grid" in (tmp_path / "paper2.md").read_text()
 
 
 @pytest.mark.nightly

@@ -37,11 +37,13 @@ def start_cluster(
     pythons: Sequence[str] = (sys.executable, sys.executable),
     threads: int = 1,
     env: Mapping[str, str] | None = None,
+    models: Path | None = None,
 ) -> Iterator[str]:
     """Address of a scheduler with one worker for each of `pythons`, until the block ends.
 
     Each worker starts in an empty folder of its own, with a cache of its own there: it shares no
-    file with its neighbours or with the client.
+    file with its neighbours or with the client, but for the converted `models`, where they are
+    given.
     """
     port = processes.free_port()
     address = f"tcp://127.0.0.1:{port}"
@@ -56,7 +58,9 @@ def start_cluster(
         )
         for number, python in enumerate(pythons):
             home = folder / f"worker-{number}"
-            home.mkdir()
+            (home / "cache").mkdir(parents=True)
+            if models is not None:
+                (home / "cache" / "models").symlink_to(models, target_is_directory=True)
             stack.enter_context(
                 processes.running(
                     _worker(python, address, home, threads),

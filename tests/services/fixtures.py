@@ -82,14 +82,18 @@ def s3(s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture(scope="session")
 def start_dask(
-    processes: ModuleType, load_helper: Helpers, tmp_path_factory: pytest.TempPathFactory
+    processes: ModuleType,
+    load_helper: Helpers,
+    tmp_path_factory: pytest.TempPathFactory,
+    converted_models: Path,
 ) -> Callable[..., AbstractContextManager[str]]:
     """Start a `dask scheduler` and `dask worker`s: `with start_dask(pythons=[...]) as address`."""
 
     @contextmanager
     def start(**options: Any) -> Iterator[str]:
         launch = partial(load_helper("services", "dask_processes").start_cluster, processes)
-        with launch(tmp_path_factory.mktemp("dask"), **options) as address:
+        models = {"models": converted_models}
+        with launch(tmp_path_factory.mktemp("dask"), **models | options) as address:
             yield address
 
     return start

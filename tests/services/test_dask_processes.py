@@ -33,7 +33,7 @@ def test_a_worker_without_tensorflow_gives_the_same_map(
     alone = sarmap.map_landslides(here).dataset.load()
     there = here.model_copy(update={"out": f"s3://{s3.bucket}/slim.zarr"})
     with (
-        start_dask(pythons=[slim_python], threads=2, env=s3.environment) as address,
+        start_dask(pythons=[slim_python], threads=2, env=s3.environment, models=None) as address,
         Client(address) as client,
     ):
         assert set(client.run(find_spec, "tensorflow").values()) == {None}

@@ -205,8 +205,16 @@ def _end_all_workers(client: Any) -> None:
 
 
 def test_a_cluster_of_our_own_whose_workers_are_all_gone_gets_new_ones(
-    slow_map: Any, undisturbed: Any, objects: Objects, client: Any, tmp_path: Path
+    slow_map: Any,
+    undisturbed: Any,
+    objects: Objects,
+    client: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("sarmap.store.workers._LOOK", 0.2)
+    monkeypatch.setattr("sarmap.store.workers._MISSED", 1.0)
+
     def progress(done: int, _: int) -> None:
         if done == 4:
             _end_all_workers(client)

@@ -204,7 +204,7 @@ def test_the_command_line_stops_at_a_signal_with_one_sentence(
     words = [str(Path(sysconfig.get_path("scripts")) / "sarmap"), "map"]
     words += ["--area", f"{west},{south},{east},{north}", "--event", event.event]
     words += ["--catalog", server.url, "--orbit", "ascending", "--detector", "log-ratio"]
-    words += ["--resolution", "2", "--chunk", "512", "--out", str(out)]
+    words += ["--resolution", "4", "--chunk", "128", "--out", str(out)]
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
     ) as run:
