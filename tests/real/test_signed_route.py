@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 import cloudpickle
+import dask
 import numpy as np
 import pytest
 import rasterio
@@ -267,7 +268,7 @@ def test_storage_that_refuses_every_token_makes_no_map_of_low_probabilities(
         **issue(container),
         "token": issue(container)["token"].replace("sig=", "sig=x"),
     }
-    with pytest.raises(UnreadDataError) as refused:
+    with dask.config.set({"sarmap.reads.backoff": 0}), pytest.raises(UnreadDataError) as refused:
         run_map(settings, planetary_replay.place(), tmp_path, "log-ratio", strict=True)
     stored = xr.open_zarr(tmp_path / "map.zarr")
     assert np.isnan(stored["probability"].values).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -53,9 +54,20 @@ def alone(scan: Scan) -> Scan:
     )
 
 
-def test_a_zone_is_shown_as_a_map_is(alone: Scan, tmp_path: Path) -> None:
-    made = alone.write_report(tmp_path / "page")
-    page = tmp_path / "page"
+@pytest.fixture(scope="module")
+def report(alone: Scan, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The page of that part, to be read and not changed."""
+    return alone.write_report(tmp_path_factory.mktemp("alone") / "page")
+
+
+@pytest.fixture(scope="module")
+def reports(scan: Scan, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The pages of both zones, to be read and not changed."""
+    return scan.write_report(tmp_path_factory.mktemp("both") / "pages", title="Coast & hills")
+
+
+def test_a_zone_is_shown_as_a_map_is(alone: Scan, report: Any) -> None:
+    made, page = report, Path(report.index).parent
     truth = landslides(alone, threshold=0.3, min_area=0.0)
     assert made.landslides == len(truth) > 5
     assert made.mapped_km2 == pytest.approx(truth["area_m2"].sum() / 1e6)
@@ -72,9 +84,8 @@ def test_a_zone_is_shown_as_a_map_is(alone: Scan, tmp_path: Path) -> None:
         assert record["observation"][0] == (packed != 255).sum()
 
 
-def test_a_page_names_the_scenes_that_its_units_read(alone: Scan, tmp_path: Path) -> None:
-    alone.write_report(tmp_path / "page")
-    text = text_of(tmp_path / "page")
+def test_a_page_names_the_scenes_that_its_units_read(alone: Scan, report: Any) -> None:
+    text = text_of(Path(report.index).parent)
     read = {
         scene["id"]
         for unit in alone.zones["54N"].placed
@@ -88,29 +99,29 @@ def test_a_page_names_the_scenes_that_its_units_read(alone: Scan, tmp_path: Path
     assert "SIMULATED" in text
 
 
-def test_several_zones_have_a_page_each_and_a_first_page(scan: Scan, tmp_path: Path) -> None:
-    made = scan.write_report(tmp_path / "pages", title="Coast & hills")
-    first = text_of(tmp_path / "pages")
+def test_several_zones_have_a_page_each_and_a_first_page(scan: Scan, reports: Any) -> None:
+    made, pages = reports, Path(reports.index).parent
+    first = text_of(pages)
     truth = landslides(scan, threshold=0.3, min_area=0.0)
     assert made.landslides == len(truth)
     assert f"<td>{len(truth):,}</td>" in first
     assert "<title>SIMULATED: Coast &amp; hills</title>" in first
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', first)
     for name, zone in scan.zones.items():
-        page = tmp_path / "pages" / name
+        page = pages / name
         assert f'href="{name}/index.html"' in first
         assert (record_of(page)["rows"], record_of(page)["columns"]) == zone.grid.shape
         assert f"zone {name}" in text_of(page)
     for kept, how in ((geopandas.read_file, "gpkg"), (geopandas.read_parquet, "parquet")):
-        frame = kept(tmp_path / "pages" / "downloads" / f"coast.{how}")
+        frame = kept(pages / "downloads" / f"coast.{how}")
         assert frame.crs.to_epsg() == 4326
         assert len(frame) == len(truth)
-    assert (tmp_path / "pages" / "overview.png").read_bytes().startswith(b"\x89PNG")
-    assert Path(made.index) == tmp_path / "pages" / "index.html"
+    assert (pages / "overview.png").read_bytes().startswith(b"\x89PNG")
+    assert str(made.index).endswith("pages/index.html")
 
 
-def test_pages_are_replaced_only_where_asked(scan: Scan, tmp_path: Path) -> None:
-    scan.write_report(tmp_path / "pages")
+def test_pages_are_replaced_only_where_asked(scan: Scan, reports: Any, tmp_path: Path) -> None:
+    shutil.copytree(Path(reports.index).parent, tmp_path / "pages")
     with pytest.raises(RequestError, match="--overwrite"):
         scan.write_report(tmp_path / "pages")
     scan.write_report(tmp_path / "pages", overwrite=True, title="Again")

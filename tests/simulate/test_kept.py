@@ -30,14 +30,17 @@ def test_one_with_a_flipped_bit_is_made_again(tmp_path, caplog, monkeypatch, eve
     assert caplog.text.count("is damaged and is made again") == 1
 
 
-def test_one_that_was_made_meanwhile_is_kept(tmp_path):
-    first = []
+def test_one_that_was_made_meanwhile_is_kept(tmp_path, monkeypatch, event):
+    first, nested = [], []
 
-    def meanwhile(what, share):
-        if what == "done":
+    def simulated(own, **_):
+        shutil.copytree(event.path, own)
+        if not nested:
+            nested.append(own)
             first.append(demo_event(rows=96, columns=80, seed=3, cache=tmp_path))
 
-    second = demo_event(rows=96, columns=80, seed=3, cache=tmp_path, progress=meanwhile)
+    monkeypatch.setattr(kept, "simulate_event", simulated)
+    second = demo_event(rows=96, columns=80, seed=3, cache=tmp_path)
     assert first == [second]
     assert [path.name for path in tmp_path.iterdir()] == [second.path.name]
 
