@@ -310,7 +310,8 @@ class Recorder:
         return self
 
     def get_client(self) -> Client:
-        return Client(processes=False, threads_per_worker=1, dashboard_address=None)
+        here = {"host": "127.0.0.1", "protocol": "tcp", "dashboard_address": None}
+        return Client(processes=False, n_workers=1, threads_per_worker=1, **here)
 
     def scale(self, n: int) -> None:
         self.calls.append(("scale", {"n": n}))
