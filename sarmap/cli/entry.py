@@ -80,13 +80,7 @@ for command in (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code.
-
-    Raises
-    ------
-    SystemExit
-        Always, with the exit code of this module's table.
-    """
+    """Run the command line and leave (SystemExit) with an exit code of this module's table."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     stop = _Stop()
     stop.listen()

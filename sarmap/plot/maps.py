@@ -300,13 +300,7 @@ def axes_or_new(ax: Any, grid: GeoBox, *, legend: bool = False) -> Any:
 
 
 def grid_of(data: xr.Dataset | xr.DataArray) -> GeoBox:
-    """The grid of what is drawn.
-
-    Raises
-    ------
-    RequestError
-        It has no reference system.
-    """
+    """The grid of what is drawn; RequestError where it has no reference system."""
     grid = geobox_of(data)
     if grid.crs is None:
         raise RequestError("A picture needs the reference system: keep the coordinate spatial_ref.")
