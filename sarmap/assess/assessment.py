@@ -26,7 +26,7 @@ from sarmap.assess.calibration import (
 from sarmap.assess.control import beyond_control
 from sarmap.assess.counting import Sink, Tally, tally_map
 from sarmap.assess.ground import LandCover, open_gradients, open_land_cover
-from sarmap.assess.intervals import Interval, score_intervals
+from sarmap.assess.intervals import Interval, defined, score_intervals
 from sarmap.assess.labels import Labels, read_labels
 from sarmap.assess.scores import Scores
 from sarmap.assess.slides import HitRow, hits_by_facing, hits_by_size
@@ -136,36 +136,32 @@ class Assessment:
             "not_labelled": self.tally.unlabelled,
             "intervals": {name: one.record() for name, one in self.intervals.items()},
             "blocks": {"edge_pixels": self.tally.block, "rows_columns": self.tally.block_shape},
-            "average_precision": _defined(self.curve.average_precision),
-            "chosen_threshold": _defined(self.chosen),
+            "average_precision": defined(self.curve.average_precision),
+            "chosen_threshold": defined(self.chosen),
             "chosen_scores": None if self.chosen_scores is None else self.chosen_scores.record(),
             "chosen_intervals": {n: one.record() for n, one in self.chosen_intervals.items()},
-            "brier": _defined(self.reliability.brier),
-            "expected_calibration_error": _defined(self.reliability.expected_error),
+            "brier": defined(self.reliability.brier),
+            "expected_calibration_error": defined(self.reliability.expected_error),
             "expected_calibration_error_test": None
             if self.test_reliability is None
-            else [_defined(one.expected_error) for one in self.test_reliability],
+            else [defined(one.expected_error) for one in self.test_reliability],
             "mapped_km2": self.mapped_km2,
             "mapped_km2_interval": self.mapped_interval.record(),
             "true_km2": self.true_km2,
             "beyond_control_km2": None
             if self.beyond_control is None
-            else _defined(self.beyond_control[0]),
+            else defined(self.beyond_control[0]),
             "beyond_control_km2_interval": None
             if self.beyond_control is None
             else self.beyond_control[1].record(),
             "landslides": [_hits(row) for row in self.sizes],
             "facing": {state: [_hits(row) for row in rows] for state, rows in self.facings.items()},
             "false_alarms_by_cover": [
-                {**asdict(row), "share": _defined(row.share)} for row in self.covers
+                {**asdict(row), "share": defined(row.share)} for row in self.covers
             ],
             "objects": None if self.objects is None else asdict(self.objects),
             "inventory": {"repaired": self.labels.repaired, "dropped": self.labels.dropped},
         }
-
-
-def _defined(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def _hits(row: HitRow) -> dict[str, Any]:
@@ -175,7 +171,7 @@ def _hits(row: HitRow) -> dict[str, Any]:
         "hit": row.hit,
         "half_mapped": row.half,
         "without_a_pixel": row.too_small,
-        "share": _defined(row.share),
+        "share": defined(row.share),
         "interval": row.interval.record(),
     }
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.assess.intervals import FEWEST_BLOCKS, Interval, percentiles, resampled
+from sarmap.assess.intervals import FEWEST_BLOCKS, Interval, defined, percentiles, resampled
 from sarmap.assess.labels import Labels, read_labels
 from sarmap.errors import RequestError
 from sarmap.store.encoding import FILL, threshold_level
@@ -79,12 +79,12 @@ class Comparison:
                 name: {
                     "km2": part.km2,
                     "true_km2": part.true_km2,
-                    "precision": _defined(part.precision),
+                    "precision": defined(part.precision),
                 }
                 for name, part in self.parts.items()
             },
             "scores": {
-                which: {name: _defined(value) for name, value in values.items()}
+                which: {name: defined(value) for name, value in values.items()}
                 for which, values in self.scores.items()
             },
             "intervals": {
@@ -93,10 +93,6 @@ class Comparison:
             },
             "found": dict(self.found),
         }
-
-
-def _defined(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def compare_maps(

@@ -35,7 +35,12 @@ class Interval:
 
     def record(self) -> list[float | None]:
         """Both ends for JSON, None where undefined."""
-        return [None if math.isnan(end) else end for end in (self.low, self.high)]
+        return [defined(end) for end in (self.low, self.high)]
+
+
+def defined(value: float) -> float | None:
+    """A number for JSON, which knows no NaN."""
+    return None if math.isnan(value) else value
 
 
 def score_intervals(
@@ -75,10 +80,10 @@ def resampled(
 
 def percentiles(values: NDArray[np.float64]) -> Interval:
     """The interval that holds 95 % of redrawn values; NaN where none is defined."""
-    defined = values[~np.isnan(values)]
-    if len(defined) == 0:
+    known = values[~np.isnan(values)]
+    if len(known) == 0:
         return Interval(math.nan, math.nan)
-    low, high = np.quantile(defined, [_TAIL, 1 - _TAIL])
+    low, high = np.quantile(known, [_TAIL, 1 - _TAIL])
     return Interval(float(low), float(high))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sarmap.cli.map_commands import finish
-from sarmap.cli.options import json_option
+from sarmap.cli.options import json_option, point_of
 from sarmap.cli.printing import PAPER_SECONDS, echo_json, print_result, result_record
 from sarmap.cli.startup import import_libraries
 from sarmap.errors import OutputError, RequestError
@@ -52,22 +52,13 @@ def simulate(out: str, as_json: bool, center: str | None, **arguments: Any) -> N
     from sarmap.simulate.event import simulate_event
 
     if center is not None:
-        arguments["center"] = _point(center)
+        arguments["center"] = point_of("center", center)
     event = simulate_event(out, progress=_stage, **arguments)
     record = {"out": str(event.path), "seed": event.seed, "area": event.area, "simulated": True}
     if as_json:
         echo_json(record)
     else:
         click.echo(f"SIMULATED event in {event.path}: {event.inventory.name}, seed {event.seed}")
-
-
-def _point(text: str) -> tuple[float, float]:
-    """Longitude and latitude from two numbers with a comma."""
-    try:
-        lon, lat = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise RequestError(f"--center {text!r} must be longitude,latitude.") from error
-    return lon, lat
 
 
 def _stage(stage: str, share: float) -> None:

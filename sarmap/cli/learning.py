@@ -12,7 +12,7 @@ import click
 
 from sarmap.cli.map_commands import UNREAD
 from sarmap.cli.options import cluster_options, json_option, opened_client
-from sarmap.cli.printing import echo_json
+from sarmap.cli.printing import answer, echo_json
 from sarmap.errors import RequestError
 
 if TYPE_CHECKING:
@@ -73,10 +73,7 @@ def train(config: str | None, as_json: bool, overwrite: bool, dry_run: bool, **f
             print(f"samples: {text}", file=sys.stderr)
 
         result = run(settled, **how, dealt=say_parts, report=epoch_lines(settled.epochs))
-    if as_json:
-        echo_json(training_record(result))
-    else:
-        print_training(result)
+    answer(result, as_json, training_record, print_training)
     leave(result)
 
 

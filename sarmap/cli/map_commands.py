@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +19,7 @@ from sarmap.cli.options import (
     with_products,
 )
 from sarmap.cli.printing import (
+    answer,
     archives_record,
     echo_json,
     passes_record,
@@ -96,10 +98,7 @@ def plan(as_json: bool, **flags: Any) -> None:
     from sarmap.planning import plan as make
 
     made = make(request_from(flags))
-    if as_json:
-        echo_json(plan_record(made))
-    else:
-        print_plan(made)
+    answer(made, as_json, plan_record, print_plan)
 
 
 @click.command(
@@ -124,10 +123,7 @@ def map_(as_json: bool, **flags: Any) -> None:
 
     with opening as client, progress_bar() as progress:
         result = map_landslides(request, client, progress=progress)
-    if as_json:
-        echo_json(result_record(result))
-    else:
-        print_result(result)
+    answer(result, as_json, result_record, print_result)
     finish(result.read_failed)
 
 
@@ -172,16 +168,14 @@ def watch(as_json: bool, once: bool, **flags: Any) -> None:
     opening = opened_client(flags)
     import_libraries()
     from sarmap.request_file import make_request
+    from sarmap.watch.record import Watch
     from sarmap.watch.request import WatchRequest
     from sarmap.watch.watching import watch_event
 
     request = make_request(with_products(fields_from(flags)), WatchRequest)
     with opening as client:
         found = watch_event(request, client, once=once, say=_say)
-    if as_json:
-        echo_json(found.record())
-    else:
-        print_watch(str(request.out), found)
+    answer(found, as_json, Watch.record, partial(print_watch, str(request.out)))
 
 
 def _say(line: str) -> None:

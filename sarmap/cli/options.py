@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from sarmap.errors import RequestError
+
 if TYPE_CHECKING:
     from distributed import Client
 
@@ -247,6 +249,15 @@ def cluster_options(function: F) -> F:
     for option in reversed(_CLUSTER):
         function = option(function)
     return function
+
+
+def point_of(flag: str, text: str) -> tuple[float, float]:
+    """Longitude and latitude of a flag, from two numbers with a comma."""
+    try:
+        longitude, latitude = (float(part) for part in text.split(","))
+    except ValueError:
+        raise RequestError(f"--{flag} {text!r} must be longitude,latitude.") from None
+    return longitude, latitude
 
 
 def opened_client(flags: dict[str, Any]) -> AbstractContextManager[Client | None]:

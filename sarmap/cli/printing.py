@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sarmap.store.provenance import Provenance
     from sarmap.types import Passes, Plan
 
+T = TypeVar("T")
 PAPER_SECONDS = 420
 """Paper 2: "around 7 mins" for the whole area on a six-core laptop."""
 
@@ -234,6 +235,16 @@ def print_comparison(found: Comparison) -> None:
 
 
 _SCORES = {"precision": "precision", "recall": "recall", "f1": "F1", "iou": "IoU"}
+
+
+def answer(
+    made: T, as_json: bool, record: Callable[[T], Mapping[str, Any]], show: Callable[[T], None]
+) -> None:
+    """What a command made: as JSON, or for a person."""
+    if as_json:
+        echo_json(record(made))
+    else:
+        show(made)
 
 
 def echo_json(record: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,10 @@ from sarmap.cli.options import (
     fields_from,
     json_option,
     opened_client,
+    point_of,
     request_options,
 )
-from sarmap.cli.printing import echo_json
+from sarmap.cli.printing import answer
 from sarmap.cli.startup import import_libraries
 from sarmap.errors import RequestError
 from sarmap.progress import megapixels
@@ -68,11 +70,7 @@ def scan(as_json: bool, dry_run: bool, calibrate: bool, report: bool, **flags: A
             from sarmap.regions.forecast import plan_scan
 
             plan = plan_scan(request, client, calibrate=calibrate)
-            if as_json:
-                echo_json(_plan_record(plan))
-            else:
-                _print_plan(plan)
-            return
+            return answer(plan, as_json, _plan_record, _print_plan)
         from sarmap.regions.scanning import scan as run
 
         page = _page(request) if report else None
@@ -80,10 +78,7 @@ def scan(as_json: bool, dry_run: bool, calibrate: bool, report: bool, **flags: A
             result = run(request, client, progress=progress)
     if page is not None and result.count("done", "unread"):
         result = _with_page(result, page)
-    if as_json:
-        echo_json(_result_record(result))
-    else:
-        _print_result(result)
+    answer(result, as_json, _result_record, _print_result)
     if result.incomplete:
         _say_incomplete(result)
         click.get_current_context().exit(UNREAD)
@@ -115,20 +110,12 @@ def _request(flags: Mapping[str, Any]) -> ScanRequest:
 
     fields = fields_from(flags)
     if isinstance(fields.get("epicentre"), str):
-        fields["epicentre"] = _point(fields["epicentre"])
+        fields["epicentre"] = point_of("epicentre", fields["epicentre"])
     words = fields.get("products")
     if isinstance(words, str):
         names = [word.strip() for word in words.split(",") if word.strip()]
         fields["products"] = PRODUCTS if words == "all" else tuple(names)
     return make_request(fields, ScanRequest)
-
-
-def _point(text: str) -> tuple[float, float]:
-    try:
-        longitude, latitude = (float(part) for part in text.split(","))
-    except ValueError:
-        raise RequestError(f"--epicentre {text!r} must be longitude,latitude.") from None
-    return longitude, latitude
 
 
 @contextmanager
@@ -291,22 +278,16 @@ def status(out: str, watch: float | None, as_json: bool) -> None:
 def _say_status(out: str, as_json: bool) -> bool:
     """Say where a scan or a watch stands; True where it is over."""
     from sarmap.regions.scan_folder import Folder
-    from sarmap.regions.status import scan_status
-    from sarmap.watch.record import RECORD, read_watch
+    from sarmap.regions.status import ScanStatus, scan_status
+    from sarmap.watch.record import RECORD, Watch, read_watch
 
     folder = Folder(out)
     if folder.read_bytes(RECORD) is None:
         scanned = scan_status(out)
-        if as_json:
-            echo_json(scanned.record())
-        else:
-            _print_status(scanned)
+        answer(scanned, as_json, ScanStatus.record, _print_status)
         return scanned.finished
     watched = read_watch(folder)
-    if as_json:
-        echo_json(watched.record())
-    else:
-        print_watch(folder.shown, watched)
+    answer(watched, as_json, Watch.record, partial(print_watch, folder.shown))
     return bool(watched.ended)
 
 
