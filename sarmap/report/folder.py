@@ -84,12 +84,12 @@ def opened(out: Path, *, overwrite: bool) -> Iterator[tuple[Place, Path]]:
                 replacing(out, overwrite=overwrite) as fresh,
                 tempfile.TemporaryDirectory(prefix=".sarmap-", dir=out.parent) as scratch,
             ):
-                yield SingleFile(fresh), Path(scratch)
+                yield _SingleFile(fresh), Path(scratch)
             return
         with tempfile.TemporaryDirectory(prefix=".sarmap-", dir=out.parent) as scratch:
             fresh = Path(scratch) / out.name
             fresh.mkdir()
-            yield Folder(fresh), fresh / "downloads"
+            yield _Folder(fresh), fresh / "downloads"
             if out.exists():
                 out.rename(Path(scratch) / "replaced")
             fresh.rename(out)
@@ -101,21 +101,18 @@ def opened(out: Path, *, overwrite: bool) -> Iterator[tuple[Place, Path]]:
 
 
 @dataclass
-class Folder:
+class _Folder:
     """A page as a folder: scripts that hand over data, since files may not fetch one another."""
 
     root: Path
 
     def data(self, name: str, value: Any) -> None:
-        """As `Place.data`."""
         self._script(self.root / "data" / f"{name}.js", name, json.dumps(value))
 
     def tile(self, name: str, text: bytes) -> None:
-        """As `Place.tile`."""
         self._script(self.root / "tiles" / f"{name}.js", name, f'"{text.decode()}"')
 
     def image(self, name: str, content: bytes) -> None:
-        """As `Place.image`."""
         file = self.root / "tiles" / f"{name}.webp"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
@@ -125,7 +122,6 @@ class Folder:
         file.write_text(f'sarmapPut("{name}",{value})\n', encoding="utf-8")
 
     def finish(self, shell: Shell, downloads: Mapping[str, Download], files: Path) -> None:
-        """As `Place.finish`."""
         assets = self.root / "assets"
         assets.mkdir()
         for name in ("app.js", "app.css", "LICENSES.txt"):
@@ -135,7 +131,7 @@ class Folder:
 
 
 @dataclass
-class SingleFile:
+class _SingleFile:
     """A page in one file, its data, tiles and downloads within."""
 
     file: Path
@@ -143,15 +139,12 @@ class SingleFile:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def data(self, name: str, value: Any) -> None:
-        """As `Place.data`."""
         self._keep(name, json.dumps(value))
 
     def tile(self, name: str, text: bytes) -> None:
-        """As `Place.tile`."""
         self._keep(name, f'"{text.decode()}"')
 
     def image(self, name: str, content: bytes) -> None:
-        """As `Place.image`."""
         self._keep(name, f'"data:image/webp;base64,{base64.b64encode(content).decode()}"')
 
     def _keep(self, name: str, value: str) -> None:
@@ -159,7 +152,6 @@ class SingleFile:
             self._parts[name] = value.replace("<", "\\u003c")
 
     def finish(self, shell: Shell, downloads: Mapping[str, Download], files: Path) -> None:
-        """As `Place.finish`."""
         for name, file in downloads.items():
             content = base64.b64encode((files / name).read_bytes()).decode()
             shell.addresses[name] = f"data:{file.media.split(';')[0]};base64,{content}"
