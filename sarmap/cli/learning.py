@@ -155,7 +155,9 @@ def sample_lines() -> Callable[[int, int], None]:
     """Says, on standard error, how many windows of the samples are cut."""
 
     def say(done: int, total: int) -> None:
-        _overwrite(f"samples: {done} of {total} windows read", last=done == total)
+        if sys.stderr.isatty():
+            text = f"\r\x1b[Ksamples: {done} of {total} windows read"
+            print(text, end="\n" if done == total else "", file=sys.stderr, flush=True)
 
     return say
 
@@ -189,12 +191,6 @@ def say_epoch(name: str, epoch: Mapping[str, float]) -> None:
 
 def _losses(epoch: Mapping[str, float]) -> str:
     return f"loss {epoch['loss']:.4f}, validation {epoch['val_loss']:.4f}, {epoch['seconds']:.1f} s"
-
-
-def _overwrite(text: str, *, last: bool) -> None:
-    """A line on a terminal that the next one replaces; silent where that is no terminal."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="\n" if last else "", file=sys.stderr, flush=True)
 
 
 def training_record(result: TrainingResult) -> dict[str, Any]:

@@ -164,18 +164,14 @@ def print_result(result: MapResult, extra: Mapping[str, Any] | None = None) -> N
 
         click.echo(f"control   {described(result.control)}")
     click.echo(f"time      {megapixels(result.pixels)} in {result.seconds:.1f} s")
+    named = result.plan.request.catalog != "auto"
+    archive = "" if named else f", of {result.plan.passes[0].catalog.name}"
     click.echo(
         f"event     {', '.join(filter(None, (made.name, made.event_text)))}\n"
-        f"passes    {made.days('pre')} before, {made.days('post')} after{_archive(result)}"
+        f"passes    {made.days('pre')} before, {made.days('post')} after{archive}"
         f"{_due_text(result.plan.passes, '; the next is due')}\n"
         f"found     {_found_text(result, made)}"
     )
-
-
-def _archive(result: MapResult) -> str:
-    """Of which archive the passes are, where it was not named; empty where it was."""
-    asked = result.plan.request.catalog
-    return f", of {result.plan.passes[0].catalog.name}" if asked == "auto" else ""
 
 
 def _due_text(passes: Sequence[Passes], words: str) -> str:

@@ -77,7 +77,10 @@ def scan(as_json: bool, dry_run: bool, calibrate: bool, report: bool, **flags: A
         with _following() as progress:
             result = run(request, client, progress=progress)
     if page is not None and result.count("done", "unread"):
-        result = _with_page(result, page)
+        from sarmap.regions.opened import open_scan
+
+        made = open_scan(result.path).write_report(page, overwrite=True)
+        result = replace(result, files={**result.files, "report": made.index})
     answer(result, as_json, _result_record, _print_result)
     if result.incomplete:
         _say_incomplete(result)
@@ -93,14 +96,6 @@ def _page(request: ScanRequest) -> Path:
     place = Path(f"{out.rpartition('/')[2] if is_url(out) else out}_report").expanduser()
     check_place(place, overwrite=request.resume or request.overwrite)
     return place
-
-
-def _with_page(result: ScanResult, place: Path) -> ScanResult:
-    """With the scan's page among its files."""
-    from sarmap.regions.opened import open_scan
-
-    made = open_scan(result.path).write_report(place, overwrite=True)
-    return replace(result, files={**result.files, "report": made.index})
 
 
 def _request(flags: Mapping[str, Any]) -> ScanRequest:

@@ -100,7 +100,8 @@ def write_item(
     else:
         dataset = source
     item = make_item(file.stem, dataset)
-    stored = "float32" if _cog_dtype(dataset) == "float32" else "uint8"
+    made = json.loads(dataset.attrs.get("sarmap:products", "{}"))
+    stored = "float32" if made.get("cog", {}).get("cog_dtype") == "float32" else "uint8"
     local = {**files, **(copies or {})}
     for key, path in files.items():
         item.add_asset(key, _asset(path, file, Path(local[key]).expanduser(), stored))
@@ -236,12 +237,6 @@ def _asset(path: str, item: Path, local: Path, stored: str) -> pystac.Asset:
         # a multihash: sha2-256 (12), 32 bytes (20)
         extra |= {"file:size": local.stat().st_size, "file:checksum": f"1220{digest}"}
     return pystac.Asset(_relative(path, item), title, None, media, roles, extra)
-
-
-def _cog_dtype(dataset: xr.Dataset) -> str:
-    """How the map's COG is stored, as the store's record of its products has it."""
-    made = json.loads(dataset.attrs.get("sarmap:products", "{}"))
-    return str(made.get("cog", {}).get("cog_dtype"))
 
 
 def _render(stored: str) -> dict[str, Any]:

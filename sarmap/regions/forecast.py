@@ -7,6 +7,7 @@ scan or a piece mapped for the purpose, and the plan says which; otherwise they 
 from __future__ import annotations
 
 import logging
+import socket
 import tempfile
 import time
 from collections import Counter
@@ -233,7 +234,8 @@ def _calibrated(work: Work, design: Design, client: Client | None) -> Rate:
     piece = replace(work, unit=replace(unit, rows=rows, columns=columns))
     with tempfile.TemporaryDirectory(prefix="sarmap-rate-") as scratch:
         prepared = prepared_unit(piece, design, Folder(scratch))
-        if client is not None and not _shares_disk(client):
+        here = socket.gethostname()
+        if client is not None and set(client.run(socket.gethostname).values()) != {here}:
             raise RequestError(
                 "calibrating on a cluster needs a folder that its workers share: leave "
                 "--calibrate out, or give --out of a scan with finished units."
@@ -248,11 +250,3 @@ def _calibrated(work: Work, design: Design, client: Client | None) -> Rate:
         f"a piece of {unit.name} mapped for this plan ({megapixels(pixels)} in {seconds:.1f} s, "
         "start-up included)",
     )
-
-
-def _shares_disk(client: Client) -> bool:
-    """True where all workers run on this machine."""
-    import socket
-
-    hosts = client.run(socket.gethostname)
-    return set(hosts.values()) == {socket.gethostname()}

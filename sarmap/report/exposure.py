@@ -83,7 +83,10 @@ class Exposure:
 
     def record(self) -> dict[str, Any]:
         """For the page: counts at every step, and the features that may be touched."""
-        kinds = self.frame.geometry.geom_type
+        kinds = {
+            "lines" if "Line" in one else "areas" if "Polygon" in one else "points"
+            for one in set(self.frame.geometry.geom_type)
+        }
         highest = np.bincount(self.highest[self.highest >= 0], minlength=_UNSEEN)
         touched = np.flatnonzero(self.highest >= self.lowest)
         order = touched[np.argsort(-self.highest[touched], kind="stable")]
@@ -92,7 +95,7 @@ class Exposure:
         others = np.flatnonzero(drawn < self.lowest)
         return {
             "name": self.name,
-            "kind": _kind(set(kinds)),
+            "kind": kinds.pop() if len(kinds) == 1 else "mixed",
             "features": int(self._here.sum()),
             "unseen": int((self._here & (self.highest < 0)).sum()),
             "highest": highest.tolist(),
@@ -142,12 +145,6 @@ class Exposure:
 
     def _shape(self, feature: int) -> list[list[int]]:
         return drawn(self.frame.geometry.iloc[feature], self.grid)
-
-
-def _kind(types: set[str]) -> str:
-    """'lines', 'areas', 'points' or 'mixed'."""
-    kinds = {"lines" if "Line" in t else "areas" if "Polygon" in t else "points" for t in types}
-    return kinds.pop() if len(kinds) == 1 else "mixed"
 
 
 def open_exposure(

@@ -140,7 +140,9 @@ def _waves(
 ) -> Iterator[Wave]:
     """Bounded groups of neighbouring blocks, all families'; or each block alone."""
     first = families[0]
-    size = 1 if alone else max(WAVE, 8 * _threads())
+    client = _active_client()
+    threads = 0 if client is None else sum(client.nthreads().values())
+    size = 1 if alone else max(WAVE, 8 * threads)
     placed = sorted(
         (_order(_last_under(family, block, first)), number, block)
         for number, family in enumerate(families)
@@ -249,12 +251,6 @@ def _active_client() -> Any:
     from dask.base import get_scheduler
 
     return getattr(get_scheduler(), "__self__", None)
-
-
-def _threads() -> int:
-    """Threads of the cluster that dask would compute on; 0 where it is none."""
-    client = _active_client()
-    return 0 if client is None else sum(client.nthreads().values())
 
 
 def _counting(keys: set[Any], tick: _Ticker) -> Any:
