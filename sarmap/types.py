@@ -303,7 +303,7 @@ class MapRequest(BaseModel):
     )
     chunk: int | None = Field(default=None, ge=1, description="block edge in pixels; None: planned")
     engine: str = Field(default="auto", description="auto, openvino, tensorflow or keras")
-    precision: str = Field(default="auto", description="auto, f32 or bf16")
+    precision: str = Field(default="auto", description="auto, f32, bf16 or int8")
     dense: bool | None = Field(
         default=None,
         description="window classifiers: all windows in one pass; None: where the network can",

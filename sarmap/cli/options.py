@@ -87,7 +87,7 @@ _MAP = [
     click.option("--overlap", type=int, help="Pixels by which tiles overlap. Default: 0."),
     click.option("--chunk", type=int, help="Block edge in pixels. Default: planned."),
     click.option("--engine", help="auto, openvino, tensorflow or keras."),
-    click.option("--precision", help="auto, f32 or bf16."),
+    click.option("--precision", help="auto, f32, bf16 or int8."),
     click.option(
         "--dense/--windowed",
         default=None,

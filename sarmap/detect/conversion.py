@@ -30,14 +30,17 @@ LAYOUT = 1  # raise when the exported graph changes while versions do not
 log = logging.getLogger(__name__)
 
 
-def openvino_ir(manifest: Manifest, folder: Path) -> tuple[bytes, bytes]:
+def openvino_ir(manifest: Manifest, folder: Path, precision: str = "f32") -> tuple[bytes, bytes]:
     """The OpenVINO IR of the weights that a manifest and its folder hold: XML and binary, from the
     cache or converted now.
 
     A damaged cache entry (its checksums do not hold) is made again; a cache that cannot be written
     is reported in the log and done without. Raises WeightsError where the weights cannot be put
-    into the manifest's network, SarmapError where the conversion itself fails.
+    into the manifest's network, SarmapError where the conversion itself fails. Precision 'int8'
+    quantises it (`sarmap.detect.int8`); else it is float32, whatever it runs in.
     """
+    if precision != "int8":
+        manifest = manifest.model_copy(update={"int8": {}})
     path = cache_folder("models") / f"{_cache_key(manifest)}.zip"
     kept = _read(path)
     if kept is not None:
@@ -59,6 +62,7 @@ def _cache_key(manifest: Manifest) -> str:
         "sarmap": __version__,
         "keras": metadata.version("keras"),
         "openvino": metadata.version("openvino"),
+        **({"int8": manifest.int8} if manifest.int8 else {}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -165,17 +169,28 @@ def _load_keras_file(path: Path, manifest: Manifest) -> Any:
 
 
 def _export(described: Path, folder: Path, target: Path) -> None:
-    """In the process of its own: build with channels first, load, export."""
+    """In the process of its own: build with channels first, load, export; quantise, if asked."""
     forbid_telemetry()
     import keras
 
+    from sarmap.detect.int8 import hold_to_ranges, quantise
     from sarmap.detect.networks import landslide_answer
 
     manifest = read_manifest(described)
     if manifest.network is not None:
         keras.config.set_image_data_format("channels_first")
-    model = landslide_answer(build_model(manifest, folder))
-    model.export(str(target), format="openvino", verbose=False)
+    model = build_model(manifest, folder)
+    if not manifest.int8:
+        landslide_answer(model).export(str(target), format="openvino", verbose=False)
+        return
+    import openvino
+
+    exact = target.with_name("exact.xml")
+    held = landslide_answer(hold_to_ranges(model, manifest.int8))
+    held.export(str(exact), format="openvino", verbose=False)
+    quantised = openvino.Core().read_model(exact)
+    quantise(quantised)
+    openvino.save_model(quantised, target, compress_to_fp16=False)
 
 
 def _main(arguments: list[str]) -> int:

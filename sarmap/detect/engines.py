@@ -11,6 +11,7 @@ asking.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +32,7 @@ from sarmap.detect.manifest import Manifest
 from sarmap.errors import RequestError
 
 ENGINES = ("auto", "openvino", "tensorflow", "keras")
-PRECISIONS = ("auto", "f32", "bf16")
+PRECISIONS = ("auto", "f32", "bf16", "int8")
 log = logging.getLogger(__name__)
 
 
@@ -50,7 +51,7 @@ class Choice:
     engine: str
     """'openvino', 'tensorflow' or 'keras'."""
     precision: str
-    """'f32' or 'bf16'."""
+    """'f32', 'bf16' or 'int8'."""
     reason: str
     """What decided: for the log, the map's attributes and the closing lines of a run."""
 
@@ -61,13 +62,14 @@ def choose_engine(engine: str = "auto", precision: str = "auto") -> Choice:
     ``engine="auto"`` is Keras where there is a GPU and a backend that reaches it, else OpenVINO,
     else TensorFlow, else Keras. ``precision="auto"`` is bf16 where the device computes it natively
     (AMX or AVX-512 BF16; CUDA compute capability 8) and float32 elsewhere; elsewhere bf16 is
-    refused, because it would be emulated: slower, and no better.
+    refused, because it would be emulated: slower, and no better. ``int8`` is never chosen, only
+    asked for, and is OpenVINO's.
 
     Raises
     ------
     RequestError
-        For an unknown engine or precision, TensorFlow where it is not installed, or bf16 where the
-        hardware has none.
+        For an unknown engine or precision, TensorFlow where it is not installed, bf16 where the
+        hardware has none, or int8 on another engine than OpenVINO.
     """
     if engine not in ENGINES:
         raise RequestError(f"Engine {engine!r} is none of {', '.join(ENGINES)}: set engine=.")
@@ -79,6 +81,12 @@ def choose_engine(engine: str = "auto", precision: str = "auto") -> Choice:
         raise RequestError(
             'TensorFlow is not installed here: pip install "sarmap[train]", or use engine="auto".'
         )
+    if precision == "int8":
+        if engine not in ("auto", "openvino"):
+            raise RequestError(
+                f"int8 runs on OpenVINO alone: set engine='openvino', not {engine!r}."
+            )
+        engine = "openvino"
     chosen, why = (engine, "engine as asked") if engine != "auto" else _best_engine()
     has_bf16, device = _device_bf16(chosen)
     if precision == "bf16" and not has_bf16:
@@ -92,6 +100,15 @@ def choose_engine(engine: str = "auto", precision: str = "auto") -> Choice:
     choice = Choice(chosen, precision, why)
     log.info("engine %s at %s: %s", choice.engine, choice.precision, choice.reason)
     return choice
+
+
+def check_int8(precision: str, name: str, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse, as RequestError, precision int8 of a detector that has no ranges for it."""
+    if precision == "int8" and not ranges:
+        raise RequestError(
+            f"Detector {name} was not measured for int8: use precision='auto', or the detector "
+            "'attention-unet'."
+        )
 
 
 def _best_engine() -> tuple[str, str]:

@@ -62,6 +62,9 @@ class Manifest(BaseModel):
     made_for: dict[str, tuple[float, float]] = Field(
         {}, description="measure -> least and most of the training data; see sarmap.detect.trust"
     )
+    int8: dict[str, tuple[float, float]] = Field(
+        {}, description="layer -> range of what it gives, for precision int8; {}: it has none"
+    )
     otherwise: tuple[str, ...] = Field(
         (), description="detectors, in order, for places that lack a pass or band this one reads"
     )

@@ -29,13 +29,13 @@ class OpenVinoEngine:
         forbid_telemetry()
         import openvino
 
-        xml, binary = openvino_ir(manifest, folder)
+        xml, binary = openvino_ir(manifest, folder, precision)
         self._size = size
         core = openvino.Core()
         model = core.read_model(xml, binary)
         model.reshape([self._size, *manifest.input_shape])
         settings = {
-            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_PRECISION_HINT": "f32" if precision == "int8" else precision,
             "NUM_STREAMS": str(cores),
             "INFERENCE_NUM_THREADS": cores,
             "ENABLE_CPU_PINNING": False,  # two processes would be pinned to the same cores

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarmap.detect.change import Change
-from sarmap.detect.engines import Engine, choose_engine, make_engine
+from sarmap.detect.engines import Engine, check_int8, choose_engine, make_engine
 from sarmap.detect.fetching import fetch_manifest, fetch_weights, is_address
 from sarmap.detect.fusion import join, log_odds
 from sarmap.detect.manifest import Manifest, digest, read_manifest
@@ -225,7 +225,8 @@ def load_detector(
         'auto' (Keras where there is a GPU and a backend that reaches it, else OpenVINO),
         'openvino', 'tensorflow' or 'keras' (on whatever backend Keras runs on).
     precision
-        'auto' (bf16 where the device has it natively, else f32), 'f32' or 'bf16'.
+        'auto' (bf16 where the device has it natively, else f32), 'f32', 'bf16', or 'int8': on
+        OpenVINO, for weights that were measured for it (``attention-unet``).
     dense
         Window classifiers only. True: one convolutional pass gives the answers of all windows at
         once, equal to the windows' own to 1e-5; for networks without resampling or padding inside
@@ -237,7 +238,8 @@ def load_detector(
         Where nothing has that name, or the weights are missing, damaged, changed after their
         manifest was written, or not what the manifest says.
     RequestError
-        Where engine or precision are unknown, or bf16 is asked of a processor without.
+        Where engine or precision are unknown, bf16 is asked of a processor without, or int8 of a
+        detector without.
 
     Examples
     --------
@@ -246,6 +248,8 @@ def load_detector(
     (('vv_pre', 'vv_post_1', 'vv_post_2', 'slope'), 'segment', 64)
     """
     choice = choose_engine(engine, precision)
+    if str(name_or_path) in (LOG_RATIO, CHANGE):
+        check_int8(precision, str(name_or_path), {})
     if str(name_or_path) == LOG_RATIO:
         from sarmap.detect.change import LogRatio
 
@@ -261,6 +265,7 @@ def load_detector(
         path, source = _find(name_or_path)
         manifest, folder = read_manifest(path), path.parent
         _check_digest(manifest, folder)
+    check_int8(precision, manifest.name, manifest.int8)
     dense = _can_sweep(manifest) if dense is None else _may_sweep(manifest, dense)
     network = NetworkDetector(manifest, folder, source, choice.engine, choice.precision, dense)
     network.reason = choice.reason

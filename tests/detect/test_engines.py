@@ -371,7 +371,7 @@ def test_another_backend_than_the_imported_one_is_refused():
     ("engine", "precision", "words"),
     [
         ("torch", "auto", "auto, openvino, tensorflow, keras"),
-        ("auto", "f16", "auto, f32, bf16"),
+        ("auto", "f16", "auto, f32, bf16, int8"),
         ("auto", "bf16", "no native bf16"),
     ],
 )
