@@ -47,7 +47,7 @@ def joined_layers(model: Any) -> list[tuple[str, ...]]:
 
 def _read_by(layer: Any) -> list[str]:
     inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-    names = []
+    names: list[str] = []
     for one in (tensor._keras_history.operation for tensor in inputs):
         passes_on = type(one).__name__ in ("MaxPooling2D", "Concatenate")
         names += _read_by(one) if passes_on else [one.name]
