@@ -9,6 +9,7 @@ from benchmarks.cases.gpu import GPU
 from benchmarks.cases.landslides import LANDSLIDES
 from benchmarks.cases.latency import LATENCY
 from benchmarks.cases.paper import PAPER
+from benchmarks.cases.passes import PASSES
 from benchmarks.cases.peers import PEERS
 from benchmarks.cases.rightness import RIGHTNESS
 from benchmarks.cases.scaling import HOKKAIDO, SCALING
@@ -21,6 +22,7 @@ BENCHMARKS = {
     one.name: one
     for one in (
         PAPER,
+        PASSES,
         WINDOWS,
         CHUNKING,
         ENGINES,

@@ -14,9 +14,6 @@ __all__ = ["PAPER", "SECONDS_OF_PAPER", "random_network"]
 
 SECONDS_OF_PAPER = 420.0
 SHIPPED, RANDOM = "16 filters (shipped)", "32 filters (random weights)"
-EVIDENCE = "change read from all passes, VV and VH"
-FIVE = {"before_days": 40}
-"""Three of the event's five ascending passes before it, and the two after."""
 
 
 def random_network(context: Context, filters: int = 32) -> str:
@@ -36,28 +33,7 @@ def _configure(context: Context) -> Sequence[Configuration]:
     return [
         *_network(place, SHIPPED, "nava-2022-attention-unet", overlaps=(0, 16), repeats=3),
         *_network(place, RANDOM, large, overlaps=(0, 16), repeats=1),
-        *_evidence(place),
     ]
-
-
-def _evidence(place: dict[str, Any]) -> list[Configuration]:
-    """The default network, and the detector without weights, from five passes and from more."""
-    made = []
-    for detector in ("attention-unet", "change"):
-        told: dict[str, dict[str, Any]] = {
-            "5 passes": FIVE,
-            "5 passes: cold process": {**FIVE, "warm": False},
-            "7 passes": {},
-            "14 passes of both orbits": {"orbit": "both"},
-        }
-        made += [
-            Configuration(
-                f"{detector}, {what}", "mapping:run",
-                {**place, "detector": detector, **more}, EVIDENCE, repeats=2,
-            )
-            for what, more in told.items()
-        ]  # fmt: skip
-    return made
 
 
 def _network(
@@ -116,7 +92,7 @@ PAPER = Benchmark(
         Metric("bytes_read", "read, MB", 0, 1e6),
         Metric("bytes_written", "written, MB", 1, 1e6),
     ),
-    minutes=12,
+    minutes=6,
     notes=(
         f"Nava et al. 2022 report about {SECONDS_OF_PAPER:.0f} s for this extent on six cores.",
         "Warm: libraries loaded and the network converted by mapping one tile before; hardly a "
