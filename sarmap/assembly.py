@@ -61,14 +61,8 @@ def prepare(request: MapRequest, *, warm: bool = False) -> Prepared:
     """Take every decision a map needs: catalogue, detector, passes, grid and block size.
 
     With `warm` the network is made ready on a thread while the catalogue is asked, and what is read
-    is kept for the map, which this process makes.
-
-    Raises
-    ------
-    RequestError
-        The request cannot be served as given.
-    CatalogError
-        The catalogue cannot be reached.
+    is kept for the map, which this process makes. Raises RequestError where the request cannot be
+    served as given, CatalogError where the catalogue cannot be reached.
     """
     from odc.geo.geobox import GeoBox
 
@@ -210,12 +204,8 @@ def _lattice_grid(grid: GeoBox) -> GeoBox:
 
 
 def _with_doubts(prepared: Prepared, asked: str) -> Prepared:
-    """With what a reader must know where the detector asked for was not made for this input.
-
-    Raises
-    ------
-    RequestError
-        A strict request names a detector that is not to be trusted here.
+    """With what a reader must know where the detector asked for was not made for this input;
+    RequestError where a strict request names one that is not to be trusted here.
     """
     used = prepared.spec.name
     notes = {note.text for one in prepared.judged for note in one.notes_on(asked)}
@@ -244,12 +234,8 @@ def _many_threads() -> Iterator[None]:
 
 
 def assemble(prepared: Prepared) -> Assembly:
-    """The lazy map of a prepared request; several orbits are fused.
-
-    Raises
-    ------
-    RequestError
-        An item lacks a band, an asset or its projection, or elevation is missing.
+    """The lazy map of a prepared request; several orbits are fused. RequestError where an item
+    lacks a band, an asset or its projection, or elevation is missing.
     """
     from sarmap.detect.layering import add_control, any_of, unread_of
 

@@ -59,14 +59,11 @@ class Judged:
 def judge(
     cube: xr.Dataset, terrain: xr.Dataset | None, *, level: bool = True, coarse: bool = False
 ) -> Judged:
-    """Read the coarse lattice of a cube; find levels and noise, and how far to trust networks.
+    """Read the coarse lattice of a cube; find levels and noise, and how far to trust networks. With
+    `coarse` the terrain lies on that lattice already.
 
-    With `coarse` the terrain lies on that lattice already.
-
-    Raises
-    ------
-    RequestError
-        The cube holds no band or no pass on either side, or what cannot be power.
+    Raises RequestError where the cube holds no band or no pass on either side, or what cannot be
+    power.
     """
     from sarmap.compose.lattice import quiet_lattice, read_lattice
     from sarmap.compose.levelling import change_sizes, find_levels, not_levelled
@@ -106,14 +103,10 @@ def _other_wavelength(cube: xr.Dataset) -> str:
 
 
 def look_at(passes: Passes, grid: GeoBox) -> str:
-    """Refuse values that cannot be power, by the middle of a grid; say where it stays open.
+    """Refuse values that cannot be power, by the middle of a grid, in a RequestError that says the
+    setting that reads them; say where it stays open.
 
     For detectors that read single passes, whose levels nobody looks at else.
-
-    Raises
-    ------
-    RequestError
-        They are likely amplitude, decibel or digital numbers: says the setting that reads them.
     """
     from sarmap.acquire.cube import open_cube
     from sarmap.compose.lattice import read_lattice

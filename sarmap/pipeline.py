@@ -340,13 +340,8 @@ def _smallest(client: Client | None) -> Machine | None:
 @contextlib.contextmanager
 def _scheduler(client: Client | None, prepared: Prepared, out: str) -> Iterator[None]:
     """Run on `client`'s workers, checked first, or on threads here: more than cores, as reads wait.
-
-    Raises
-    ------
-    ClusterError
-        A worker does not fit: which, and why.
-    RequestError
-        The detector or the result cannot be shared with workers.
+    ClusterError says which worker does not fit, and why; RequestError where the detector or the
+    result cannot be shared with workers.
     """
     import dask
     from dask.threaded import get

@@ -62,12 +62,8 @@ class Prepared:
 
 
 def pin_scenes(prepared: Prepared) -> None:
-    """Hold the scenes' files to what they are now, or were when the map to be resumed was begun.
-
-    Raises
-    ------
-    RequestError
-        A file is another one than then.
+    """Hold the scenes' files to what they are now, or were when the map to be resumed was begun;
+    RequestError where one is another than then.
     """
     from sarmap.acquire.pins import pin_files
 

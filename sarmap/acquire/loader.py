@@ -34,12 +34,8 @@ Slice = Mapping[str, Source]
 
 
 def check_grid(grid: GeoBox) -> int:
-    """The EPSG code of a grid that can be read onto: north up, square to its CRS.
-
-    Raises
-    ------
-    RequestError
-        The grid is rotated or flipped, or its CRS has no EPSG code.
+    """The EPSG code of a grid that can be read onto, north up, square to its CRS; RequestError
+    where it is rotated or flipped, or its CRS has no EPSG code.
     """
     epsg = grid.crs.epsg if grid.crs is not None else None
     if epsg is None:
@@ -51,12 +47,8 @@ def check_grid(grid: GeoBox) -> int:
 
 
 def block_lengths(shape: Any, chunk: Chunk) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Block lengths along both axes of a grid.
-
-    Raises
-    ------
-    RequestError
-        The edge is below 1, or the lengths do not add up to the grid.
+    """Block lengths along both axes of a grid; RequestError where the edge is below 1, or lengths
+    do not add up to the grid.
 
     >>> block_lengths((5, 2), 2), block_lengths((5, 2), ((3, 2), (2,)))
     (((2, 2, 1), (2,)), ((3, 2), (2,)))
@@ -90,28 +82,14 @@ def load(
     signer: Signer,
     positive: bool,
 ) -> da.Array:
-    """Mosaics of several passes as one lazy array.
+    """Mosaics of several passes as one lazy array, float32 (pass, band, y, x) in blocks of (1, all,
+    chunk, chunk): values, NaN where no scene holds data, minus infinity where a scene that goes
+    before could not be read.
 
-    Parameters
-    ----------
-    passes
-        For each pass its scenes, in the order in which they are mosaicked: the first that holds
-        data there gives the pixel.
-    bands
-        Names of the bands to read of each scene.
-    grid
-        Where the pixels are wanted.
-    chunk
-        Block edge, or all blocks' lengths along both axes, pixels.
-    signer
-        Applied to each href when it is read.
-    positive
-        True: values of zero and below are no data (radar power).
-
-    Returns
-    -------
-    float32 (pass, band, y, x) in blocks of (1, all, chunk, chunk): values, NaN where no scene holds
-    data, minus infinity where a scene that goes before could not be read.
+    The scenes of each pass stand in the order in which they are mosaicked: the first that holds
+    data there gives the pixel. `chunk` is the blocks' edge, or their lengths along both axes;
+    `signer` is applied to each href when it is read; with `positive` values of zero and below are
+    no data (radar power).
     """
     records, counts = _records(passes, bands, grid, check_grid(grid))
     reader = partial(SceneReader, signer=signer, positive=positive)

@@ -71,30 +71,14 @@ def why_unread(source: Source) -> str:
 def read_source(
     source: Source, window: Callable[[Handle], Box], signer: Signer, *, positive: bool
 ) -> tuple[NDArray[np.float32], Handle] | None:
-    """Read a window of a source in its own pixels, with retries.
+    """Read a window of a source in its own pixels, with retries; `window` gives the rows and
+    columns wanted of the open file, and may reach beyond it.
 
-    Parameters
-    ----------
-    source
-        What to read.
-    window
-        From the open file to the rows and columns wanted; may reach beyond the file.
-    signer
-        Applied to the unsigned href at every try.
-    positive
-        True: values of zero and below are no data (radar power).
-
-    Returns
-    -------
-    Pixels (y, x) of the window, NaN outside the file and where it holds no data, minus infinity in
+    Returns the pixels (y, x), NaN outside the file and where it holds no data, minus infinity in
     source blocks that could not be read, and the handle's description (not to be read from); None
-    where the file could not be opened at all.
-
-    Raises
-    ------
-    RequestError
-        The file has no map projection, another band than the source names, or values that are no
-        power; or it is another file than the source's pin says.
+    where the file could not be opened at all. With `positive` values of zero and below are no data
+    (radar power). Raises RequestError where the file has no map projection, another band than the
+    source names, or values that are no power, or it is another file than the source's pin says.
     """
     limits, final, changed = patience(), False, False
     deadline = Deadline(limits.deadline)
@@ -174,12 +158,8 @@ def _salvage(
 
 
 def _located(source: Source, handle: Handle) -> Handle:
-    """A file with the projection that it names, or that its record names of a file that is mapped.
-
-    Raises
-    ------
-    RequestError
-        There is none.
+    """A file with the projection that it names, or that its record names of a file that is mapped;
+    RequestError where there is none.
     """
     if handle.crs is not None:
         return handle

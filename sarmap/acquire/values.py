@@ -51,12 +51,8 @@ def scaling_of(text: str) -> str | None:
 
 
 def check_unit(source: Source, *texts: str) -> None:
-    """Refuse a radar band whose unit is not that of power, where nobody told how to read it.
-
-    Raises
-    ------
-    RequestError
-        One of the texts, or the record's unit, names another scaling.
+    """Refuse (RequestError) a radar band one of whose texts, or whose record's unit, names another
+    scaling than power, where nobody told how to read it.
     """
     if source.scaling is not None:
         return
@@ -72,12 +68,8 @@ def check_unit(source: Source, *texts: str) -> None:
 
 
 def band_of(source: Source, handle: Handle) -> int:
-    """The one-based band of an open file that holds what a source names.
-
-    Raises
-    ------
-    RequestError
-        It has fewer bands, or says itself that another one is meant.
+    """The one-based band of an open file that holds what a source names; RequestError where it has
+    fewer, or says itself that another one is meant.
     """
     names = [_polarisation(text) for text in handle.descriptions]
     if source.band > len(names):
@@ -119,21 +111,10 @@ def measured(
     *,
     positive: bool,
 ) -> NDArray[np.float32]:
-    """Stored numbers (y, x) as physical values, NaN where they are no measurement.
+    """Stored numbers (y, x) as physical values, written over, NaN where they are no measurement;
+    RequestError where they are no power, and nobody told how to read them.
 
-    Parameters
-    ----------
-    pixels
-        As they were read; written over.
-    source, handle, band, window
-        What they were read of.
-    positive
-        True: radar, to be made power; values that are none (`FLOOR`, `CEILING`) are no data.
-
-    Raises
-    ------
-    RequestError
-        They are no power, and nobody told how to read them.
+    `positive` is radar, to be made power; values that are none (`FLOOR`, `CEILING`) are no data.
     """
     scaling = "power"
     if positive:
@@ -212,24 +193,11 @@ ENOUGH = 64
 
 
 def refuse_decibel(stored: NDArray[Any], what: str, valid: NDArray[np.bool_] | None = None) -> None:
-    """Refuse numbers of a block that are to be read as power and are decibel by their signs.
+    """Refuse (RequestError) stored numbers of a block that are to be read as power and are decibel
+    by their signs: most of what is no filling (zero, -60 and below) lies between -60 and -1.
 
-    Parameters
-    ----------
-    stored
-        Numbers as they are stored, any shape; what fills the gaps may be among them.
-    what
-        Where they come from, for the message.
-    valid
-        Which of them count; None: all.
+    `what` says where they come from; `valid` which of them count, None: all.
 
-    Raises
-    ------
-    RequestError
-        Most of what is no filling (zero, -60 and below) lies between -60 and -1.
-
-    Examples
-    --------
     >>> refuse_decibel(np.full(100, -9999.0), "Pass 1")
     >>> refuse_decibel(np.linspace(-25, 1, 100), "Pass 1")
     Traceback (most recent call last):

@@ -330,13 +330,7 @@ SCALINGS: tuple[str, ...] = get_args(Scaling)
 
 
 def check_scaling(scaling: str) -> Scaling:
-    """The scaling, if it is one.
-
-    Raises
-    ------
-    RequestError
-        It is none.
-    """
+    """The scaling, if it is one, or RequestError."""
     if scaling not in SCALINGS:
         raise RequestError(f"scaling={scaling!r} is unknown: choose from {', '.join(SCALINGS)}.")
     return scaling  # type: ignore[return-value]

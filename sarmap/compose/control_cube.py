@@ -18,12 +18,8 @@ if TYPE_CHECKING:
 
 
 def control_passes(bands: Sequence[str]) -> int:
-    """How many passes before the event a control of these bands reads.
-
-    Raises
-    ------
-    RequestError
-        The bands read no radar pass after the event, or an optical scene: nothing can stand in.
+    """How many passes before the event a control of these bands reads; RequestError where they read
+    no radar pass after the event, or an optical scene: nothing can stand in.
 
     >>> control_passes(("vv_pre", "vv_post_1", "vv_post_2", "slope"))
     3
@@ -55,19 +51,8 @@ def _pre(number: int) -> str:
 
 
 def as_control(cube: xr.Dataset, bands: Sequence[str]) -> xr.Dataset:
-    """The cube's passes before the event, in the roles that a control of these bands reads.
-
-    Parameters
-    ----------
-    cube
-        From `sarmap.open_cube`, with `control_passes` passes before the event.
-    bands
-        Bands of the composite that is to be made.
-
-    Raises
-    ------
-    RequestError
-        The cube has fewer passes before the event.
+    """The cube's passes before the event, `control_passes` or more (else RequestError), in the
+    roles that a control of these bands reads.
     """
     roles = control_roles(bands)
     present = [str(role) for role in cube["role"].values]

@@ -92,19 +92,10 @@ def _spread_over(size: int) -> list[slice]:
 def find_displaced(
     squares: Sequence[Field], pre: Sequence[int], post: Sequence[int], *, mend: bool = True
 ) -> Displaced:
-    """Which passes lie off the others, from squares of their decibels (time, y, x).
+    """Which passes lie off the others, from squares of their decibels (time, y, x), NaN where
+    nothing was measured, and the numbers along time of those before and after the event. Without
+    `mend` all stay as they are.
 
-    Parameters
-    ----------
-    squares
-        Decibels of all passes in each square, NaN where nothing was measured.
-    pre, post
-        Numbers along time of the passes before and after the event.
-    mend
-        False: all stay as they are.
-
-    Examples
-    --------
     >>> ground = ndimage.gaussian_filter(np.random.default_rng(1).normal(0, 9, (160, 160)), 1)
     >>> one, other = ground[9:137, 9:137], ground[9:137, 7:135]  # what lay here lies 2 px on
     >>> find_displaced([np.float32([one, one, other])], (0, 1), (2,)).moved

@@ -64,14 +64,8 @@ def evidence_of(
 ) -> tuple[Field, Field, NDArray[np.bool_]]:
     """Levelled change and mean before of one polarisation, dB, and where both are known.
 
-    Parameters
-    ----------
-    passes
-        Power (y, x) of each pass; what is not above zero is no measurement.
-    pre, post
-        Numbers of the passes before and after the event.
-    offsets
-        What each pass lies above the others, dB: a number or (y, x).
+    Of each pass the power (y, x), of which what is not above zero is no measurement; `offsets` are
+    what each lies above the others, dB: a number or (y, x).
     """
     before, seen_before = _log_mean(passes, pre, offsets)
     after, seen_after = _log_mean(passes, post, offsets)
@@ -117,12 +111,8 @@ class _Recipe:
 def evidence_layers(
     cube: xr.Dataset, terrain: xr.Dataset | None, bands: Sequence[str], levelling: Levelling
 ) -> tuple[da.Array, da.Array]:
-    """Bands (band, y, x) float32 and observation codes (y, x) uint8 of evidence, lazily.
-
-    Raises
-    ------
-    RequestError
-        The cube holds no co-polarised band (VV or HH).
+    """Bands (band, y, x) float32 and observation codes (y, x) uint8 of evidence, lazily;
+    RequestError where the cube holds no co-polarised band (VV or HH).
     """
     roles = [str(role) for role in cube["role"].values]
     used = [i for i in range(len(roles)) if i not in levelling.displaced.left_out]
@@ -258,17 +248,12 @@ def _observation(
 def observation_codes(
     stack: da.Array, told: Mapping[str, da.Array], *, needs_all: bool = False
 ) -> da.Array:
-    """Observation codes (y, x) uint8, lazily: one task per block.
+    """Observation codes (y, x) uint8, lazily, one task per block, of bands (band, y, x), NaN where
+    one has no value.
 
-    Parameters
-    ----------
-    stack
-        Bands (band, y, x), NaN where one has no value.
-    told
-        Codes (y, x), or (time, y, x) of passes, of what was read for them: 'radar', 'optical',
-        'terrain'; and 'layover_shadow' (y, x), which is true there.
-    needs_all
-        Whether a pixel is lost with any reading that failed, though its bands have values.
+    `told` are codes (y, x), or (time, y, x) of passes, of what was read for them: 'radar',
+    'optical', 'terrain'; and 'layover_shadow' (y, x), which is true there. With `needs_all` a pixel
+    is lost with any reading that failed, though its bands have values.
     """
     operands: list[Any] = [stack, "byx"]
     for array in told.values():

@@ -62,27 +62,12 @@ def read_lattice(
 ) -> Lattice:
     """Read the coarse lattice of a cube: all passes, each cell the mean of its pixels.
 
-    Squares of single pixels are read with it; passes that these show to lie off the others are
-    then read once more, where they lie to the whole pixel.
+    Squares of single pixels are read with it; passes that these show to lie off the others are then
+    read once more, where they lie to the whole pixel (without `align` they stay where they are).
+    Terrain has `slope` and `incidence` (y, x) in degrees, or not; with `coarse` it lies on the
+    lattice already, cell by cell. Raises RequestError where the cube has no radar band, or no pass
+    before or after the event.
 
-    Parameters
-    ----------
-    cube
-        Power `vv` and others (time, y, x) with the coordinate `role`.
-    terrain
-        With `slope` and `incidence` (y, x) in degrees, or without; None: no terrain.
-    coarse
-        True: the terrain lies on the lattice already, cell by cell.
-    align
-        False: passes that lie off the others are found, and stay where they are.
-
-    Raises
-    ------
-    RequestError
-        The cube has no radar band, or no pass before or after the event.
-
-    Examples
-    --------
     >>> power = np.full((2, 16, 8), 0.1, np.float32)
     >>> cube = xr.Dataset({"vv": (("time", "y", "x"), power)},
     ...                   coords={"role": ("time", ["pre", "post_1"])})

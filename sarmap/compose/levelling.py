@@ -106,17 +106,6 @@ class Levelling:
 def find_levels(lattice: Lattice) -> Levelling:
     """Offsets, drift, expected change and noise of a scene, from its coarse lattice.
 
-    Parameters
-    ----------
-    lattice
-        From `sarmap.compose.lattice.read_lattice`.
-
-    Returns
-    -------
-    Levelling
-
-    Examples
-    --------
     >>> rng = np.random.default_rng(1)
     >>> levels = -8 + rng.normal(0, 0.3, (3, 60, 60)) + np.float32([0, 0, -0.7])[:, None, None]
     >>> lattice = Lattice({"vv": levels.astype("f4")}, (0, 1), (2,), None, None, (480, 480), 10.0)
@@ -372,11 +361,8 @@ def _scatter_before(flat: Field, lattice: Lattice) -> Field | None:
 
 
 def change_sizes(lattice: Lattice, levelling: Levelling) -> Field:
-    """Sizes of the changes of all cells that were seen, in noise, all polarisations together.
-
-    Returns
-    -------
-    float32 (cell,).
+    """Sizes of the changes of all cells that were seen (cell,), in noise, all polarisations
+    together.
     """
     total = np.zeros(next(iter(lattice.levels.values())).shape[1:], np.float32)
     for band in lattice.levels:

@@ -86,12 +86,7 @@ class BandName:
 
 
 def parse_band(name: str) -> BandName:
-    """What a band name stands for.
-
-    Raises
-    ------
-    RequestError
-        It is no band name.
+    """What a band name stands for; RequestError where it is none.
 
     >>> parse_band("vh_post_2")
     BandName(kind='radar', variable='vh', role='post_2')
@@ -135,13 +130,7 @@ def composite_bands(name_or_bands: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def composite_named(name: str) -> CompositeSpec:
-    """The composite of that name.
-
-    Raises
-    ------
-    RequestError
-        There is none.
-    """
+    """The composite of that name; RequestError where there is none."""
     if name not in COMPOSITES:
         close = difflib.get_close_matches(name.upper(), COMPOSITES, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""

@@ -35,26 +35,12 @@ SMOOTH = 1.5
 
 
 def check_power(lattice: Lattice, looks: float | None) -> str:
-    """Refuse levels that cannot be power; say where it stays open.
+    """Refuse (RequestError, which names what they likely are, and the setting that reads it) levels
+    that cannot be power, in dB as if they were; a clause on why they may be amplitude where it
+    stays open, empty where nothing speaks for it.
 
-    Parameters
-    ----------
-    lattice
-        Levels in dB, as if the values were power.
-    looks
-        Looks that speckle shows at single pixels; None: not known.
+    `looks` are those that speckle shows at single pixels; None: not known.
 
-    Returns
-    -------
-    A clause on why they may be amplitude; empty where nothing speaks for it.
-
-    Raises
-    ------
-    RequestError
-        They are no power: names what they likely are, and the setting that reads it.
-
-    Examples
-    --------
     >>> levels = {"vv": np.full((2, 4, 4), -4.0), "vh": np.full((2, 4, 4), -7.3)}
     >>> check_power(Lattice(levels, (0,), (1,), None, None, (32, 32), 10.0), 18.0)
     Traceback (most recent call last):

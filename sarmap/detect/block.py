@@ -90,30 +90,10 @@ def answer_block(
     windows layer 2 the nearest window's answer, masked only where the window holds no measured
     pixel. With `spoilt` one more layer, the last: 1 where the answer depends on unread pixels.
 
-    Parameters
-    ----------
-    values
-        float32 ``[band, y, x]``, the block with what it borrows from its neighbours.
-    observation
-        `sarmap.types.Observation` codes ``[y, x]``, of the same pixels as `values`, or without
-        `spoilt` of the block alone.
-    block_id
-        ``(0, row, column)`` of the block.
-    detector
-        What is asked.
-    spec
-        What it says about itself.
-    rows
-        Tiles and blocks along y.
-    columns
-        Tiles and blocks along x.
-    spoilt
-        Whether to tell which answers depend on pixels that could not be read.
-
-    Raises
-    ------
-    RequestError
-        The detector answers another shape than its kind has, or not 0 to 1.
+    `values` are float32 ``[band, y, x]``, the block with what it borrows from its neighbours; the
+    codes ``[y, x]`` are of the same pixels, or without `spoilt` of the block alone; ``block_id`` is
+    ``(0, row, column)``. Raises RequestError where the detector answers another shape than its kind
+    has, or not 0 to 1.
     """
     y, x = rows.block(block_id[1]), columns.block(block_id[2])
     job = _Job(detector, spec, rows.axis, columns.axis, y, x)

@@ -62,14 +62,8 @@ def choose_engine(engine: str = "auto", precision: str = "auto") -> Choice:
     ``engine="auto"`` is Keras where there is a GPU and a backend that reaches it, else OpenVINO,
     else TensorFlow, else Keras. ``precision="auto"`` is bf16 where the device computes it natively
     (AMX or AVX-512 BF16; CUDA compute capability 8) and float32 elsewhere; elsewhere bf16 is
-    refused, because it would be emulated: slower, and no better. ``int8`` is never chosen, only
-    asked for, and is OpenVINO's.
-
-    Raises
-    ------
-    RequestError
-        For an unknown engine or precision, TensorFlow where it is not installed, bf16 where the
-        hardware has none, or int8 on another engine than OpenVINO.
+    refused, because it would be emulated: slower, and no better. Raises RequestError for an unknown
+    engine or precision, TensorFlow where it is not installed, or bf16 where the hardware has none.
     """
     if engine not in ENGINES:
         raise RequestError(f"Engine {engine!r} is none of {', '.join(ENGINES)}: set engine=.")
@@ -142,21 +136,8 @@ def _gpu_of(engine: str) -> Gpu | None:
 
 
 def make_engine(manifest: Manifest, folder: Path, engine: str, precision: str) -> Engine:
-    """Build the callable that runs some weights.
-
-    Parameters
-    ----------
-    manifest
-        What the weights are.
-    folder
-        Where the manifest and its weights lie.
-    engine, precision
-        As settled by `choose_engine`.
-
-    Returns
-    -------
-    Engine
-        float32 [n, y, x, band] to float32 [n, y, x] (segment, pixel) or [n] (window).
+    """Build the callable that runs the weights of a manifest and its folder, as settled by
+    `choose_engine`: float32 [n, y, x, band] to float32 [n, y, x] (segment, pixel) or [n] (window).
     """
     gpu, cores = _gpu_of(engine), usable_cores()
     size = batch_size(manifest, precision, gpu)

@@ -16,19 +16,8 @@ Images = NDArray[np.float32]
 
 
 def flip(rng: Generator, *stacks: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    """Flip each sample up-down and left-right, each by the toss of a coin, all stacks alike.
-
-    Parameters
-    ----------
-    rng
-        Source of the tosses.
-    *stacks
-        Arrays [n, y, x, ...] whose samples belong together, such as images and masks.
-
-    Returns
-    -------
-    tuple of arrays
-        New arrays of the same shapes.
+    """Flip each sample up-down and left-right, each by the toss of a coin, all stacks [n, y, x,
+    ...] whose samples belong together, such as images and masks, alike; new arrays.
     """
     flipped = tuple(stack.copy() for stack in stacks)
     for axis in (1, 2):
@@ -46,25 +35,9 @@ def warp(
     zoom: float = 0.1,
     translation: float = 0.1,
 ) -> Images:
-    """Rotate, zoom and translate each image at random, bilinearly, mirrored beyond its border.
-
-    Parameters
-    ----------
-    rng
-        Source of the draws, uniform and symmetric.
-    images
-        float32 [n, y, x, band].
-    rotation
-        Largest angle to either side, degrees.
-    zoom
-        Largest relative change of scale, one for both axes.
-    translation
-        Largest shift as a share of the edge.
-
-    Returns
-    -------
-    array
-        float32 [n, y, x, band].
+    """Rotate (by up to so many degrees to either side), zoom (both axes alike) and translate (by a
+    share of the edge) each image [n, y, x, band] at random, uniformly and symmetrically,
+    bilinearly, mirrored beyond its border.
     """
     n, height, width, _ = images.shape
     angle = np.asarray(np.radians(rng.uniform(-rotation, rotation, n)))

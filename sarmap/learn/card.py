@@ -27,18 +27,9 @@ def make_card(
     *,
     whole_maps: bool = False,
 ) -> str:
-    """The card of some weights, in Markdown.
-
-    Parameters
-    ----------
-    manifest
-        What was stored.
-    events
-        Records of the events, as the sample store keeps them.
-    scores
-        Part -> `sarmap.learn.scoring.PartScore.record`.
-    whole_maps
-        The scores are of all pixels of maps, not of the samples of a store.
+    """The card of some weights, in Markdown, from their manifest, the records of the events that
+    the sample store keeps, and part -> `sarmap.learn.scoring.PartScore.record`; with `whole_maps`
+    the scores are of all pixels of maps, not of samples.
     """
     clips = manifest.kind == "window" and not whole_maps
     parts = [

@@ -247,15 +247,9 @@ class TrainingConfig(BaseModel):
 
 
 def read_config(config: TrainingConfig | Mapping[str, Any] | str | Path) -> TrainingConfig:
-    """A configuration from itself, names and values, or a YAML or TOML file.
+    """A configuration from itself, names and values, or a YAML or TOML file; RequestError in one
+    sentence where the file cannot be read, or a field is missing, unknown or wrong.
 
-    Raises
-    ------
-    RequestError
-        One sentence: the file cannot be read, or a field is missing, unknown or wrong.
-
-    Examples
-    --------
     >>> config = read_config({"name": "mine", "events": [{"name": "a", "simulated": "folder"}]})
     >>> config.network, config.bands, config.edge
     ('attention-unet', ('vv_pre', 'vv_post_1', 'vv_post_2', 'slope'), 64)

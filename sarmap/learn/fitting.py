@@ -99,34 +99,13 @@ def fit(
     keep_in: Path | None = None,
     report: Report | None = None,
 ) -> list[dict[str, float]]:
-    """Train with Adam until the validation loss stops falling; the chosen epoch's weights stay.
+    """Train with Adam until the validation loss stops falling; the chosen epoch's weights stay. Per
+    epoch 'epoch', 'loss', 'val_loss', 'learning_rate' and 'seconds', which `report` is told, too.
 
-    Parameters
-    ----------
-    model
-        As built by `sarmap.detect.networks.build_network`; trained in place.
-    training, validation
-        Samples; validation ones are neither shuffled nor augmented.
-    recipe
-        How.
-    loss
-        From `sarmap.learn.losses`.
-    keep_in
-        Folder for a checkpoint after each epoch; a run that finds one goes on from it.
-    report
-        Called after each epoch.
-
-    Returns
-    -------
-    list of dict
-        Per epoch: 'epoch', 'loss', 'val_loss', 'learning_rate', 'seconds'.
-
-    Raises
-    ------
-    RequestError
-        The checkpoint is of another network or recipe.
-    SarmapError
-        The loss became infinite or no number.
+    The model (`sarmap.detect.networks.build_network`) is trained in place; validation samples are
+    neither shuffled nor augmented; a run that finds a checkpoint in `keep_in` goes on from it.
+    Raises RequestError where that is of another network or recipe, SarmapError where the loss
+    became infinite or no number.
     """
     import keras
 

@@ -94,21 +94,11 @@ class Ground:
 def open_grounds(
     sources: Sequence[GroundSource], bands: Sequence[str], folder: str | Path
 ) -> list[Scene]:
-    """Landslides in real passes as lazy scenes; those that are not kept yet are made.
+    """Landslides in real passes as lazy scenes of some bands of evidence and terrain; those that
+    are not kept in the folder yet are made.
 
-    Parameters
-    ----------
-    sources
-        Places, and how many scenes of each.
-    bands
-        Bands of evidence and terrain.
-    folder
-        Where the evidence is kept.
-
-    Raises
-    ------
-    RequestError
-        Passes cannot be read, are too few, or are not those that a hash was given of.
+    Raises RequestError where passes cannot be read, are too few, or are not those that a hash was
+    given of.
     """
     Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
     scenes = []

@@ -82,12 +82,8 @@ class Index:
 
 
 def find_patches(labels: Labels, rule: PatchRule, covers: LandCover | None = None) -> Index:
-    """Whole tiles of a scene that a rule keeps, in order of rows.
-
-    Raises
-    ------
-    RequestError
-        The scene is smaller than a tile, or no tile is kept.
+    """Whole tiles of a scene that a rule keeps, in order of rows; RequestError where the scene is
+    smaller than a tile, or none is kept.
     """
     rows, columns = _shape(labels, rule.tile)
     found = []
@@ -117,12 +113,8 @@ def find_patches(labels: Labels, rule: PatchRule, covers: LandCover | None = Non
 
 
 def find_clips(labels: Labels, rule: ClipRule, covers: LandCover | None = None) -> Index:
-    """Clips of both classes that a rule draws, in order of rows.
-
-    Raises
-    ------
-    RequestError
-        The scene is smaller than a clip, or one class has no point.
+    """Clips of both classes that a rule draws, in order of rows; RequestError where the scene is
+    smaller than a clip, or one class has no point.
     """
     rows, columns = _shape(labels, rule.clip)
     half = rule.clip // 2

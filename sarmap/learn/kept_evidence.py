@@ -117,24 +117,11 @@ def keep(
     spacing: float,
     first: tuple[int, int] = (0, 0),
 ) -> None:
-    """Level a scene and keep its evidence; the record is written last.
+    """Level a scene (`sarmap.make_cube`, `sarmap.make_terrain`) and keep its evidence from the row
+    and column `first` on, in files of `path` without their endings; the record is written last.
 
-    Parameters
-    ----------
-    path
-        Of its files, without their endings.
-    cube, terrain
-        As `sarmap.make_cube` and `sarmap.make_terrain` give them.
-    bands
-        Bands of evidence and terrain.
-    truth
-        1 inside an outline as an analyst draws it (y, x).
-    landslides
-        How many there are.
-    spacing
-        Metres from pixel to pixel.
-    first
-        Row and column from which on it is kept.
+    `truth` is 1 inside an outline as an analyst draws it (y, x), of so many landslides; `spacing`
+    is metres from pixel to pixel.
     """
     from sarmap.compose.composites import make_composite
     from sarmap.compose.lattice import quiet_lattice, read_lattice
@@ -170,13 +157,7 @@ def why_not(scene: KeptScene) -> str:
 
 
 def _record(path: Path) -> dict[str, Any]:
-    """What is kept of a scene; refused where one of its files is cut short.
-
-    Raises
-    ------
-    RequestError
-        It is.
-    """
+    """What is kept of a scene; refused (RequestError) where one of its files is cut short."""
     try:
         record: dict[str, Any] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         if "left_out" not in record:

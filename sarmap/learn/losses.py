@@ -16,21 +16,13 @@ Loss = Callable[[Any, Any], Any]
 
 
 def dice_loss(epsilon: float = 1.0) -> Loss:
-    """Dice loss over the classes (Nava et al. 2022, section 3.4), with its usual factor 2.
+    """Dice loss over the classes (Nava et al. 2022, section 3.4), with its usual factor 2:
+    ``loss(masks [n, y, x], probabilities [n, y, x, 2])``, a scalar from 0 to 2.
 
     ``sum over c of 1 - (2 sum(p g) + epsilon) / (sum(p) + sum(g) + epsilon)``, where the sums run
     over all labelled pixels of a batch, p is the probability of class c and g is 1 where c is true.
     The paper prints the formula without the factor 2; a perfect answer then would not score 0.
-
-    Parameters
-    ----------
-    epsilon
-        Keeps a batch without landslides from dividing by zero; in pixels.
-
-    Returns
-    -------
-    callable
-        ``loss(masks [n, y, x], probabilities [n, y, x, 2])``, a scalar from 0 to 2.
+    `epsilon`, pixels, keeps a batch without landslides from dividing by zero.
     """
 
     def loss(masks: Any, probabilities: Any) -> Any:
@@ -111,12 +103,7 @@ LOSSES: dict[str, Callable[..., Loss]] = {
 
 
 def make_loss(name: str, **settings: float) -> Loss:
-    """A loss by its name.
-
-    Raises
-    ------
-    RequestError
-        No loss has that name, or it does not take such a setting.
+    """A loss by its name; RequestError where none has it, or it does not take such a setting.
 
     >>> make_loss("dice", epsilon=0.5).__name__
     'loss'

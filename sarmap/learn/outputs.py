@@ -47,13 +47,7 @@ class TrainingResult:
 
 def prepare_folder(config: TrainingConfig, *, overwrite: bool = False) -> TrainingResult | None:
     """Make or check the output folder; gives the result where this training is finished.
-
-    Raises
-    ------
-    RequestError
-        The folder holds another training.
-    OutputError
-        It cannot be written.
+    RequestError where it holds another training, OutputError where it cannot be written.
     """
     folder = Path(config.out).expanduser()
     work = folder / "training"

@@ -57,14 +57,10 @@ class SampleStore:
         return 4 * self.edge * self.edge * len(self.bands)
 
     def parts(self, split: Split, **how: Any) -> NDArray[np.uint8]:
-        """Part of each sample under a split (see `sarmap.learn.splits.assign_parts`).
+        """Part of each sample under a split (see `sarmap.learn.splits.assign_parts`); RequestError
+        where the split is not possible, or training or validation are empty or of one class.
 
         Samples that were not observed are left out. Stored as ``part``, with how it was made.
-
-        Raises
-        ------
-        RequestError
-            The split is not possible, or training or validation are empty or of one class.
         """
         codes = assign_parts(
             split,
@@ -143,12 +139,8 @@ def samples_for(path: str | Path, asked: str) -> SampleStore | None:
 
 
 def open_samples(path: str | Path) -> SampleStore:
-    """Finished samples that `write_samples` wrote.
-
-    Raises
-    ------
-    RequestError
-        There are none, or they are not finished.
+    """Finished samples that `write_samples` wrote; RequestError where there are none, or they are
+    not finished.
     """
     import zarr
 

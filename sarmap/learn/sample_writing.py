@@ -50,35 +50,18 @@ def write_samples(
     client: Any = None,
     progress: Progress | None = None,
 ) -> SampleStore:
-    """Cut samples from lazy composites into a Zarr, in bounded memory.
+    """Cut samples from lazy composites of the same bands and scaling into a Zarr in a local folder,
+    in bounded memory; those of the same scenes and rules are reused, or finished where a run was
+    killed.
 
-    Parameters
-    ----------
-    scenes
-        Events, all with the same bands and scaling.
-    out
-        Local folder. Samples of the same scenes and rules are reused, or finished where a run was
-        killed.
-    rule
-        `PatchRule` (paper 2) or `ClipRule` (paper 1).
-    normalisation
-        'tile-minmax': patches are stored per patch and band from 0 to 1, as prediction does it;
-        else pixels keep the composite's units.
-    overwrite
-        Replace samples of other scenes or rules.
-    window
-        About the edge of a window read at once, pixels.
-    client
-        Dask client to read on; None: threads of this process.
-    progress
-        Called with windows done and in all.
+    The rule is `PatchRule` (paper 2) or `ClipRule` (paper 1). With 'tile-minmax' patches are stored
+    per patch and band from 0 to 1, as prediction does it; else pixels keep the composite's units.
+    `window` is about the edge of a window read at once, pixels; `client` reads, None: threads of
+    this process; `progress` is called with windows done and in all.
 
-    Raises
-    ------
-    RequestError
-        Bands or scalings differ, no sample is left, or `out` holds something else.
-    ClusterError
-        The cluster is gone, has no worker any more, or windows ended its workers.
+    Raises RequestError where bands or scalings differ, no sample is left, or `out` holds something
+    else; ClusterError where the cluster is gone, has no worker any more, or windows ended its
+    workers.
     """
     _check_scenes(scenes)
     minmax = normalisation == "tile-minmax"
@@ -297,24 +280,12 @@ def cut_tiles(
     positive: NDArray[np.bool_],
     covers: NDArray[np.uint8] | None = None,
 ) -> Cut:
-    """Patches of one window; pixels that were not observed become not labelled.
+    """Patches of one window, of `tile` pixels from their first row and column in it (n, 2); pixels
+    that were not observed become not labelled.
 
-    Parameters
-    ----------
-    values
-        float32 [band, y, x], NaN where not observed.
-    observation, mask
-        Codes and labels [y, x].
-    places
-        (n, 2) first row and column of each patch in the window.
-    tile
-        Edge, pixels.
-    minmax
-        Normalise each patch and band to 0-1, as prediction does it.
-    positive
-        Which patches were chosen for their landslides: without one they are not valid.
-    covers
-        Land-cover codes [y, x].
+    Values are float32 [band, y, x], NaN where not observed; codes, labels and land cover [y, x].
+    With `minmax` each patch and band goes from 0 to 1, as prediction does it; `positive` patches
+    were chosen for their landslides: without one they are not valid.
     """
     seen = (observation == 0) & np.isfinite(values).all(axis=0)
     labels = np.where(seen, mask, NOT_LABELLED).astype(np.uint8)

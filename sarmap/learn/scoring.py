@@ -75,20 +75,9 @@ def answers_of(model: Any) -> Answers:
 def score_parts(
     ask: Answers, store: SampleStore, codes: NDArray[np.uint8], split: str, normalisation: Any
 ) -> list[PartScore]:
-    """Scores of validation, test and each held-out event, where they hold samples.
-
-    Parameters
-    ----------
-    ask
-        Images [n, y, x, band] to probability [n, y, x] or [n].
-    store
-        The samples.
-    codes
-        Part of each sample, as `SampleStore.parts` gives it.
-    split
-        Its name.
-    normalisation
-        As the network takes its tiles.
+    """Scores of validation, test and each held-out event, where they hold samples, by the part of
+    each (`SampleStore.parts`). `ask` answers images [n, y, x, band], normalised as the network
+    takes its tiles, with probability [n, y, x] or [n].
     """
     chosen = {
         "validation": np.flatnonzero(codes == PARTS.index("validation")),
@@ -193,19 +182,9 @@ class Gain:
 def paired_gain(
     before: NDArray[np.int64], after: NDArray[np.int64], block: NDArray[np.int64], seed: int = 0
 ) -> Gain:
-    """F1 before and after on the same samples, with a paired block-bootstrap interval.
+    """F1 before and after on the same samples, of TP, FP, FN, TN each (n, 4), with a paired
+    block-bootstrap interval: whole spatial blocks are redrawn, for both alike.
 
-    Parameters
-    ----------
-    before, after
-        TP, FP, FN, TN of each sample (n, 4).
-    block
-        Spatial block of each sample; whole blocks are redrawn, for both alike.
-    seed
-        Of the drawing.
-
-    Examples
-    --------
     >>> worse, better = np.array([[1, 1, 1, 0]] * 12), np.array([[2, 0, 1, 0]] * 12)
     >>> print(paired_gain(worse, better, np.arange(12)))
     On 12 held-out samples in 12 spatial blocks: F1 50.0 % before, 80.0 % after, +30.0 points \

@@ -65,21 +65,11 @@ class _LeftOutError(Exception):
 def open_patches(
     sources: Sequence[PatchSource], bands: Sequence[str], folder: str | Path
 ) -> list[Scene]:
-    """Patches as lazy scenes; evidence that is not kept yet is made, file by file.
+    """Patches of the set's folders as lazy scenes of some bands of evidence and terrain; what is
+    not kept in the folder yet is made, file by file.
 
-    Parameters
-    ----------
-    sources
-        Folders of the set.
-    bands
-        Bands of evidence and terrain.
-    folder
-        Where the evidence is kept.
-
-    Raises
-    ------
-    RequestError
-        A folder, a list or a place is not there, the scaling is another, or no file can be used.
+    Raises RequestError where a folder, a list or a place is not there, the scaling is another, or
+    no file can be used.
     """
     Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
     kept = [pair for source in sources for pair in _files(source, bands, folder)]

@@ -44,25 +44,13 @@ def settle(
     before: Sequence[PartScore] = (),
     report: Report | None = None,
 ) -> TrainingResult:
-    """Train on samples that are there, store the weights, and score what was stored.
+    """Train on samples that are there, with the part of each, store the weights, and score what was
+    stored.
 
-    Parameters
-    ----------
-    config
-        What to make.
-    store, codes
-        The samples, and the part of each.
-    initial
-        Arrays to start from; None: fresh ones.
-    normalisation
-        Fixed statistics to use; None: the configuration's, of the training samples.
-    fine_tuned_from
-        Name and hash of the weights that `initial` are, and whether they learnt from simulated
-        events.
-    before
-        Their scores on the same samples, to be kept beside the new ones.
-    report
-        Called after each epoch.
+    `initial` are arrays to start from, None: fresh ones; `normalisation` fixed statistics to use,
+    None: the configuration's, of the training samples. `fine_tuned_from` is name and hash of the
+    weights that `initial` are, and whether they learnt from simulated events; `before` their scores
+    on the same samples, to be kept beside the new ones. `report` is called after each epoch.
     """
     from sarmap.detect.networks import build_network, get_arrays, set_arrays
 

@@ -34,19 +34,9 @@ TRAINING, VALIDATION, TEST, HELD_OUT, LEFT_OUT = range(5)
 
 
 def describe_parts(codes: Codes, *, test: float, validation: float) -> str:
-    """How many samples each part got, in words, and whether that is far from what was asked.
+    """How many samples each part got, in words, and whether that is far from the share that was to
+    test (0 for a split by events), and that of the rest that was to validate.
 
-    Parameters
-    ----------
-    codes
-        Part of each sample, as `assign_parts` gives it.
-    test
-        Share that was to test; 0 for a split by events.
-    validation
-        Share of the rest that was to validate.
-
-    Examples
-    --------
     >>> describe_parts(np.repeat([0, 1, 2], [6, 2, 2]).astype(np.uint8), test=0.2, validation=0.2)
     '6 for training, 2 for validation, 2 for test'
     >>> describe_parts(np.repeat([0, 1, 2], [1, 7, 2]).astype(np.uint8), test=0.2, validation=0.2)
@@ -83,36 +73,14 @@ def assign_parts(
     validation: float = 0.2,
     block: int = 512,
 ) -> Codes:
-    """Part of each sample, as an index into `PARTS`.
+    """Part of each sample, as an index into `PARTS`, under the split 'random', 'blocks' or
+    'events', from the number of its event and its first pixel on the event's grid.
 
-    Parameters
-    ----------
-    split
-        'random', 'blocks' or 'events'.
-    event
-        Number of each sample's event.
-    row, column
-        First pixel of each sample on its event's grid.
-    edge
-        Edge of a sample, pixels.
-    roles
-        Role of each event: 'training', 'validation' or 'test'; a test event is held out whole.
-    seed
-        Of the shuffling.
-    test
-        Share of the samples of training events that test.
-    validation
-        Share of the others that validate.
-    block
-        Edge of a square, pixels.
+    A test event, by `roles` ('training', 'validation' or 'test'), is held out whole. Of the samples
+    of training events the share `test` tests, and `validation` of the others validates; `block` is
+    the edge of a square, pixels. Raises RequestError where a share is not possible, or a split asks
+    for events or blocks that are not there.
 
-    Raises
-    ------
-    RequestError
-        A share is not possible, or a split asks for events or blocks that are not there.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> at = np.arange(10) * 64
     >>> parts = assign_parts("random", event=at * 0, row=at, column=at * 0, edge=64,
@@ -160,21 +128,9 @@ def split_blocks(
     validation: float,
     rng: Generator,
 ) -> Codes:
-    """Parts of samples by the squares they lie in; whole squares are dealt out, shuffled.
-
-    Parameters
-    ----------
-    first, last, others
-        Square of each sample's first pixel, of its last, and (2, n) of its other two corners.
-    test, validation
-        Shares of the samples wanted; reached as nearly as whole squares allow.
-    rng
-        Source of the shuffling.
-
-    Raises
-    ------
-    RequestError
-        There are fewer squares than parts.
+    """Parts of samples by the squares they lie in, of each sample's first pixel, of its last, and
+    (2, n) of its other two corners; whole squares are dealt out, shuffled, so that shares are
+    reached as nearly as they allow. RequestError where there are fewer squares than parts.
     """
     squares, counts = np.unique(first, return_counts=True)
     wanted = [(TEST, test), (VALIDATION, (1 - test) * validation)]

@@ -20,23 +20,10 @@ from sarmap.types import Scaling
 def open_scenes(
     events: Sequence[EventSource], bands: Sequence[str], scaling: Scaling, *, chunk: int = 1024
 ) -> Iterator[list[Scene]]:
-    """The events as lazy scenes, while the block lasts; simulated ones are served on loopback.
+    """The events as lazy scenes of some bands and scaling, while the block lasts; simulated ones
+    are served on loopback.
 
-    Parameters
-    ----------
-    events
-        What to learn from.
-    bands
-        Bands of the composite.
-    scaling
-        Scaling of its radar bands.
-    chunk
-        Edge of a block that is read at once, pixels.
-
-    Raises
-    ------
-    RequestError
-        An event, its inventory or its land cover cannot be used; which is said.
+    Raises RequestError where an event, its inventory or its land cover cannot be used, and says so.
     """
     with ExitStack() as servers:
         yield [_scene(event, bands, scaling, chunk, servers) for event in events]
@@ -93,16 +80,8 @@ def lazy_composite(
     orbit: Any = None,
     chunk: int = 1024,
 ) -> Any:
-    """The composite of one event by the route of a map: search, cube, terrain, composite.
-
-    Returns
-    -------
-    Lazy (band, y, x), as `sarmap.make_composite` gives it.
-
-    Raises
-    ------
-    RequestError, CatalogError
-        As the steps of the route.
+    """The composite (band, y, x) of one event by the route of a map: search, cube, terrain,
+    `sarmap.make_composite`; errors are those of its steps.
     """
     from sarmap.acquire.catalogs import resolve_catalog
     from sarmap.acquire.cube import open_cube

@@ -61,32 +61,16 @@ def run_trainings(
 ) -> Iterator[tuple[int, TrainingResult]]:
     """Train all of them; gives the number of each in the sequence, and its result, once it is done.
 
-    Parameters
-    ----------
-    trainings
-        What to train.
-    client
-        Dask client whose workers train, one training each at a time, on their share of the cores
-        of their machine. None: this process, in the order given.
-    overwrite
-        Replace other trainings in the output folders.
-    failed
-        Called with the number and the error of a training that diverged or killed its workers,
-        which is passed over. None: its error is raised.
-    report
-        Called with the number of a training and its losses after each of its epochs, from another
-        thread where workers train.
+    The workers of a Dask client train one at a time each, on their share of the cores of their
+    machine; None: this process, in the order given. `failed` is called with the number and the
+    error of a training that diverged or killed its workers, which is passed over; None: its error
+    is raised. `report` is called with the number of a training and its losses after each epoch,
+    from another thread where workers train.
 
-    Raises
-    ------
-    RequestError
-        One of them cannot be trained as it is asked for, or its folder is not seen from here.
-    OutputError
-        A folder cannot be written.
-    ClusterError
-        The cluster is gone, or has no worker any more.
-    SarmapError
-        One diverged or killed its workers, and nobody is to be told.
+    Raises RequestError where one cannot be trained as it is asked for, or its folder is not seen
+    from here; OutputError where a folder cannot be written; ClusterError where the cluster is gone,
+    or has no worker any more; SarmapError where one diverged or killed its workers, and nobody is
+    to be told.
     """
     ended = (
         _here(trainings, overwrite, report)

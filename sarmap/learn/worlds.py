@@ -40,21 +40,10 @@ class WorldSource(BaseModel):
 def open_worlds(
     sources: Sequence[WorldSource], bands: Sequence[str], folder: str | Path
 ) -> list[Scene]:
-    """Worlds as lazy scenes; those that are not in the folder yet are drawn, on all cores.
+    """Worlds as lazy scenes of some bands of evidence and terrain; those that are not in the folder
+    yet are drawn, on all cores: about 6 MB for each of 512 x 512 px.
 
-    Parameters
-    ----------
-    sources
-        Which worlds.
-    bands
-        Bands of evidence and terrain.
-    folder
-        Where drawn worlds are kept: about 6 MB for each of 512 x 512 px.
-
-    Raises
-    ------
-    RequestError
-        A field of physics is unknown, or two sources draw the same seeds.
+    Raises RequestError where a field of physics is unknown, or two sources draw the same seeds.
     """
     kept = kept_worlds(sources, bands, folder)
     if len({one.path for one, _, _ in kept}) < len(kept):

@@ -137,12 +137,8 @@ class RemoteFile:
             raise self.error
 
     def open(self) -> None:
-        """Read the head of the file, and so its size.
-
-        Raises
-        ------
-        ReadError
-            It could not be read, or is another file than its pin says.
+        """Read the head of the file, and so its size; ReadError where it could not be read, or is
+        another file than its pin says.
         """
         page = self._pages[0] = self._fetch(0, HEAD - 1)
         head = hashlib.sha256(page).hexdigest()[:16]
@@ -161,22 +157,12 @@ class RemoteFile:
         return pin is None or (pin._replace(version="") == mine and pin.version in self._names)
 
     def ahead(self, ranges: Sequence[Range], inflated: int = 0) -> None:
-        """Fetch stored blocks that are about to be read, close ones together, side by side.
+        """Fetch stored blocks that are about to be read, by the first and last byte of each, close
+        ones together, side by side.
 
-        Parameters
-        ----------
-        ranges
-            First and last byte of each.
-        inflated
-            Most bytes that a block inflates to, where blocks are deflated; else 0. What TLS has not
-            checked on its way is held to the checksum of its block.
-
-        Raises
-        ------
-        ReadError
-            One of them could not be read.
-        OSError
-            One of them does not agree with its checksum.
+        `inflated` is the most bytes that a block inflates to, where blocks are deflated: what TLS
+        has not checked on its way is held to the checksum of its block. Raises ReadError where one
+        could not be read, OSError where one does not agree with its checksum.
         """
         wanted = []
         for first, last in sorted(set(ranges)):
