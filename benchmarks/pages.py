@@ -22,8 +22,8 @@ read; what is put into them is said. **None of it is a real landslide with a rea
 """
 LANDSLIDES = """# Which landslides are found
 
-By size, on the demo's simulated event as a whole, and of families of landslides that a network did
-not learn from. **None of it is a real landslide.**
+By size on invented scenes, and of families of landslides that a network did not learn from.
+**None of it is a real landslide.**
 """
 SIMULATOR = """# The simulator beside real Sentinel-1 data
 

@@ -6,7 +6,7 @@ from benchmarks.cases.chunking import CHUNKING
 from benchmarks.cases.corrections import CORRECTIONS
 from benchmarks.cases.engines import ENGINES
 from benchmarks.cases.gpu import GPU
-from benchmarks.cases.landslides import LANDSLIDES
+from benchmarks.cases.landslides import DEMO, LANDSLIDES
 from benchmarks.cases.latency import LATENCY
 from benchmarks.cases.paper import PAPER
 from benchmarks.cases.passes import PASSES
@@ -33,6 +33,7 @@ BENCHMARKS = {
         GPU,
         RIGHTNESS,
         LANDSLIDES,
+        DEMO,
         SIMULATOR,
         CORRECTIONS,
     )
