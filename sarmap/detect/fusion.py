@@ -2,15 +2,18 @@
 
 Ascending and descending passes see different slopes well, and some not at all; one map per orbit is
 made from that orbit alone (the geometry differs: Nava et al. 2022, section 3.1), and only the
-answers meet. That paper does not say how it combined the two. Here it is the mean over the orbits
-that saw the pixel, which says no more than they do, beside the span between them, which shows where
-one of them must be wrong.
+answers meet. That paper does not say how it combined the two. Here their odds are multiplied, as of
+two witnesses of one thing: a slope that one of them cannot see has a low probability there, not
+none, and must not outvote the orbit that sees it, as a mean would let it. An orbit that says
+`NEUTRAL` leaves the others' answer as it is. Beside it stands the span between them, which shows
+where one of them must be wrong.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any, cast
 
 import numpy as np
@@ -20,6 +23,9 @@ from numpy.typing import NDArray
 from sarmap.errors import RequestError
 from sarmap.types import Observation
 
+NEUTRAL = 1 / 3
+"""Probability of one orbit that says nothing of the others' answer."""
+_NEUTRAL_ODDS = np.float32(np.log(NEUTRAL / (1 - NEUTRAL)))
 _SEVERITY = np.zeros(len(Observation), np.uint8)
 _SEVERITY[Observation.LAYOVER_SHADOW] = 1
 _SEVERITY[Observation.NO_DATA] = 2
@@ -37,13 +43,14 @@ def fuse(predictions: Sequence[xr.Dataset]) -> xr.Dataset:
 
     Returns
     -------
-    ``probability``: mean over the orbits that observed the pixel, NaN where none did;
+    ``probability``: of the orbits that observed the pixel, their odds multiplied, each but the
+    first divided by those of `NEUTRAL`; NaN where none did;
     ``observation``: observed where any orbit did, else the most severe of the reasons (read_failed,
     no_data, layover_shadow); ``disagreement``: greatest minus least probability where at least two
     observed it, else NaN; ``observed_by`` (uint8): number of orbits that observed it;
     ``read_failed_in`` (uint8): number of orbits whose data could not be read there, since the
     observation no longer says so where another orbit has seen the pixel; and ``window_probability``
-    as a mean where every map has it. Attributes that agree are kept, ``scenes`` are joined, others
+    likewise where every map has it. Attributes that agree are kept, ``scenes`` are joined, others
     become JSON lists.
 
     Raises
@@ -56,8 +63,8 @@ def fuse(predictions: Sequence[xr.Dataset]) -> xr.Dataset:
     ...     return xr.Dataset(layers)
     >>> up, down = orbit([0.2, 0.4, np.nan], [0, 0, 3]), orbit([0.6, np.nan, np.nan], [0, 3, 1])
     >>> both = fuse([up, down])
-    >>> both.probability.values, both.observation.values
-    (array([0.4, 0.4, nan], dtype=float32), array([0, 0, 1], dtype=uint8))
+    >>> both.probability.values.round(3), both.observation.values
+    (array([0.429, 0.4  ,   nan], dtype=float32), array([0, 0, 1], dtype=uint8))
     >>> both.observed_by.values
     array([2, 1, 0], dtype=uint8)
     """
@@ -71,7 +78,7 @@ def fuse(predictions: Sequence[xr.Dataset]) -> xr.Dataset:
     observations = [one["observation"] for one in maps]
     fused = xr.Dataset(
         {
-            "probability": _joined(_mean, probabilities, np.float32),
+            "probability": _joined(_together, probabilities, np.float32),
             "observation": _joined(observation_of, observations, np.uint8),
             "disagreement": _joined(_span, probabilities, np.float32),
             "observed_by": _joined(_observed, observations, np.uint8),
@@ -81,7 +88,7 @@ def fuse(predictions: Sequence[xr.Dataset]) -> xr.Dataset:
     )
     if all("window_probability" in one for one in maps):
         windows = [one["window_probability"] for one in maps]
-        fused["window_probability"] = _joined(_mean, windows, np.float32)
+        fused["window_probability"] = _joined(_together, windows, np.float32)
     _describe(fused, maps[0])
     return fused
 
@@ -121,14 +128,16 @@ def _joined(function: Any, layers: Sequence[xr.DataArray], dtype: type) -> xr.Da
     return joined
 
 
-def _mean(*layers: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean of the values that are not NaN, in the order given."""
-    total = np.zeros(layers[0].shape, np.float32)
-    count = np.zeros(layers[0].shape, np.float32)
-    for layer in layers:
-        total += np.nan_to_num(layer, nan=0.0)
-        count += ~np.isnan(layer)
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+def _together(*layers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability by the product of the odds that are known; one alone as it is."""
+    known = [~np.isnan(layer) for layer in layers]
+    odds = sum(
+        np.where(there, log_odds(layer) - _NEUTRAL_ODDS, np.float32(0))
+        for layer, there in zip(layers, known, strict=True)
+    )
+    made = np.asarray(1 / (1 + np.exp(-odds - _NEUTRAL_ODDS)), np.float32)
+    alone = reduce(np.fmax, layers)
+    return np.where(np.sum(known, axis=0) < 2, alone, made)
 
 
 def _span(*layers: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Several orbits' maps into one: mean, span, counts, reasons, and where each scene came from."""
+"""Several orbits' maps into one: odds, span, counts, reasons, and where each scene came from."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def orbit(
     )
 
 
-def test_the_mean_is_taken_over_the_orbits_that_saw_the_pixel() -> None:
+def test_odds_of_the_orbits_that_saw_the_pixel_are_multiplied_and_a_third_says_nothing() -> None:
     fused = fuse(
         [
             orbit([0.2, 0.4, NAN, NAN], [0, 0, 3, 1]),
@@ -40,10 +40,15 @@ def test_the_mean_is_taken_over_the_orbits_that_saw_the_pixel() -> None:
             orbit([0.7, 0.5, NAN, NAN], [0, 0, 2, 3]),
         ]
     )
-    np.testing.assert_allclose(fused.probability[0], [0.5, 0.45, 0.9, NAN], rtol=1e-6)
+    np.testing.assert_allclose(fused.probability[0], [7 / 9, 4 / 7, 0.9, NAN], rtol=1e-6)
     np.testing.assert_allclose(fused.disagreement[0], [0.5, 0.1, NAN, NAN], rtol=1e-6)
     np.testing.assert_array_equal(fused.observed_by[0], [3, 2, 1, 0])
     np.testing.assert_array_equal(fused.observation[0], [0, 0, 0, Observation.NO_DATA])
+
+
+def test_an_orbit_that_cannot_see_a_slope_does_not_outvote_the_one_that_sees_it() -> None:
+    fused = fuse([orbit([0.95, 0.95, 0.6], [0, 0, 0]), orbit([1 / 3, 0.1, 0.01], [0, 0, 0])])
+    np.testing.assert_allclose(fused.probability[0], [0.95, 38 / 47, 3 / 102], rtol=1e-5)
 
 
 @pytest.mark.parametrize("codes", list(permutations(Observation, 2)))
@@ -97,7 +102,7 @@ def test_windows_are_fused_where_every_map_has_them() -> None:
     maps = [orbit([0.5], [0]), orbit([0.5], [0])]
     for one, windows in zip(maps, ([0.2, NAN], [0.4, NAN]), strict=True):
         one["window_probability"] = (("window_y", "window_x"), np.float32([windows]))
-    np.testing.assert_allclose(fuse(maps).window_probability[0], [0.3, NAN], rtol=1e-6)
+    np.testing.assert_allclose(fuse(maps).window_probability[0], [0.25, NAN], rtol=1e-6)
     assert "window_probability" not in fuse([maps[0], maps[1].drop_vars("window_probability")])
 
 
