@@ -191,7 +191,8 @@ class NetworkDetector:
         }
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        record = self.manifest.model_dump_json(exclude=_STAY_BEHIND, exclude_defaults=True)
+        left = _STAY_BEHIND if self.precision == "int8" else _STAY_BEHIND | {"int8"}
+        record = self.manifest.model_dump_json(exclude=left, exclude_defaults=True)
         how = (self.engine, self.precision, self.dense > 0, self.beside, self.quiet)
         return _reload, (self._source, record, *how)
 
