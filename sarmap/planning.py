@@ -20,7 +20,7 @@ READ_THREADS = max(16, 2 * (os.cpu_count() or 1))
 On 2 cores, 80 ms added to each request: 16 threads kept 18 requests under way, 8 kept 9, for the
 same CPU time and 0.19 GB more memory. The network is kept to the cores by `sarmap.detect.block`."""
 
-_LIBRARIES = 400 * 10**6
+_LIBRARIES = 460 * 10**6
 """Bytes of libraries, file handles and caches."""
 _WORKER = 200 * 10**6
 """Bytes that a worker of a cluster takes beside them."""
@@ -36,6 +36,8 @@ _BORROWED_REMOTE = 0.15
 """The same on a cluster, beside those of the threads."""
 _PIXELWISE = 36
 """Bytes for each pixel that a detector without a network works on."""
+_KEPT = 1.4
+"""Bytes for each byte of pixels that stays in memory: their codes, and what reading them takes."""
 _CONTROL = 0.5
 """Share of a composite that its control adds: both are made of the same scenes."""
 
@@ -150,12 +152,12 @@ def _peak_memory(made: Plan, machine: Machine, chunk: int) -> int:
     composites = blocks * len(made.passes) * (1 + _CONTROL * made.request.control)
     held = _held(made, machine, composites)
     fixed = _LIBRARIES + _WORKER * bool(machine.name) + _ENGINE * bool(detector["sha256"])
-    kept = _series_bytes(made)
-    if not machine.name and kept <= most_kept(made.memory_limit):
-        fixed += kept
+    whole, planes = _series_bytes(made), _series(made)
+    if not machine.name and whole <= most_kept(made.memory_limit):
+        fixed, planes = fixed + int(_KEPT * whole), 0  # blocks share them
     if detector["kind"] == "pixel":
         fixed += _PIXELWISE * area * min(machine.cores, blocks)
-    return int(fixed + held * area * 4 * (len(detector["bands"]) + _series(made) + _BESIDE))
+    return int(fixed + held * area * 4 * (len(detector["bands"]) + planes + _BESIDE))
 
 
 def _series(made: Plan) -> int:
