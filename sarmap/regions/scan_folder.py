@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sarmap.errors import OutputError, RequestError
-from sarmap.store.location import is_url, storage_errors, store_at
-from sarmap.store.objects import clear, get, get_many, holds, put, put_file
+from sarmap.store.location import is_url, store_at
+from sarmap.store.objects import clear, get, get_many, holds, put, put_file, storage_errors
 from sarmap.store.retrying import patiently
 
 PROGRESS = "progress.json"

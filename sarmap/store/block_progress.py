@@ -21,7 +21,8 @@ from sarmap.store.ledger import (
     read_attributes,
     total,
 )
-from sarmap.store.location import begun_store, storage_errors
+from sarmap.store.location import begun_store
+from sarmap.store.objects import storage_errors
 from sarmap.types import Observation
 
 

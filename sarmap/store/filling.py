@@ -17,8 +17,8 @@ from sarmap.store.georeference import geobox_of
 from sarmap.store.identity import IDENTITY, check_identity, identity_in, make_identity
 from sarmap.store.layout import CHUNK, plan_layout
 from sarmap.store.ledger import BLOCKS, STATUS, Block, Counts, Ledger, is_whole, read_attributes
-from sarmap.store.location import storage_errors, store_at, writing_to
-from sarmap.store.objects import delete
+from sarmap.store.location import store_at, writing_to
+from sarmap.store.objects import delete, storage_errors
 from sarmap.store.owner import check_ours, owning
 from sarmap.store.provenance import public_attributes
 from sarmap.store.retrying import PATIENCE, patiently

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sarmap.errors import RequestError
 from sarmap.store.layout import Layout
 from sarmap.store.ledger import damaged, read_attributes
-from sarmap.store.location import begun_store, storage_errors
+from sarmap.store.location import begun_store
+from sarmap.store.objects import storage_errors
 from sarmap.store.provenance import public_attributes
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from typing import Any
 
 from sarmap.errors import OutputError, RequestError
 from sarmap.store.ledger import ROOM, STATUS
-from sarmap.store.objects import clear, get, holds, names_in
+from sarmap.store.objects import clear, get, holds, names_in, storage_errors
 from sarmap.store.owner import OWNER, check_free
 
 LONGEST_NAME = 240
@@ -74,13 +74,6 @@ def _retries() -> Any:
             "base": 2,
         },
     }
-
-
-def storage_errors() -> tuple[type[Exception], ...]:
-    """What a store raises where it cannot be read or written."""
-    from obstore.exceptions import BaseError
-
-    return (OSError, BaseError)
 
 
 def check_writable(out: str | Path, *, overwrite: bool = False, resume: bool = False) -> None:

@@ -22,6 +22,13 @@ def waited(answer: Coroutine[Any, Any, T]) -> T:
     return sync(answer)
 
 
+def storage_errors() -> tuple[type[Exception], ...]:
+    """What a store raises where it cannot be read or written."""
+    from obstore.exceptions import BaseError
+
+    return (OSError, BaseError)
+
+
 def get(store: Any, key: str) -> bytes | None:
     """An object; None where there is none."""
     return waited(_get(store, key))

@@ -23,6 +23,7 @@ from typing import Any
 from sarmap.errors import OutputError, RequestError
 from sarmap.store.ledger import ROOM
 from sarmap.store.objects import delete, get, put, put_new
+from sarmap.store.retrying import patiently
 
 OWNER = f"{ROOM}/owner.json"
 """Key of the record."""
@@ -70,10 +71,9 @@ def owning(store: Any, shown: str) -> Iterator[str]:
     at the same moment, or took the store over.
     """
     mine = _myself()
-    if _read(store) is None:
-        put_new(store, OWNER, _record(mine))
-    else:
-        put(store, OWNER, _record(mine))
+    take = put_new if _read(store) is None else put
+    # one that was written before its answer was lost is there at the next try, and found ours
+    patiently(lambda: take(store, OWNER, _record(mine)), f"{shown}'s record of its writer")
     check_ours(store, mine.run, shown)
     done = threading.Event()
     beating = threading.Thread(target=_renew, args=(store, mine, done), daemon=True)

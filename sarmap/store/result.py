@@ -41,7 +41,8 @@ from sarmap.errors import RequestError
 from sarmap.store.filling import store_map, tidy
 from sarmap.store.layout import CHUNK
 from sarmap.store.ledger import PIXELS, STATUS, read_attributes
-from sarmap.store.location import storage_errors, store_at
+from sarmap.store.location import store_at
+from sarmap.store.objects import storage_errors
 from sarmap.store.provenance import public_attributes, read_provenance
 from sarmap.store.retrying import PATIENCE, patiently
 from sarmap.types import Observation

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sarmap.errors import OutputError
 from sarmap.net.patience import Deadline, Patience
-from sarmap.store.location import storage_errors
+from sarmap.store.objects import storage_errors
 
 T = TypeVar("T")
 

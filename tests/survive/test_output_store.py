@@ -177,6 +177,7 @@ def test_an_object_store_that_answers_503_for_a_while_costs_nothing(
 ) -> None:
     storage.faults = [
         faults.Fault("503", method="PUT", after=12, times=10, seconds=0),
+        faults.Fault("reset", method="PUT", path="owner.json", times=2),
         faults.Fault("reset", method="PUT", rate=0.1),
     ]
     out = f"s3://{bucket}/map.zarr"
