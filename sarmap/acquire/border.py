@@ -76,7 +76,7 @@ def without_noise(power: Pixels) -> Pixels:
     if known.all() or not known.any():
         return power
     out = power.copy()
-    near = _within(~known, 3 * REACH + MARGIN // 4)  # nothing beyond decides of noise
+    near = _within(~known, 4 * REACH)  # nothing beyond decides of noise
     out[near] = _without(power[near], known[near])
     return out
 
