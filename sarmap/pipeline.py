@@ -164,10 +164,10 @@ def map_landslides(
         lacking = products.lacking(changed=bool(stored.computed))
         if overview is not None and "quicklook" in lacking:
             overview.load()  # where an earlier run has finished the map, it is read again
-    warnings = _annotated(prepared, assembly, out)
-    control = _control(request, prepared, out) if request.control else None
-    files = products.write(lacking, overview=overview)
-    tidy(out)
+        warnings = _annotated(prepared, assembly, out)
+        control = _control(request, prepared, out) if request.control else None
+        files = products.write(lacking, overview=overview)
+        tidy(out)
     finished = open_map(out)
     observation = count_observations(finished)
     partly_read = int(finished.attrs.get(PARTLY, 0))  # depends on unread data, too
@@ -285,7 +285,7 @@ def _keeping_what_is_done(out: str, client: Client | None) -> Iterator[None]:
 
 
 def _what_is_kept(out: str) -> str:
-    """Blocks that an interrupted run has stored, in a sentence; empty where there are none."""
+    """What stands of a map whose run ended early, in a sentence; empty where nothing does."""
     from sarmap.store.block_progress import read_progress
 
     advice = "run the same again with resume=True (--resume) to continue."
@@ -293,8 +293,10 @@ def _what_is_kept(out: str) -> str:
         progress = read_progress(out)
     except SarmapError:
         return f"What was stored is kept: {advice}"
-    if progress.status != "unfinished" or not progress.done:
+    if not progress.done:
         return ""
+    if progress.status == "finished":
+        return "A whole map stands there: what is missing beside it is made by --resume."
     return f"{progress.done} of {progress.total} blocks are kept: {advice}"
 
 

@@ -103,6 +103,23 @@ def test_a_finished_map_is_not_made_again_but_its_missing_products_are(
     assert (tmp_path / "map.tif").stat().st_mtime_ns == written
 
 
+def test_a_run_that_is_interrupted_after_the_last_block_says_that_the_map_is_whole(
+    request_of: Requests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = request_of(detector=Stopping(), products=("quicklook",), resume=True)
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sarmap.export.keeping.Products.write", interrupted)
+        with pytest.raises(Interrupted, match=r"A whole map stands there: .*--resume"):
+            sarmap.map_landslides(request)
+    assert read_progress(request.out or "").complete
+    assert sarmap.map_landslides(request).computed == 0
+    assert (tmp_path / "map.png").is_file()
+
+
 def test_another_threshold_makes_the_polygons_again_and_not_over_an_edited_file(
     request_of: Requests, tmp_path: Path
 ) -> None:
@@ -204,7 +221,7 @@ def test_the_command_line_stops_at_a_signal_with_one_sentence(
     words = [str(Path(sysconfig.get_path("scripts")) / "sarmap"), "map"]
     words += ["--area", f"{west},{south},{east},{north}", "--event", event.event]
     words += ["--catalog", server.url, "--orbit", "ascending", "--detector", "log-ratio"]
-    words += ["--resolution", "4", "--chunk", "128", "--out", str(out)]
+    words += ["--resolution", "4", "--chunk", "64", "--out", str(out)]
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
     ) as run:
