@@ -8,13 +8,10 @@ the slopes under the polygons come out right.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from sarmap.simulate.terrain import Frame
 
 __all__ = ["fit_hillsides", "solve_screened_poisson"]
 
@@ -93,20 +90,26 @@ def _downhill(shapes: NDArray[Any], east: NDArray[Any], north: NDArray[Any]) -> 
     return found
 
 
-def _labels(shapes: NDArray[Any], frame: Frame, cell: float) -> NDArray[np.int32]:
+def _labels(
+    shapes: NDArray[Any], shape: tuple[int, ...], corner: tuple[float, float], cell: float
+) -> NDArray[np.int32]:
     from affine import Affine
     from rasterio.features import rasterize
 
     numbered = zip(shapes, range(1, len(shapes) + 1), strict=True)
-    transform = Affine(cell, 0, frame.left, 0, -cell, frame.top)
+    transform = Affine(cell, 0, corner[0], 0, -cell, corner[1])
     burnt = rasterize(
-        numbered, out_shape=frame.shape, transform=transform, all_touched=True, dtype="int32"
+        numbered, out_shape=shape, transform=transform, all_touched=True, dtype="int32"
     )
     return np.asarray(burnt)
 
 
 def fit_hillsides(
-    rng: np.random.Generator, height: Field, frame: Frame, cell: float, shapes: NDArray[Any]
+    rng: np.random.Generator,
+    height: Field,
+    corner: tuple[float, float],
+    cell: float,
+    shapes: NDArray[Any],
 ) -> tuple[Field, Field]:
     """Reshape a relief so that given landslides lie on hillsides of 25 to 30 degrees.
 
@@ -116,10 +119,10 @@ def fit_hillsides(
         Source of randomness: the steepness of each hillside.
     height
         Metres (y, x), 0 in the sea.
-    frame, cell
-        Where the cells lie, and their edge in metres.
+    corner, cell
+        Easting and northing of the upper left corner, and the cells' edge, metres.
     shapes
-        Polygons of the landslides in the frame's system.
+        Polygons of the landslides in the same system.
 
     Returns
     -------
@@ -127,7 +130,7 @@ def fit_hillsides(
     """
     from scipy import ndimage
 
-    label = _labels(shapes, frame, cell)
+    label = _labels(shapes, height.shape, corner, cell)
     distance, nearest = ndimage.distance_transform_edt(label == 0, return_indices=True)
     weight = np.exp(-((distance * cell / REACH) ** 2)).astype(np.float32)
     owner = label[nearest[0], nearest[1]] - 1

@@ -252,7 +252,7 @@ def make_relief(
     steepest = np.where(gorge, GORGE, STEEPEST)
     height = (without_cliffs(height / CELL, steepest) * CELL).astype(np.float32)
     if shapes is not None:
-        height, hillside = fit_hillsides(rng, height, frame, CELL, shapes)
+        height, hillside = fit_hillsides(rng, height, (frame.left, frame.top), CELL, shapes)
         floor = floor * (1 - hillside)
     offshore = ndimage.gaussian_filter(_signed_distance(_bent(sea, bend, 1) > 0.5), 1.2)
     height = np.maximum(height, 0.0) * (offshore < 0)
