@@ -140,7 +140,7 @@ def levelled(prepared: Prepared, *, warm: bool = False) -> Prepared:
             if keep:
                 cubes.append(cube := cube.persist())
             judged.append(judge(cube, terrain, level=prepared.request.level, coarse=True))
-        opened.append(partial(_part, prepared, passes, look, grid))
+        opened.append(partial(_part, prepared, passes, look, grid, cube if keep else None))
     request = prepared.request
     asked = "auto" if request.detector == "auto" else prepared.detector
     with _many_threads():
@@ -160,12 +160,22 @@ def levelled(prepared: Prepared, *, warm: bool = False) -> Prepared:
 
 
 def _part(
-    prepared: Prepared, passes: Passes, look: Passes, grid: GeoBox, rows: slice, columns: slice
+    prepared: Prepared,
+    passes: Passes,
+    look: Passes,
+    grid: GeoBox,
+    kept: xr.Dataset | None,
+    rows: slice,
+    columns: slice,
 ) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """Cube and terrain of some rows and columns of a grid."""
+    """Cube and terrain of some rows and columns of a grid; pixels of what is kept, else read."""
     part = grid[rows, columns]
     chunk = max(int(length) for length in part.shape)
-    return cube_of(prepared, passes, part, chunk), terrain_of(prepared, look, part, chunk)[0]
+    if kept is None:
+        cube = cube_of(prepared, passes, part, chunk)
+    else:
+        cube = kept.isel(y=rows, x=columns).chunk({"y": chunk, "x": chunk})
+    return cube, terrain_of(prepared, look, part, chunk)[0]
 
 
 def levels_record(prepared: Prepared) -> list[dict[str, Any]]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from odc.geo.geobox import GeoBox
 
     from sarmap.compose.levelling import Levelling
-    from sarmap.detect.quiet import OpenPart, QuietPair
+    from sarmap.detect.quiet import QuietPair
+    from sarmap.detect.squares import OpenPart
     from sarmap.detect.trust import Note, Trust
     from sarmap.types import Passes
 
@@ -246,6 +247,7 @@ def suited(
     Of each orbit, `opened` gives cube and terrain of some rows and columns.
     """
     from sarmap.detect.quiet import hold_to_quiet
+    from sarmap.detect.signature import fit_signature
     from sarmap.detect.weights import load_detector
 
     detector = asked
@@ -260,6 +262,8 @@ def suited(
             np.concatenate([getattr(one, name) for one in known]) for name in ("quiet", "event")
         )
         detector = detector.fitted(quiet, event, bands)
+    levels = [one.levelling for one in known]
+    detector = fit_signature(detector, list(zip(levels, opened, strict=True)))
     pairs = [
         (one.pair, part) for one, part in zip(known, opened, strict=True) if one.pair is not None
     ]

@@ -65,6 +65,9 @@ class Manifest(BaseModel):
     int8: dict[str, tuple[float, float]] = Field(
         {}, description="layer -> range of what it gives, for precision int8; {}: it has none"
     )
+    signature: tuple[tuple[tuple[float, ...], ...], ...] = Field(
+        (), description="pixels by change in the training worlds; see sarmap.detect.signature"
+    )
     otherwise: tuple[str, ...] = Field(
         (), description="detectors, in order, for places that lack a pass or band this one reads"
     )

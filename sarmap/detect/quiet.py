@@ -8,7 +8,7 @@ called. What is told of the quiet ground is counted on squares that did not set 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,19 +16,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sarmap.compose.lattice import CELL
 from sarmap.compose.levelling import Levelling
-
-Field = NDArray[np.float32]
-OpenPart = Callable[[slice, slice], tuple[xr.Dataset, xr.Dataset | None]]
-"""Cube and terrain of the rows and columns of a scene."""
+from sarmap.detect.squares import Field, OpenPart, answer_squares
 
 FEWEST = 6
 """Passes before the event from which a detector is held to them."""
 CALLED = 0.001
 """Share of quiet ground that may be called."""
-SQUARE, ACROSS = 256, 3
-"""Edge of a square, pixels, and how many there are along each side of a scene."""
 FEWEST_PIXELS = 5_000
 """Seen pixels below which nothing is said."""
 MOST = 4.0
@@ -89,7 +83,11 @@ def hold_to_quiet(
     """
     if not hasattr(detector, "held_to"):
         return detector
-    answers = [one for pair, opened in pairs for one in _answers(detector, pair, opened)]
+    answers = [
+        odds
+        for pair, opened in pairs
+        for _, odds in answer_squares(detector, pair.levelling, opened, pair.of)
+    ]
     if len(answers) == 1:  # a small scene: one half of it sets, the other is counted
         answers = np.array_split(answers[0], 2, axis=1)
     halves = [_seen(answers[half::2]) for half in (0, 1)]
@@ -106,41 +104,6 @@ def hold_to_quiet(
     share = 100 * called / sum(map(len, halves))
     lowered = _lowered(np.concatenate(halves))
     return detector.held_to(QuietGround(lowered, share, 100 * polygons / area, area))
-
-
-def squares(shape: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
-    """Squares spread over a scene, in whole cells of the coarse lattice.
-
-    >>> [(rows.start, columns.start) for rows, columns in squares((256, 1000))]
-    [(0, 32), (0, 368), (0, 704)]
-    """
-    axes = []
-    for size in shape:
-        count = min(ACROSS, max(size // SQUARE, 1))
-        edge = min(SQUARE, size)
-        starts = [size * (2 * n + 1) // (2 * count) - edge // 2 for n in range(count)]
-        starts = [min(max(one, 0), size - edge) // CELL * CELL for one in starts]
-        axes.append([slice(one, one + edge) for one in starts])
-    yield from ((rows, columns) for rows in axes[0] for columns in axes[1])
-
-
-def _answers(detector: Any, pair: QuietPair, opened: OpenPart) -> Iterator[Field]:
-    """Log-odds of the landslides that the detector sees in each square, NaN where not seen."""
-    from sarmap.compose.composites import make_composite
-    from sarmap.detect.prediction import predict
-
-    for rows, columns in squares(pair.levelling.shape):
-        cube, terrain = opened(rows, columns)
-        composite = make_composite(
-            pair.of(cube),
-            terrain,
-            detector.bands,
-            scaling=detector.scaling,
-            levelling=pair.levelling.within(rows, columns),
-        )
-        answer = predict(composite, detector)["probability"].values
-        with np.errstate(divide="ignore"):
-            yield np.asarray(np.log(answer / (1 - answer)), np.float32)
 
 
 def _seen(answers: Sequence[Field]) -> Field:

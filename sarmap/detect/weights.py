@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +25,7 @@ from sarmap.detect.fusion import join, log_odds
 from sarmap.detect.manifest import Manifest, digest, read_manifest
 from sarmap.detect.protocol import Detector
 from sarmap.detect.quiet import QuietGround
+from sarmap.detect.signature import BANDS, Counts, Signature
 from sarmap.errors import RequestError, WeightsError
 
 DATA = Path(__file__).parent / "data"
@@ -50,6 +51,7 @@ class NetworkDetector:
         precision: str,
         dense: bool = False,
         beside: Change | None = None,
+        signature: Signature | None = None,
         quiet: QuietGround | None = None,
     ) -> None:
         self.manifest = manifest
@@ -69,6 +71,7 @@ class NetworkDetector:
         self.precision = precision
         self.dense = SWEEP if dense else 0
         self.beside = beside or (Change() if manifest.change_share else None)
+        self.signature = signature
         self.quiet = quiet
         self.reason = ""
         self._folder = folder
@@ -87,12 +90,14 @@ class NetworkDetector:
             )
         answer = self._start(0)(tiles)
         added = np.float32(self.manifest.odds_added)
-        if self.beside is None and self.quiet is None and not added:
+        if self.beside is None and self.signature is None and self.quiet is None and not added:
             return answer
         odds = log_odds(answer)
         if self.beside is not None:
             odds = self._joined(odds, tiles, self.beside)
         odds += added
+        if self.signature is not None:
+            odds += self.signature.added(self._planes(tiles, BANDS))
         if self.quiet is not None:
             odds -= np.float32(self.quiet.lowered)
         return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
@@ -103,14 +108,25 @@ class NetworkDetector:
         """The same with the `change` beside it fitted to a place; see `Change.fitted`."""
         if self.beside is None:
             return self
-        return self._at_place(self.beside.fitted(quiet, event, bands), self.quiet)
+        return self._at_place(self.beside.fitted(quiet, event, bands), self.signature, self.quiet)
+
+    @property
+    def usual_signature(self) -> Counts | None:
+        """Pixels by change in the worlds that it learnt from; None: it was not measured."""
+        return np.array(self.manifest.signature) if self.manifest.signature else None
+
+    def with_signature(self, signature: Signature) -> NetworkDetector:
+        """The same, fitted to what an event's landslides do (`sarmap.detect.signature`)."""
+        return self._at_place(self.beside, signature, self.quiet)
 
     def held_to(self, quiet: QuietGround) -> NetworkDetector:
         """The same, its answers lowered as a place's quiet ground asks (`sarmap.detect.quiet`)."""
-        return self._at_place(self.beside, quiet)
+        return self._at_place(self.beside, self.signature, quiet)
 
-    def _at_place(self, beside: Change | None, quiet: QuietGround | None) -> NetworkDetector:
-        how = (self.engine, self.precision, self.dense > 0, beside, quiet)
+    def _at_place(
+        self, beside: Change | None, signature: Signature | None, quiet: QuietGround | None
+    ) -> NetworkDetector:
+        how = (self.engine, self.precision, self.dense > 0, beside, signature, quiet)
         network = NetworkDetector(self.manifest, self._folder, self._source, *how)
         network.reason, network._engines = self.reason, self._engines
         return network
@@ -119,14 +135,18 @@ class NetworkDetector:
         self, odds: NDArray[np.float32], tiles: NDArray[np.float32], beside: Change
     ) -> NDArray[np.float32]:
         """The network's log-odds and those of `change`, joined."""
+        other = log_odds(beside(self._planes(tiles, beside.bands)))
+        return join(odds, other, self.manifest.change_share)
+
+    def _planes(self, tiles: NDArray[np.float32], bands: Sequence[str]) -> NDArray[np.float32]:
+        """Some bands of normalised tiles as they were."""
         statistics = cast(dict[str, tuple[float, float]], self.manifest.normalisation)
         planes = [
             tiles[..., self.bands.index(band)] * np.float32(statistics[band][1])
             + np.float32(statistics[band][0])
-            for band in beside.bands
+            for band in bands
         ]
-        other = log_odds(beside(np.stack(planes, axis=-1)))
-        return join(odds, other, self.manifest.change_share)
+        return np.stack(planes, axis=-1)
 
     def sweep(self, patches: NDArray[np.float32]) -> NDArray[np.float32]:
         """All windows of patches at once, for networks that can (`sarmap.detect.cnn`).
@@ -186,6 +206,7 @@ class NetworkDetector:
                 else {}
             ),
             **(self.beside.provenance if self.beside else {}),
+            **(self.signature.provenance if self.signature else {}),
             **(self.quiet.provenance if self.quiet else {}),
             **({"windows_in_one_pass": 1} if self.dense else {}),
         }
@@ -193,12 +214,13 @@ class NetworkDetector:
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         left = _STAY_BEHIND if self.precision == "int8" else _STAY_BEHIND | {"int8"}
         record = self.manifest.model_dump_json(exclude=left, exclude_defaults=True)
-        how = (self.engine, self.precision, self.dense > 0, self.beside, self.quiet)
+        at_place = (self.beside, self.signature, self.quiet)
+        how = (self.engine, self.precision, self.dense > 0, *at_place)
         return _reload, (self._source, record, *how)
 
     def __dask_tokenize__(self) -> tuple[str, ...]:
-        how = (self.engine, self.precision, str(self.dense), str(self.beside), str(self.quiet))
-        return (type(self).__name__, self.sha256, *how)
+        how = (self.dense, self.beside, self.signature, self.quiet)
+        return (type(self).__name__, self.sha256, self.engine, self.precision, *map(str, how))
 
     def __repr__(self) -> str:
         return (
@@ -284,7 +306,7 @@ def made_for(name: str) -> Mapping[str, tuple[float, float]]:
     return read_manifest(DATA / f"{name}.json").made_for
 
 
-_STAY_BEHIND = {"training", "scores", "licence", "card", "otherwise", "made_for"}
+_STAY_BEHIND = {"training", "scores", "licence", "card", "otherwise", "made_for", "signature"}
 """What of a manifest no worker needs."""
 _RELOAD = threading.Lock()
 

@@ -32,6 +32,6 @@ def test_a_network_is_not_silenced_where_change_is_fitted_to_its_most():
     restless = network.fitted(np.full(2000, 9, np.float32), np.full(2000, 9, np.float32), 2)
     assert restless.beside.threshold == 5.0
     share = network.manifest.change_share
-    calm = network._at_place(Change(threshold=3.2), None)
+    calm = network._at_place(Change(threshold=3.2), None, None)
     apart = log_odds(calm(tiles)) - log_odds(restless(tiles))
     assert 0 < apart.max() <= 2 * 3.0 * share + 0.01

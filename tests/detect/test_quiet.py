@@ -5,7 +5,8 @@ import pytest
 import xarray as xr
 
 from sarmap.acquire.arrays import make_cube
-from sarmap.detect.quiet import CALLED, MOST, QuietGround, hold_to_quiet, squares
+from sarmap.detect.quiet import CALLED, MOST, QuietGround, hold_to_quiet
+from sarmap.detect.squares import squares
 from sarmap.mapping import judge, map_cube
 
 SIZE = 512
