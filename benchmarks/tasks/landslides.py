@@ -18,6 +18,7 @@ __all__ = ["demo", "left_out"]
 
 RECIPE = Path(__file__).resolve().parents[2] / "examples" / "attention-unet.yaml"
 EPOCHS = 2
+_NOT_JOINED = {"change_share": 0.0, "odds_added": 0.0, "signature": ()}
 SEEDS = 132
 """Worlds of the network that saw every family: about 5,000 patches, as many as the others have."""
 
@@ -109,13 +110,13 @@ def network(name: str, without: Mapping[str, Any], seeds: int) -> Path:
 
 
 def _alone(manifest: Path, folder: Path) -> Path:
-    """The same weights, not joined with `change`."""
+    """The same weights, not joined with `change` and not fitted to the event."""
     from sarmap.detect.manifest import read_arrays, read_manifest, save_weights
 
     known = read_manifest(manifest)
     fields = known.model_dump(exclude={"weights", "sha256"})
     arrays = read_arrays(manifest.with_name(known.weights))
-    return save_weights(arrays, folder, **fields | {"change_share": 0.0, "odds_added": 0.0})
+    return save_weights(arrays, folder, **fields | _NOT_JOINED)
 
 
 def _scores(

@@ -18,6 +18,7 @@ from sarmap.learn.config import TrainingConfig, events_of
 from sarmap.learn.fitting import write_curves
 from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.scoring import PartScore
+from sarmap.learn.usual_signature import measure_signature
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -113,6 +114,7 @@ def store_outputs(
         card=f"Trained on {kind if _unmixed(store) else 'real and simulated events'}; "
         f"read {config.name}.md before you use it.",
     )
+    measure_signature(path, config.worlds)
     card = folder / f"{config.name}.md"
     card.write_text(make_card(read_manifest(path), store.events, scores), encoding="utf-8")
     rows = [dict(one) for one in history]
