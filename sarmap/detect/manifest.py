@@ -66,7 +66,8 @@ class Manifest(BaseModel):
         {}, description="layer -> range of what it gives, for precision int8; {}: it has none"
     )
     signature: tuple[tuple[tuple[float, ...], ...], ...] = Field(
-        (), description="pixels by change in the training worlds; see sarmap.detect.signature"
+        (),
+        description="pixels by change in the worlds that validated it; see sarmap.detect.signature",
     )
     otherwise: tuple[str, ...] = Field(
         (), description="detectors, in order, for places that lack a pass or band this one reads"

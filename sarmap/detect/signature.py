@@ -4,9 +4,9 @@ A network has learnt many laws of change and allows for all of them at each pixe
 few: here landslides darken VV and VH, there they brighten both, or show in VH alone. How often each
 change of VV and VH is a landslide is estimated from the detector's own answers in some squares of
 the scene, by expectation and maximisation (Dempster, Laird and Rubin 1977, J. R. Stat. Soc. B 39),
-and set beside the same in the worlds that the network learnt from: where a change is a landslide
-more often than there, its log-odds are raised, where more seldom, lowered. Where the squares show
-few landslides, the answers stay near to what they were.
+and set beside the same in the drawn worlds that validated the network: where a change is a
+landslide more often than there, its log-odds are raised, where more seldom, lowered. Where the
+squares show few landslides, the answers stay near to what they were.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SHARPNESS = 2.0
 """Log-odds are multiplied by this before pixels are counted, so that slight doubts over much ground
 do not outweigh what is seen clearly."""
 USUAL_PIXELS = 5_000
-"""Landslide pixels that the training worlds count as."""
+"""Landslide pixels that the validating worlds count as."""
 USUAL_GROUND = 10
 """Pixels of other ground that they count as, for each of these."""
 ROUNDS = 2

@@ -112,7 +112,7 @@ class NetworkDetector:
 
     @property
     def usual_signature(self) -> Counts | None:
-        """Pixels by change in the worlds that it learnt from; None: it was not measured."""
+        """Pixels by change in the worlds that validated it; None: it was not measured."""
         return np.array(self.manifest.signature) if self.manifest.signature else None
 
     def with_signature(self, signature: Signature) -> NetworkDetector:
