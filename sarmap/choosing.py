@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sarmap.compose.names import needs_optical, required_passes
 from sarmap.detect.change import Change, LogRatio
 from sarmap.detect.protocol import Detector, DetectorSpec
-from sarmap.detect.weights import CHANGE, DATA, LOG_RATIO
+from sarmap.detect.weight_files import CHANGE, DATA, LOG_RATIO
 from sarmap.errors import RequestError, SarmapError
 from sarmap.mapping import DEFAULT, WITHOUT_WEIGHTS
 from sarmap.types import CatalogSettings, MapRequest, Passes

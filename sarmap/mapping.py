@@ -71,7 +71,7 @@ def judge(
     from sarmap.compose.units import check_power
     from sarmap.detect.quiet import FEWEST, QuietPair
     from sarmap.detect.trust import doubted, measure, trust_in
-    from sarmap.detect.weights import made_for
+    from sarmap.detect.weight_files import made_for
 
     lattice = read_lattice(cube, terrain, coarse=coarse, align=level)
     levels = find_levels if level else not_levelled

@@ -15,7 +15,7 @@ from sarmap.acquire.catalogs import resolve_catalog
 from sarmap.acquire.shortfall import PassError
 from sarmap.assembly import prepare
 from sarmap.detect.manifest import read_manifest, write_manifest
-from sarmap.detect.weights import DATA
+from sarmap.detect.weight_files import DATA
 from sarmap.errors import RequestError
 
 SIMPLER = "nava-2022-attention-unet"

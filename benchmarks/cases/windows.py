@@ -71,7 +71,7 @@ def _dense_detectors() -> list[str]:
     """Shipped window classifiers that answer all windows of a block in one pass."""
     import sarmap
     from sarmap.detect.protocol import describe
-    from sarmap.detect.weights import ALIASES, detector_names
+    from sarmap.detect.weight_files import ALIASES, detector_names
 
     found = []
     for name in detector_names():

@@ -16,7 +16,7 @@ def make(*, folder: str, filters: int = 32) -> dict[str, Any]:
 
     from sarmap.detect.manifest import read_manifest, save_weights
     from sarmap.detect.networks import build_network, get_arrays
-    from sarmap.detect.weights import DATA
+    from sarmap.detect.weight_files import DATA
 
     shipped = read_manifest(DATA / "nava-2022-attention-unet.json")
     arguments = {**shipped.arguments, "filters": filters}

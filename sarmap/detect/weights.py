@@ -1,4 +1,4 @@
-"""Detectors by name or path: weights found, checked against their manifest, and made callable.
+"""Detectors by name, path or URL: weights made callable.
 
 A loaded detector is a light handle. It pickles as a name, path or URL, what the manifest says of
 the weights (their SHA-256 among it), an engine and a precision; unpickling reads nothing. Each
@@ -8,9 +8,8 @@ started with.
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -18,25 +17,27 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.detect.change import Change
+from sarmap.detect.change import Change, LogRatio
 from sarmap.detect.engines import Engine, check_int8, choose_engine, make_engine
-from sarmap.detect.fetching import fetch_manifest, fetch_weights, is_address
+from sarmap.detect.fetching import fetch_manifest, is_address
 from sarmap.detect.fusion import join, log_odds
-from sarmap.detect.manifest import Manifest, digest, read_manifest
+from sarmap.detect.manifest import Manifest, read_manifest
 from sarmap.detect.protocol import Detector
 from sarmap.detect.quiet import QuietGround
 from sarmap.detect.signature import BANDS, Counts, Signature
-from sarmap.errors import RequestError, WeightsError
+from sarmap.detect.weight_files import (
+    CHANGE,
+    LOG_RATIO,
+    check_digest,
+    find_manifest,
+    same_weights,
+)
+from sarmap.errors import RequestError
 
-DATA = Path(__file__).parent / "data"
-ALIASES = {"cnn": "cnn-baa", "nava-2021-cnn": "cnn-baa"}
-CHANGE, LOG_RATIO = "change", "log-ratio"
-"""Detectors without weights."""
 SWEEPING = ("cnn-dense",)
 """Networks that can answer all windows of a patch in one pass."""
 SWEEP = 128
 """Windows along each edge of a patch: its activations stay in a core's share of the cache."""
-log = logging.getLogger(__name__)
 
 
 class NetworkDetector:
@@ -182,7 +183,7 @@ class NetworkDetector:
     def _find_weights(self) -> Path:
         if self._folder is None:
             choose_engine(self.engine, self.precision)
-            self._folder = _same_weights(self._source, self.manifest)
+            self._folder = same_weights(self._source, self.manifest)
         return self._folder
 
     @property
@@ -271,39 +272,22 @@ def load_detector(
     (('vv_pre', 'vv_post_1', 'vv_post_2', 'slope'), 'segment', 64)
     """
     choice = choose_engine(engine, precision)
-    if str(name_or_path) in (LOG_RATIO, CHANGE):
+    weightless: dict[str, Any] = {LOG_RATIO: LogRatio, CHANGE: Change}
+    if str(name_or_path) in weightless:
         check_int8(precision, str(name_or_path), {})
-    if str(name_or_path) == LOG_RATIO:
-        from sarmap.detect.change import LogRatio
-
-        detector: Any = LogRatio()
-        return cast(Detector, detector)
-    if str(name_or_path) == CHANGE:
-        weightless: Any = Change()
-        return cast(Detector, weightless)
+        return cast(Detector, weightless[str(name_or_path)]())
     if is_address(str(name_or_path)):
         source = str(name_or_path)
         manifest, folder = fetch_manifest(source)
     else:
-        path, source = _find(name_or_path)
+        path, source = find_manifest(name_or_path)
         manifest, folder = read_manifest(path), path.parent
-        _check_digest(manifest, folder)
+        check_digest(manifest, folder)
     check_int8(precision, manifest.name, manifest.int8)
     dense = _can_sweep(manifest) if dense is None else _may_sweep(manifest, dense)
     network = NetworkDetector(manifest, folder, source, choice.engine, choice.precision, dense)
     network.reason = choice.reason
     return network
-
-
-def detector_names() -> tuple[str, ...]:
-    """Names `load_detector` knows: shipped weights, their aliases, ``change``, ``log-ratio``."""
-    shipped = (path.stem for path in DATA.glob("*.json"))
-    return tuple(sorted({*shipped, *ALIASES, CHANGE, LOG_RATIO}))
-
-
-def made_for(name: str) -> Mapping[str, tuple[float, float]]:
-    """Ranges of the input that shipped weights learnt from (`sarmap.detect.trust`)."""
-    return read_manifest(DATA / f"{name}.json").made_for
 
 
 _STAY_BEHIND = {"training", "scores", "licence", "card", "otherwise", "made_for", "signature"}
@@ -352,69 +336,3 @@ def _reload(source: str, record: str, *how: Any) -> NetworkDetector:
 @lru_cache(maxsize=8)
 def _reload_once(source: str, record: str, *how: Any) -> NetworkDetector:
     return NetworkDetector(Manifest.model_validate_json(record), None, source, *how)
-
-
-def _same_weights(source: str, asked: Manifest) -> Path:
-    """The folder of the weights that a handle names, and only of the same weights."""
-    if is_address(source):
-        return fetch_weights(source, asked)
-    try:
-        path, _ = _find(source)
-    except WeightsError as error:
-        raise WeightsError(
-            f"Weights {asked.name} are not on this worker: give their URL instead of a path "
-            "(https:// or s3://), or install them on every worker."
-        ) from error
-    found = read_manifest(path)
-    if found.sha256 != asked.sha256:
-        raise WeightsError(
-            f"Weights {asked.name} on this worker are not those the map was started with "
-            f"({found.sha256[:12]}, not {asked.sha256[:12]}): install the same on every worker."
-        )
-    _check_digest(found, path.parent)
-    return path.parent
-
-
-def _find(name_or_path: str | Path) -> tuple[Path, str]:
-    """The manifest of a name or path, and what finds it again in another process."""
-    name = str(name_or_path)
-    shipped = DATA / f"{ALIASES.get(name, name)}.json"
-    if "/" not in name and shipped.is_file():
-        return shipped, name
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
-        path = _only_manifest(path)
-    elif path.suffix in (".npz", ".keras"):
-        if not path.is_file():
-            raise WeightsError(f"There are no weights {path.name}: check the path.")
-        path = path.with_suffix(".json")
-    elif path.suffix != ".json":
-        raise WeightsError(
-            f"There is no detector {name!r}: use one of {', '.join(detector_names())}, or the "
-            "path of a manifest (.json), a weights file (.npz, .keras) or their folder."
-        )
-    if not path.is_file():
-        raise WeightsError(
-            f"There is no manifest {path.name}: weights need the .json that was written with them."
-        )
-    return path, str(path.resolve())
-
-
-def _only_manifest(folder: Path) -> Path:
-    found = sorted(folder.glob("*.json"))
-    if len(found) != 1:
-        raise WeightsError(
-            f"Folder {folder.name} holds {len(found)} manifests (.json): name the one to load."
-        )
-    return found[0]
-
-
-def _check_digest(manifest: Manifest, folder: Path) -> None:
-    path = folder / manifest.weights
-    if not path.is_file():
-        raise WeightsError(f"Weights {path.name}, named by manifest {manifest.name}, are missing.")
-    if digest(path) != manifest.sha256:
-        raise WeightsError(
-            f"Weights {path.name} were changed after their manifest was written: fetch or train "
-            "them again."
-        )

@@ -156,7 +156,7 @@ def learn_corrections(
 
 def _own_detector(reader: MapReader) -> str:
     """Name of the shipped weights that a map was made with."""
-    from sarmap.detect.weights import detector_names
+    from sarmap.detect.weight_files import detector_names
 
     name = str(json.loads(reader.attrs.get("detector", "{}")).get("name"))
     if name not in detector_names():

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.cases.landslides import FAMILIES
 from benchmarks.tasks import landslides, rightness
-from sarmap.detect.weights import DATA
+from sarmap.detect.weight_files import DATA
 from sarmap.learn.config import read_config
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sarmap.detect.change import Change
-from sarmap.detect.weights import detector_names, load_detector
+from sarmap.detect.weight_files import detector_names
+from sarmap.detect.weights import load_detector
 
 SIZE = 80
 

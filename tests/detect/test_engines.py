@@ -24,7 +24,8 @@ from sarmap.detect.batches import batch_size
 from sarmap.detect.hardware import Gpu
 from sarmap.detect.keras_engine import keras_on
 from sarmap.detect.manifest import read_manifest
-from sarmap.detect.weights import DATA, load_detector
+from sarmap.detect.weight_files import DATA
+from sarmap.detect.weights import load_detector
 from sarmap.errors import RequestError, SarmapError, WeightsError
 
 EACH_NETWORK = {read_manifest(path).network: path.stem for path in sorted(DATA.glob("*.json"))}

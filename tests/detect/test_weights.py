@@ -25,7 +25,8 @@ from sarmap.detect.manifest import (
 )
 from sarmap.detect.protocol import Detector, FixedStatistics, describe
 from sarmap.detect.trust import MEASURES, PATCH
-from sarmap.detect.weights import DATA, detector_names, load_detector
+from sarmap.detect.weight_files import DATA, detector_names
+from sarmap.detect.weights import load_detector
 from sarmap.errors import WeightsError
 
 BANDS = {

@@ -8,7 +8,8 @@ import pytest
 
 from sarmap.detect.manifest import read_manifest, write_manifest
 from sarmap.detect.signature import CLASSES
-from sarmap.detect.weights import DATA, load_detector
+from sarmap.detect.weight_files import DATA
+from sarmap.detect.weights import load_detector
 from sarmap.learn.usual_signature import measure_signature
 from sarmap.learn.worlds import WorldSource
 

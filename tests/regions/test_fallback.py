@@ -17,7 +17,7 @@ from sarmap.acquire.catalogs import resolve_catalog
 from sarmap.assembly import prepare
 from sarmap.cli.entry import main
 from sarmap.detect.manifest import read_manifest, write_manifest
-from sarmap.detect.weights import DATA
+from sarmap.detect.weight_files import DATA
 from sarmap.errors import CatalogError, RequestError
 from sarmap.regions import decisions
 from sarmap.regions.decisions import make_design
