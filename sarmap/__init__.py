@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from importlib.util import find_spec
 from typing import Any
 
 from sarmap.lazy import homes_of
@@ -75,6 +74,8 @@ class _OnceXarrayLoads:
         """xarray as it is found without this, whose loading ends with the accessor's."""
         if name != "xarray":
             return None
+        from importlib.util import find_spec  # xarray takes it anyway, `import sarmap` need not
+
         sys.meta_path.remove(self)
         spec = find_spec(name)
         if spec is not None and spec.loader is not None:

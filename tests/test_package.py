@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import subprocess
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -23,10 +26,18 @@ def test_the_contract_is_there() -> None:
         assert callable(getattr(sarmap, name))
 
 
+@pytest.mark.parametrize("package", [sarmap, sarmap.plot])
+def test_all_that_the_stub_names_is_offered(package: ModuleType) -> None:
+    """However its lines are written: the package finds the names by their text."""
+    stub = ast.parse(Path(str(package.__file__)).with_suffix(".pyi").read_text())
+    names = [n.name for one in stub.body if isinstance(one, ast.ImportFrom) for n in one.names]
+    assert sorted(package.__all__) == sorted(names)
+
+
 def test_importing_sarmap_loads_nothing_heavy() -> None:
     code = (
         "import sys, sarmap; heavy = {'tensorflow', 'keras', 'openvino', 'xarray', 'dask',"
-        " 'numpy', 'rasterio'} & set(sys.modules); sys.exit(','.join(heavy) or 0)"
+        " 'numpy', 'rasterio', 'ast'} & set(sys.modules); sys.exit(','.join(heavy) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
