@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sarmap.assembly import Assembly, assemble, levels_record, prepare
 from sarmap.errors import RequestError
-from sarmap.prepared import Prepared, machine_memory, memory_limit, most_kept
+from sarmap.prepared import Prepared, machine_memory, memory_limit, most_kept, pixel_bytes
 from sarmap.types import MapRequest, Plan
 
 if TYPE_CHECKING:
@@ -144,6 +144,8 @@ def _peak_memory(made: Plan, machine: Machine, chunk: int) -> int:
 
     The constants are fitted to what `tools/memory.py` measured on two cores (docs/reliability.md).
     """
+    from sarmap.compose.names import reads_evidence
+
     detector = made.detector
     height, width = made.grid.shape
     margin = 2 * max(detector["tile"] if detector["kind"] != "pixel" else 0, detector["halo"])
@@ -152,31 +154,24 @@ def _peak_memory(made: Plan, machine: Machine, chunk: int) -> int:
     composites = blocks * len(made.passes) * (1 + _CONTROL * made.request.control)
     held = _held(made, machine, composites)
     fixed = _LIBRARIES + _WORKER * bool(machine.name) + _ENGINE * bool(detector["sha256"])
-    whole, planes = _series_bytes(made), _series(made)
-    if not machine.name and whole <= most_kept(made.memory_limit):
-        fixed, planes = fixed + int(_KEPT * whole), 0  # blocks share them
+    planes = 0
+    if reads_evidence(made.composite):
+        whole = pixel_bytes(made.composite, made.grid, made.passes)
+        if not machine.name and whole <= most_kept(made.memory_limit):
+            fixed += int(_KEPT * whole)  # blocks share them
+        else:
+            planes = _series(made)
     if detector["kind"] == "pixel":
         fixed += _PIXELWISE * area * min(machine.cores, blocks)
     return int(fixed + held * area * 4 * (len(detector["bands"]) + planes + _BESIDE))
 
 
 def _series(made: Plan) -> int:
-    """Planes of passes held beside the bands, where evidence is made from all of them."""
-    from sarmap.compose.names import reads_evidence, wanted_radar_bands
+    """Planes of passes held beside the bands of evidence, which is made from all of them."""
+    from sarmap.compose.names import wanted_radar_bands
 
-    if not reads_evidence(made.composite):
-        return 0
     most = max(len(one.pre) + len(one.post) for one in made.passes)
     return most * len(wanted_radar_bands(made.composite)) - len(made.composite)
-
-
-def _series_bytes(made: Plan) -> int:
-    """Bytes of all passes' pixels where evidence is made from them, which a process may keep."""
-    from sarmap.compose.names import reads_evidence, wanted_radar_bands
-
-    bands = wanted_radar_bands(made.composite) if reads_evidence(made.composite) else ()
-    height, width = made.grid.shape
-    return int(height) * int(width) * 4 * len(bands) * sum(len([*one]) for one in made.passes)
 
 
 def _held(made: Plan, machine: Machine, composites: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,7 @@ def pin_scenes(prepared: Prepared) -> None:
     known = _held(request)
     for passes in prepared.passes:
         catalog = passes.catalog
-        bands = _bands(prepared, passes)
+        bands = _bands(prepared.spec.bands, passes)
         radar = {catalog.radar_asset(band)[0] for band in bands if band in catalog.radar_assets}
         optical = {catalog.optical_assets[band][0] for band in bands if band in RGB}
         sought = [(item, key) for one in passes for item in one.items for key in sorted(radar)]
@@ -95,10 +95,15 @@ def read_grid(prepared: Prepared) -> tuple[GeoBox, Chunk]:
 
 def fits_in_memory(prepared: Prepared) -> bool:
     """Whether a process keeps the pixels of all passes between the levels and the map."""
-    rows, columns = (int(length) for length in prepared.grid.shape)
-    images = sum(len([*one]) * len(_bands(prepared, one)) for one in prepared.passes)
     limit = memory_limit(prepared.request, machine_memory())
-    return rows * columns * 4 * images <= most_kept(limit)
+    read = prepared.spec.bands
+    return pixel_bytes(read, prepared.grid, prepared.passes) <= most_kept(limit)
+
+
+def pixel_bytes(read: Sequence[str], grid: GeoBox, passes: Iterable[Passes]) -> int:
+    """Bytes of all passes' pixels, of the bands of which a detector's are made."""
+    rows, columns = (int(length) for length in grid.shape)
+    return rows * columns * 4 * sum(len([*one]) * len(_bands(read, one)) for one in passes)
 
 
 def most_kept(memory: int) -> int:
@@ -139,10 +144,10 @@ def cube_of(prepared: Prepared, passes: Passes, grid: GeoBox, chunk: Chunk) -> x
     """The bands that the detector reads and all scenes of these passes have, as pixels."""
     from sarmap.acquire.cube import open_cube
 
-    return open_cube(passes, grid, bands=_bands(prepared, passes), chunk=chunk)
+    return open_cube(passes, grid, bands=_bands(prepared.spec.bands, passes), chunk=chunk)
 
 
-def _bands(prepared: Prepared, passes: Passes) -> tuple[str, ...]:
+def _bands(read: Sequence[str], passes: Passes) -> tuple[str, ...]:
     """The bands that the detector reads and all scenes of these passes have."""
     from sarmap.compose.names import (
         as_held,
@@ -151,7 +156,6 @@ def _bands(prepared: Prepared, passes: Passes) -> tuple[str, ...]:
         wanted_radar_bands,
     )
 
-    read = prepared.spec.bands
     known = passes.catalog.radar_assets
     needed = as_held(read, required_radar_bands(read), known)
     bands = tuple(
@@ -159,8 +163,8 @@ def _bands(prepared: Prepared, passes: Passes) -> tuple[str, ...]:
         for band in as_held(read, wanted_radar_bands(read), known)
         if band in needed or (band in known and _all_have(passes, band))
     )
-    if needs_optical(prepared.spec.bands):
-        bands += tuple(b for b in prepared.spec.bands if b in RGB)
+    if needs_optical(read):
+        bands += tuple(b for b in read if b in RGB)
     return bands
 
 

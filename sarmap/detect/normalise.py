@@ -18,7 +18,7 @@ the same bits in whatever company it is computed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,11 @@ def normalise_tiles(
         else:
             fill_gaps(tiles)
         return
+    if normalisation not in get_args(Normalisation):
+        raise ValueError(
+            f"Tiles cannot be normalised by {normalisation!r}: use tile-minmax, none, or the "
+            "FixedStatistics that describe(detector).normalisation gives."
+        )
     group = max(1, _GROUP_BYTES // max(1, tiles[:1].nbytes))
     for start in range(0, len(tiles), group):
         part = tiles[start : start + group]

@@ -128,6 +128,12 @@ def test_training_and_mapping_normalise_alike() -> None:
         np.testing.assert_array_equal(tiles, detector.calls[0])
 
 
+def test_what_is_no_normalisation_is_refused() -> None:
+    """Such as a detector's own mapping, not yet in the order of its bands."""
+    with pytest.raises(ValueError, match="use tile-minmax, none, or the FixedStatistics"):
+        normalise_tiles(np.ones((1, 2, 2, 1), np.float32), {"vv_pre": (0.5, 0.2)})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("count", [1, 2, 7, 500])
 @pytest.mark.parametrize("normalisation", ["none", "tile-minmax", FixedStatistics((1,), (2,))])
 def test_a_tile_is_normalised_alike_in_any_company(count: int, normalisation: Any) -> None:
