@@ -28,6 +28,7 @@ from sarmap.types import MapRequest, Plan
 from sarmap.unseen import slopes_unseen, too_much, unseen, why_nothing
 
 if TYPE_CHECKING:
+    import xarray as xr
     from distributed import Client
 
     from sarmap.export.keeping import Products
@@ -129,14 +130,11 @@ def map_landslides(
     from sarmap.net.tally import Meter
     from sarmap.store.filling import store_map, tidy
     from sarmap.store.ledger import PARTLY
-    from sarmap.store.location import check_writable
     from sarmap.store.result import count_observations, open_map
 
     started = time.perf_counter()
     out = _out(request)
-    targets = _targets(request, out)
-    check_writable(out, overwrite=request.overwrite, resume=request.resume)
-    products = _products(request, out, targets)
+    products = _products(request, out)
     here, machine, meter = client is None, _smallest(client), Meter(client)
     prepared = levelled(prepared or prepare(request, warm=here), warm=here)
     _check_products(prepared)
@@ -144,7 +142,7 @@ def map_landslides(
     assembly = _with_radar(request, assemble(prepared))
     made = make_plan(prepared, assembly, machine)
     refuse_too_large(made, machine)
-    overview = composite_overview(assembly.composite) if "quicklook" in targets else None
+    overview = composite_overview(assembly.composite) if "quicklook" in products.files else None
     with _keeping_what_is_done(out, client), _scheduler(client, prepared, out):
         stored = store_map(
             assembly.dataset,
@@ -161,12 +159,9 @@ def map_landslides(
             identity=identity_of(prepared, assembly.elevation),
             spoilt=assembly.spoilt,
         )
-        lacking = products.lacking(changed=bool(stored.computed))
-        if overview is not None and "quicklook" in lacking:
-            overview.load()  # where an earlier run has finished the map, it is read again
         warnings = _annotated(prepared, assembly, out)
         control = _control(request, prepared, out) if request.control else None
-        files = products.write(lacking, overview=overview)
+        files = _write_beside(products, overview, changed=bool(stored.computed))
         tidy(out)
     finished = open_map(out)
     observation = count_observations(finished)
@@ -247,10 +242,15 @@ def _targets(request: MapRequest, out: str) -> dict[str, str]:
     return files
 
 
-def _products(request: MapRequest, out: str, targets: Mapping[str, str]) -> Products:
-    """What goes beside the map; refuses to replace what was edited there."""
+def _products(request: MapRequest, out: str) -> Products:
+    """What goes beside the map; refuses a map or products that are there already, and to replace
+    what was edited.
+    """
     from sarmap.export.keeping import Products
+    from sarmap.store.location import check_writable
 
+    targets = _targets(request, out)
+    check_writable(out, overwrite=request.overwrite, resume=request.resume)
     products = Products.of(
         out,
         targets,
@@ -263,6 +263,16 @@ def _products(request: MapRequest, out: str, targets: Mapping[str, str]) -> Prod
             overwrite=request.overwrite, changed=None if request.resume else True
         )
     return products
+
+
+def _write_beside(
+    products: Products, overview: xr.DataArray | None, *, changed: bool
+) -> dict[str, str]:
+    """Make the products that a stored map lacks, or all where it has changed; product -> file."""
+    lacking = products.lacking(changed=changed)
+    if overview is not None and "quicklook" in lacking:
+        overview.load()  # where an earlier run has finished the map, it is read again
+    return products.write(lacking, overview=overview)
 
 
 @contextlib.contextmanager
