@@ -96,27 +96,18 @@ class VectorFile:
             return frame
 
 
-def read_vector(
-    path: Path, what: str, *, layer: str | None = None, box: Sequence[float] | None = None
-) -> GeoDataFrame:
-    """The first layer of a vector file, or the one of that name, or that file of an archive; `what`
-    it is for begins a sentence: 'area file'.
+def read_vector(path: Path, what: str, *, box: Sequence[float] | None = None) -> GeoDataFrame:
+    """The first layer of a vector file, or of an archive's first file; `what` it is for begins a
+    sentence: 'area file'.
 
-    Raises RequestError where it cannot be read, has no such layer, or that is a table without
+    Raises RequestError where it cannot be read, has no layer, or that is a table without
     geometries.
     """
     with open_vectors(path, what) as files:
-        found = [
-            (file, n)
-            for file in files
-            for n, one in enumerate(file.layers)
-            if layer is None or layer in (one, file.name, PurePosixPath(file.name).stem)
-        ]
+        found = [file for file in files if file.layers]
         if not found:
-            names = ", ".join(name for file in files for name in file.layers)
-            raise RequestError(f"{what} {path.name!r} has no layer {layer!r}; it has: {names}.")
-        file, number = found[0]
-        frame = file.read(number, box=box)
+            raise RequestError(f"{what} {path.name!r} has no layer.")
+        frame = found[0].read(box=box)
     if not hasattr(frame, "geometry") or not hasattr(frame, "to_crs"):
         raise RequestError(f"{what} {path.name!r} is a table without geometries.")
     return frame

@@ -63,7 +63,7 @@ def shortfall(
     """The error of a choice that lacks passes; None where it has enough."""
     pre, post = sought.enough
     if choice is None:
-        return _no_track(tracks, sought, now)
+        return _no_track(tracks, sought)
     passes = tuple(sorted((p for t in tracks for p in t.passes), key=lambda p: p.datetime))
     due = {_orbit(track): track.next_after(sought.event[1]) for track in tracks}
     track = _orbit(choice.track)
@@ -101,7 +101,7 @@ def shortfall(
     return None
 
 
-def _no_track(tracks: Sequence[Track], sought: Sought, now: dt.datetime) -> RequestError:
+def _no_track(tracks: Sequence[Track], sought: Sought) -> RequestError:
     """No track of the orbit that was asked for."""
     if not tracks:
         return NoSceneError(

@@ -14,15 +14,17 @@ from sarmap.draw.colours import painted
 from sarmap.draw.panels import busiest_square, extent_of, furnish, mark_simulated
 
 _DPI = 150
+_MAX_SIZE = 1600
+"""Most pixels along an edge of the outcomes."""
 _BLUE, _ORANGE, _GREY = "#0072b2", "#d55e00", "#777777"
 
 
-def draw_outcomes(assessment: Assessment, image: Path, file: Path, *, max_size: int = 1600) -> None:
+def draw_outcomes(assessment: Assessment, image: Path, file: Path) -> None:
     """The outcomes of the whole map in the colours of `COLOURS`, with a close look."""
     from matplotlib.figure import Figure
 
     grid = assessment.labels.grid
-    small = outcome_image(image, max_size)
+    small = outcome_image(image, _MAX_SIZE)
     whole = extent_of(grid)
     slides = (small > Confusion.TRUE_NEGATIVE) & (small <= Confusion.FALSE_NEGATIVE)
     square = busiest_square(slides, whole)

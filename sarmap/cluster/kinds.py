@@ -84,7 +84,7 @@ def scheduler_client(asked: Address) -> Iterator[Client]:
     except (OSError, ValueError, TimeoutError) as error:
         raise ClusterError(_unanswered(asked.address, error)) from error
     with client:
-        _await_workers(client, 1, asked.wait, f"the scheduler at {asked.address}")
+        _await_workers(client, asked.wait, f"the scheduler at {asked.address}")
         yield client
 
 
@@ -193,9 +193,9 @@ def _unanswered(address: str, error: BaseException) -> str:
     return f"The scheduler at {address} does not answer ({type(error).__name__}): {hint}."
 
 
-def _await_workers(client: Client, count: int, seconds: float, place: str) -> None:
+def _await_workers(client: Client, seconds: float, place: str) -> None:
     try:
-        client.wait_for_workers(count, timeout=seconds)
+        client.wait_for_workers(1, timeout=seconds)
     except TimeoutError as error:
         raise ClusterError(
             f"No worker came to {place} within {seconds:g} s: start some, look at its queue and "
@@ -211,7 +211,7 @@ def started_client(asked: Any) -> Iterator[Client]:
         client = stack.enter_context(_connect(cluster, asked))
         _scale(cluster, asked)
         place = f"the {asked.type} cluster"
-        _await_workers(client, 1, asked.wait, place)
+        _await_workers(client, asked.wait, place)
         yield client
 
 

@@ -24,14 +24,10 @@ def make_card(
     manifest: Manifest,
     events: Sequence[Mapping[str, Any]],
     scores: Mapping[str, Mapping[str, Any]],
-    *,
-    whole_maps: bool = False,
 ) -> str:
     """The card of some weights, in Markdown, from their manifest, the records of the events that
-    the sample store keeps, and part -> `sarmap.learn.scoring.PartScore.record`; with `whole_maps`
-    the scores are of all pixels of maps, not of samples.
+    the sample store keeps, and part -> `sarmap.learn.scoring.PartScore.record`.
     """
-    clips = manifest.kind == "window" and not whole_maps
     parts = [
         f"# {manifest.name}",
         _summary(manifest),
@@ -39,10 +35,10 @@ def make_card(
         _events(events),
         _training(manifest),
         "## Scores",
-        _unit(manifest, clips=clips),
+        _unit(manifest),
         score_table(scores),
         "## Land covers that cause false alarms",
-        _false_alarms(scores, "clips" if clips else "pixels"),
+        _false_alarms(scores, "clips" if manifest.kind == "window" else "pixels"),
         "## Made for",
         _made_for(manifest),
         "## It must not be used",
@@ -177,16 +173,10 @@ def _training(manifest: Manifest) -> str:
     )
 
 
-def _unit(manifest: Manifest, *, clips: bool) -> str:
+def _unit(manifest: Manifest) -> str:
     counted = "Pixels are counted"
-    if clips:
+    if manifest.kind == "window":
         counted = "Clips are counted, as many of other land as of landslides unless said otherwise"
-    elif manifest.kind == "window":
-        edge = manifest.tile
-        counted = (
-            "Pixels of whole maps are counted, each with the answer of the nearest window, and "
-            f"samples are squares of {edge} px"
-        )
     kept = manifest.training["sample_settings"].get("keep")
     only = (
         " Only patches with at least one landslide pixel were kept, as in the paper: on a whole "

@@ -18,7 +18,7 @@ from sarmap.types import Scaling
 
 @contextmanager
 def open_scenes(
-    events: Sequence[EventSource], bands: Sequence[str], scaling: Scaling, *, chunk: int = 1024
+    events: Sequence[EventSource], bands: Sequence[str], scaling: Scaling
 ) -> Iterator[list[Scene]]:
     """The events as lazy scenes of some bands and scaling, while the block lasts; simulated ones
     are served on loopback.
@@ -26,11 +26,11 @@ def open_scenes(
     Raises RequestError where an event, its inventory or its land cover cannot be used, and says so.
     """
     with ExitStack() as servers:
-        yield [_scene(event, bands, scaling, chunk, servers) for event in events]
+        yield [_scene(event, bands, scaling, servers) for event in events]
 
 
 def _scene(
-    source: EventSource, bands: Sequence[str], scaling: Scaling, chunk: int, servers: ExitStack
+    source: EventSource, bands: Sequence[str], scaling: Scaling, servers: ExitStack
 ) -> Scene:
     area, when, catalog, grid, inventory = _place(source, servers)
     try:
@@ -42,9 +42,7 @@ def _scene(
             layer=source.inventory_layer,
             crs=source.inventory_crs,
         )
-        composite = lazy_composite(
-            area, when, catalog, grid, bands, scaling, orbit=source.orbit, chunk=chunk
-        )
+        composite = lazy_composite(area, when, catalog, grid, bands, scaling, orbit=source.orbit)
     except RequestError as error:
         raise RequestError(f"Event {source.name}: {error}") from error
     simulated = source.simulated is not None or bool(composite.attrs.get("simulated"))
@@ -78,7 +76,6 @@ def lazy_composite(
     scaling: Scaling,
     *,
     orbit: Any = None,
-    chunk: int = 1024,
 ) -> Any:
     """The composite (band, y, x) of one event by the route of a map: search, cube, terrain,
     `sarmap.make_composite`; errors are those of its steps.
@@ -109,10 +106,10 @@ def lazy_composite(
         bands=radar or ("vv",),
     )
     wanted = (*radar, *(band for band in bands if band in ("red", "green", "blue")))
-    cube = open_cube(passes, grid, bands=wanted, chunk=chunk)
+    cube = open_cube(passes, grid, bands=wanted)
     terrain = None
     if needs_terrain(bands) or settings.dem_collection is not None:
-        terrain = open_terrain(grid, catalog=settings, passes=passes, chunk=chunk)
+        terrain = open_terrain(grid, catalog=settings, passes=passes)
     composite = make_composite(cube, terrain, list(bands), scaling=scaling)
     composite.attrs["scenes"] = [item.id for one in passes for item in one.items]
     composite.attrs["simulated"] = int(passes.simulated)
