@@ -99,7 +99,7 @@ def _local_incidence(track: Track, incidence: Field, east: Field, north: Field) 
 
 
 def _along_range(
-    height: Field, look: float
+    height: Field, spacing: float, look: float
 ) -> tuple[Field, NDArray[np.float32], NDArray[np.float32]]:
     """The surface turned so that ground range grows along columns, and where each pixel went."""
     from scipy import ndimage
@@ -168,7 +168,7 @@ def see(track: Track, height: Field, east: Field, north: Field, spacing: float) 
     incidence = incidence_of(track, (height.shape[0], height.shape[1]), spacing)
     local = _local_incidence(track, incidence, east, north)
     step = 2 if min(height.shape) > 400 else 1  # layover needs no finer than 20 m
-    turned, v, u = _along_range(height[::step, ::step], track.look)
+    turned, v, u = _along_range(height[::step, ::step], spacing * step, track.look)
     folded, dark = hidden(turned, spacing * step, track.incidence)
     rows, columns = np.rint(v).astype(np.int32), np.rint(u).astype(np.int32)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["correlated", "white_to_speckle"]
+__all__ = ["correlated", "speckle_of", "white_to_speckle"]
 
 Field = NDArray[np.float32]
 
@@ -38,3 +38,17 @@ def white_to_speckle(normal: Field, looks: float) -> Field:
     factor += np.float32(1 - 1 / (9 * looks))
     np.maximum(factor, np.float32(0.02), out=factor)
     return np.asarray(factor**3, dtype=np.float32)
+
+
+def speckle_of(
+    rng: np.random.Generator, shape: tuple[int, int], looks: float, correlation: float
+) -> Field:
+    """Multiplicative speckle of some looks and neighbour correlation, mean 1 (y, x).
+
+    Examples
+    --------
+    >>> field = speckle_of(np.random.default_rng(1), (400, 400), 7.0, 0.2)
+    >>> round(float(field.mean()), 2), round(float(field.mean() ** 2 / field.var()), 1)
+    (1.0, 7.0)
+    """
+    return white_to_speckle(correlated(rng, shape, correlation), looks)

@@ -112,40 +112,13 @@ def radar_item(
     timing: Timing, part: Slice, grid: Any, polarisations: tuple[str, ...], seed: int
 ) -> Record:
     """Record of one slice of a pass."""
-    item_id = radar_id(timing, part.number, polarisations)
-    return {
-        "type": "Feature",
-        "stac_version": "1.0.0",
-        "stac_extensions": [
-            f"{_EXTENSIONS}/sar/v1.0.0/schema.json",
-            f"{_EXTENSIONS}/sat/v1.0.0/schema.json",
-            f"{_EXTENSIONS}/view/v1.0.0/schema.json",
-            f"{_EXTENSIONS}/projection/v1.1.0/schema.json",
-            f"{_EXTENSIONS}/raster/v1.1.0/schema.json",
-        ],
-        "id": item_id,
-        "collection": "sentinel-1-rtc",
-        **_place(_degrees(part.footprint, grid.crs)),
-        "properties": {
-            **_radar_properties(timing, part, grid, polarisations),
-            "sarmap:simulated": True,
-            "sarmap:seed": seed,
-        },
-        "assets": {p: _radar_asset(item_id, p) for p in polarisations},
-        "links": [],
-    }
-
-
-def _radar_properties(
-    timing: Timing, part: Slice, grid: Any, polarisations: tuple[str, ...]
-) -> Record:
-    """When, by what and how one slice was seen, and its grid."""
-    track, orbit = timing.track, _absolute_orbit(timing)
+    track, item_id = timing.track, radar_id(timing, part.number, polarisations)
     start, end = _slice_times(timing, part.number)
     rows, columns = part.window
     transform = grid.transform * grid.transform.translation(columns.start, rows.start)
     shape = (rows.stop - rows.start, columns.stop - columns.start)
-    return {
+    orbit = _absolute_orbit(timing)
+    properties = {
         "title": f"SIMULATED Sentinel-1 RTC, {timing.when:%Y-%m-%d}, {track.orbit_state}",
         "datetime": _iso(start + (end - start) / 2),
         "start_datetime": start.strftime("%Y-%m-%d %H:%M:%S.%f+00:00"),
@@ -180,6 +153,25 @@ def _radar_properties(
         "view:azimuth": round(track.look, 3),
         "proj:epsg": grid.crs.epsg,
         **_grid_fields(transform, shape),
+        "sarmap:simulated": True,
+        "sarmap:seed": seed,
+    }
+    return {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "stac_extensions": [
+            f"{_EXTENSIONS}/sar/v1.0.0/schema.json",
+            f"{_EXTENSIONS}/sat/v1.0.0/schema.json",
+            f"{_EXTENSIONS}/view/v1.0.0/schema.json",
+            f"{_EXTENSIONS}/projection/v1.1.0/schema.json",
+            f"{_EXTENSIONS}/raster/v1.1.0/schema.json",
+        ],
+        "id": item_id,
+        "collection": "sentinel-1-rtc",
+        **_place(_degrees(part.footprint, grid.crs)),
+        "properties": properties,
+        "assets": {p: _radar_asset(item_id, p) for p in polarisations},
+        "links": [],
     }
 
 

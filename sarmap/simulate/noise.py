@@ -60,7 +60,9 @@ def fractal_noise(
     return field * np.float32(1 / spread) if spread > 0 else field
 
 
-def band_noise(rng: np.random.Generator, shape: tuple[int, int], wavelength: float) -> Field:
+def band_noise(
+    rng: np.random.Generator, shape: tuple[int, int], wavelength: float, octaves: float = 1.0
+) -> Field:
     """Noise of standard deviation 1 around one wavelength (pixels), made cheaply on a coarse grid.
 
     Examples
@@ -73,7 +75,7 @@ def band_noise(rng: np.random.Generator, shape: tuple[int, int], wavelength: flo
     step = max(1, int(wavelength // 4))
     coarse = (max(8, -(-shape[0] // step) + 6), max(8, -(-shape[1] // step) + 6))
     rough = fractal_noise(
-        rng, coarse, slope=0.5, longest=wavelength * 2 / step, shortest=wavelength / step
+        rng, coarse, slope=0.5, longest=wavelength * 2**octaves / step, shortest=wavelength / step
     )
     if step == 1:
         return rough[: shape[0], : shape[1]]

@@ -26,8 +26,6 @@ _COLOURS = {
 }
 _BARE = (0.165, 0.130, 0.092)
 _FALLEN = (0.060, 0.060, 0.038)
-_SUN_HEIGHT, _SUN_AZIMUTH = 35.0, 160.0
-"""Where the sun stands over Iburi on an October morning, degrees."""
 
 
 def reflectance(
@@ -60,10 +58,10 @@ def reflectance(
     return np.clip(value * 10_000, 1, 10_000).astype(np.uint16)
 
 
-def _sunlight(slope: Field, aspect: Field) -> Field:
+def _sunlight(slope: Field, aspect: Field, height: float = 35.0, azimuth: float = 160.0) -> Field:
     """Brightness of a slope against flat ground, with some light from the sky."""
-    tilt, turn = np.radians(slope), np.radians(aspect - np.float32(_SUN_AZIMUTH))
-    zenith = np.radians(90.0 - _SUN_HEIGHT)
+    tilt, turn = np.radians(slope), np.radians(aspect - np.float32(azimuth))
+    zenith = np.radians(90.0 - height)
     direct = np.cos(zenith) * np.cos(tilt) + np.sin(zenith) * np.sin(tilt) * np.cos(turn)
     lit = 0.35 + 0.65 * np.clip(direct, 0, None) / np.cos(zenith)
     return np.asarray(lit, dtype=np.float32)

@@ -109,17 +109,17 @@ def make_ground(
         roughness=rough[slide],
         windthrow=fallen.astype(np.float32),
         texture={
-            "vv": shared + _grain(rng, land),
-            "vh": shared + _grain(rng, land),
+            "vv": shared + _grain(rng, land, 0.25),
+            "vh": shared + _grain(rng, land, 0.25),
         },
     )
 
 
-def _grain(rng: np.random.Generator, land: LandCover) -> Field:
+def _grain(rng: np.random.Generator, land: LandCover, forest: float) -> Field:
     """Lasting fine texture, dB: little in forest and fields, point scatterers in towns."""
     grain = rng.standard_normal(land.cover.shape, dtype=np.float32)
     town = land.cover == Cover.TOWN
-    grain *= np.where(town, np.float32(3.2), np.float32(0.25))
+    grain *= np.where(town, np.float32(3.2), np.float32(forest))
     grain += np.where(land.cover == Cover.FIELD, 2.2 * (land.plot - 0.5), 0).astype(np.float32)
     grain += np.where(town, 5.0 * (land.plot - 0.5), 0).astype(np.float32)
     return grain

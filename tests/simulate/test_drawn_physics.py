@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sarmap.errors import RequestError
-from sarmap.simulate.grain import correlated, white_to_speckle
+from sarmap.simulate.grain import speckle_of
 from sarmap.simulate.physics import FAMILIES, Physics
 from sarmap.simulate.radar import CHANGE_SHARE, LOOKS
 
@@ -102,8 +102,7 @@ def test_iburi_is_the_simulated_event() -> None:
 def test_speckle_has_the_looks_and_the_correlation_asked_for(
     looks: float, correlation: float
 ) -> None:
-    noise = correlated(np.random.default_rng(1), (500, 500), correlation)
-    field = white_to_speckle(noise, looks)
+    field = speckle_of(np.random.default_rng(1), (500, 500), looks, correlation)
     assert field.mean() == pytest.approx(1, abs=0.02)
     assert field.mean() ** 2 / field.var() == pytest.approx(looks, rel=0.06)
     for one, other in ((field[1:], field[:-1]), (field[:, 1:], field[:, :-1])):
