@@ -66,7 +66,7 @@ def test_of_few_landslides_little_is_learnt():
 
 
 @pytest.mark.parametrize(
-    "called, sure, added",
+    ("called", "sure", "added"),
     [(10_000, 9_000, 0.5), (10_000, 3_000, 0.0), (10_000, 1_000, -1.0), (20, 0, 0.0)],
 )
 def test_all_is_raised_where_the_called_is_called_surely_and_lowered_where_not(called, sure, added):
