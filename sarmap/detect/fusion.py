@@ -78,17 +78,17 @@ def fuse(predictions: Sequence[xr.Dataset]) -> xr.Dataset:
     observations = [one["observation"] for one in maps]
     fused = xr.Dataset(
         {
-            "probability": _joined(_together, probabilities, np.float32),
-            "observation": _joined(observation_of, observations, np.uint8),
-            "disagreement": _joined(_span, probabilities, np.float32),
-            "observed_by": _joined(_observed, observations, np.uint8),
-            "read_failed_in": _joined(unread_in, observations, np.uint8),
+            "probability": joined(_together, probabilities, np.float32),
+            "observation": joined(observation_of, observations, np.uint8),
+            "disagreement": joined(_span, probabilities, np.float32),
+            "observed_by": joined(_observed, observations, np.uint8),
+            "read_failed_in": joined(unread_in, observations, np.uint8),
         },
         attrs=merged_attributes([one.attrs for one in maps]),
     )
     if all("window_probability" in one for one in maps):
         windows = [one["window_probability"] for one in maps]
-        fused["window_probability"] = _joined(_together, windows, np.float32)
+        fused["window_probability"] = joined(_together, windows, np.float32)
     _describe(fused, maps[0])
     return fused
 
@@ -121,11 +121,19 @@ def _same_place(one: xr.DataArray, other: xr.DataArray) -> bool:
 # --- pixel by pixel ------------------------------------------------------------------------------
 
 
-def _joined(function: Any, layers: Sequence[xr.DataArray], dtype: type) -> xr.DataArray:
-    joined: xr.DataArray = xr.apply_ufunc(
-        function, *layers, join="override", dask="parallelized", output_dtypes=[dtype]
+def joined(
+    function: Any, layers: Sequence[xr.DataArray], dtype: type, **arguments: Any
+) -> xr.DataArray:
+    """A function of layers, block by block."""
+    made: xr.DataArray = xr.apply_ufunc(
+        function,
+        *layers,
+        kwargs=arguments,
+        join="override",
+        dask="parallelized",
+        output_dtypes=[dtype],
     )
-    return joined
+    return made
 
 
 def _together(*layers: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,7 +16,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sarmap.detect.fusion import check_grids, fuse, merged_attributes, observation_of, unread_in
+from sarmap.detect.fusion import (
+    check_grids,
+    fuse,
+    joined,
+    merged_attributes,
+    observation_of,
+    unread_in,
+)
 from sarmap.errors import RequestError
 from sarmap.types import Observation
 
@@ -84,19 +91,19 @@ array([0, 0, 1], dtype=uint8))
     laid = maps[0].drop_vars("window_probability", errors="ignore")
     if len(maps) > 1:
         laid = laid.assign(
-            probability=_made(_first, [one["probability"] for one in maps], np.float32),
-            observation=_made(observation_of, seen, np.uint8),
-            read_failed_in=_made(unread_in, seen, np.uint8),
+            probability=joined(_first, [one["probability"] for one in maps], np.float32),
+            observation=joined(observation_of, seen, np.uint8),
+            read_failed_in=joined(unread_in, seen, np.uint8),
         )
         for name in ("probability", "observation"):
             laid[name].attrs = dict(maps[0][name].attrs)
         laid["read_failed_in"].attrs = {"long_name": "orbits that could not be read", "units": "1"}
         laid.attrs = merged_attributes([one.attrs for one in maps])
-    laid["orbit"] = _made(_whose, seen, np.uint8, orbits=tuple(orbits))
+    laid["orbit"] = joined(_whose, seen, np.uint8, orbits=tuple(orbits))
     laid["orbit"].attrs = {"long_name": "relative orbit the pixel was read from; 0: none"}
     if all("window_probability" in one for one in maps):
         windows = [one["window_probability"] for one in maps]
-        laid["window_probability"] = _made(_first, windows, np.float32)
+        laid["window_probability"] = joined(_first, windows, np.float32)
         laid["window_probability"].attrs = dict(windows[0].attrs)
     return _named(laid, maps[0])
 
@@ -108,20 +115,6 @@ def _named(laid: xr.Dataset, first: xr.Dataset) -> xr.Dataset:
         if mapping:
             variable.encoding["grid_mapping"] = mapping
     return laid
-
-
-def _made(
-    function: Any, layers: Sequence[xr.DataArray], dtype: type, **arguments: Any
-) -> xr.DataArray:
-    made: xr.DataArray = xr.apply_ufunc(
-        function,
-        *layers,
-        kwargs=arguments,
-        join="override",
-        dask="parallelized",
-        output_dtypes=[dtype],
-    )
-    return made
 
 
 def _first(*layers: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +131,8 @@ def learn_corrections(
     tiles = normalisation_of(statistics)
     shipped = answers_of(_network(config, len(store.bands), arrays))
     if finished is None:
-        before = [_renamed(one) for one in score_parts(shipped, store, codes, "blocks", tiles)]
+        scored = score_parts(shipped, store, codes, "blocks", tiles)
+        before = [replace(one, part=f"{one.part}, before") for one in scored]
         finished = settle(
             config,
             store,
@@ -268,12 +269,6 @@ def _rule(config: TrainingConfig) -> Any:
 
 
 # --- what it gave --------------------------------------------------------------------------------
-
-
-def _renamed(one: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(one, part=f"{one.part}, before")
 
 
 def _gain(

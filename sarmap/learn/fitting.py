@@ -13,7 +13,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -245,7 +245,7 @@ def _save(model: Any, recipe: Recipe, state: _State, folder: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(_checkpoint(folder))
-    write_curves(state.history, folder / "curves.csv")
+    write_csv(state.history, folder / "curves.csv")
 
 
 def _load(model: Any, recipe: Recipe, folder: Path | None) -> _State | None:
@@ -285,10 +285,10 @@ def _of_another(what: str) -> RequestError:
     )
 
 
-def write_curves(history: list[dict[str, float]], path: Path) -> None:
-    """The curves as CSV, one row per epoch."""
+def write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Rows of the same columns as CSV, such as the curves: one per epoch."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(history)
+    writer.writerows(rows)
     path.write_text(text.getvalue(), encoding="utf-8")

@@ -15,7 +15,7 @@ from sarmap.detect.manifest import read_manifest, save_weights
 from sarmap.errors import OutputError, RequestError
 from sarmap.learn.card import make_card
 from sarmap.learn.config import TrainingConfig, events_of
-from sarmap.learn.fitting import write_curves
+from sarmap.learn.fitting import write_csv
 from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.scoring import PartScore
 from sarmap.learn.usual_signature import measure_signature
@@ -118,7 +118,7 @@ def store_outputs(
     card = folder / f"{config.name}.md"
     card.write_text(make_card(read_manifest(path), store.events, scores), encoding="utf-8")
     rows = [dict(one) for one in history]
-    write_curves(rows, folder / "curves.csv")
+    write_csv(rows, folder / "curves.csv")
     plot_curves(rows, folder / "curves.png", config.name)
     result = {"history": rows, "scores": scores}
     (folder / "training" / "result.txt").write_text(json.dumps(result), encoding="utf-8")

@@ -102,17 +102,31 @@ def _score(
     normalisation: Any,
 ) -> PartScore:
     counts, covers = count_outcomes(ask, store, which, normalisation)
-    squares = blocks_of(store.event[which], store.row[which], store.column[which], SQUARE)
-    _, square = np.unique(squares, return_inverse=True)
-    by_square = np.zeros((int(square.max()) + 1, 4), np.int64)
-    np.add.at(by_square, square, counts)
-    total = [int(n) for n in counts.sum(axis=0)]
     names = store.cover_names()
     found = {
         "unknown" if code == NOT_LABELLED else names.get(code, f"class {code}"): pair
         for code, pair in covers.items()
     }
-    return PartScore(part, split, len(which), Scores(*total), score_intervals(by_square), found)
+    return part_score(part, split, store, which, counts, found)
+
+
+def part_score(
+    part: str,
+    split: str,
+    store: SampleStore,
+    which: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    covers: Mapping[str, Any],
+) -> PartScore:
+    """Scores of samples of a store from their TP, FP, FN and TN (n, 4), with intervals over
+    squares.
+    """
+    squares = blocks_of(store.event[which], store.row[which], store.column[which], SQUARE)
+    _, square = np.unique(squares, return_inverse=True)
+    by_square = np.zeros((int(square.max()) + 1, 4), np.int64)
+    np.add.at(by_square, square, counts)
+    total = [int(n) for n in counts.sum(axis=0)]
+    return PartScore(part, split, len(which), Scores(*total), score_intervals(by_square), covers)
 
 
 def count_outcomes(

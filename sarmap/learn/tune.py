@@ -6,8 +6,6 @@ alone; test samples have no say.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import Any
 
 from sarmap.errors import RequestError, SarmapError
 from sarmap.learn.config import TrainingConfig, read_config
+from sarmap.learn.fitting import write_csv
 from sarmap.learn.outputs import TrainingResult
 from sarmap.learn.scene import Scene
 from sarmap.learn.settle import check_installed
@@ -131,7 +130,7 @@ def tune(
     if rows[0]["note"]:
         raise SarmapError(f"No setting of the grid could be trained. The first: {rows[0]['note']}")
     table, text = folder / "tune.csv", folder / "tune.md"
-    table.write_text(_csv(rows), encoding="utf-8")
+    write_csv(rows, table)
     text.write_text(_markdown(rows, config), encoding="utf-8")
     return TuningResult(rows, {name: rows[0][name] for name in grid}, table, text)
 
@@ -169,14 +168,6 @@ def _row(result: TrainingResult) -> dict[str, Any]:
         "seconds": round(sum(one["seconds"] for one in result.history), 1),
         "note": "",
     }
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _markdown(rows: Sequence[Mapping[str, Any]], config: TrainingConfig) -> str:

@@ -10,19 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sarmap.assess.intervals import score_intervals
 from sarmap.assess.labels import NOT_LABELLED
-from sarmap.assess.scores import Scores
 from sarmap.detect.manifest import read_arrays, read_manifest
 from sarmap.detect.networks import build_network, set_arrays
 from sarmap.errors import RequestError, SarmapError
 from sarmap.learn.config import SampleSettings, TrainingConfig, read_config
 from sarmap.learn.outputs import TrainingResult, prepare_folder
 from sarmap.learn.sample_store import SampleStore, open_samples
-from sarmap.learn.scoring import SQUARE, THRESHOLD, Answers, PartScore, answers_of
+from sarmap.learn.scoring import THRESHOLD, Answers, PartScore, answers_of, part_score
 from sarmap.learn.settle import check_backend, check_installed
 from sarmap.learn.sources import Stored
-from sarmap.learn.splits import PARTS, blocks_of
+from sarmap.learn.splits import PARTS
 from sarmap.learn.train import prepare_samples
 from sarmap.learn.trainings import Training, run_trainings
 from sarmap.learn.tune import tune
@@ -221,15 +219,7 @@ def average_scores(orbits: Sequence[Trained], split: str, parts: Sequence[str]) 
         chosen &= inside[_order(one.store)]
     places = np.flatnonzero(chosen)
     counts = _count(orbits, places)
-    of = [_order(first)[places]]
-    squares = blocks_of(first.event[of[0]], first.row[of[0]], first.column[of[0]], SQUARE)
-    _, number = np.unique(squares, return_inverse=True)
-    by_square = np.zeros((int(number.max()) + 1, 4), np.int64)
-    np.add.at(by_square, number, counts)
-    total = [int(n) for n in counts.sum(axis=0)]
-    return PartScore(
-        "both orbits", split, len(places), Scores(*total), score_intervals(by_square), {}
-    )
+    return part_score("both orbits", split, first, _order(first)[places], counts, {})
 
 
 def _order(store: SampleStore) -> NDArray[np.intp]:

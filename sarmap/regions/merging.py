@@ -20,6 +20,7 @@ from pyproj import Transformer
 from sarmap.export.polygons import outlined as outlined_map
 from sarmap.export.vector_files import lonlat
 from sarmap.regions.mosaic import Mosaic, ZoneMap
+from sarmap.regions.region import in_degrees
 from sarmap.regions.scan_folder import State
 
 if TYPE_CHECKING:
@@ -179,14 +180,7 @@ def _in_zone(frame: GeoDataFrame, zone: dict[str, Any]) -> GeoDataFrame:
 
     move = Transformer.from_crs(f"EPSG:{zone['epsg']}", "EPSG:4326", always_xy=True)
     west, south, east, north = _band(zone)
-    middle = (west + east) / 2
-
-    def degrees(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        longitude, latitude = move.transform(*xy.T)
-        near = (np.asarray(longitude) - middle + 180) % 360 - 180 + middle
-        return np.column_stack((near, latitude))
-
-    moved = shapely.transform(frame.geometry.to_numpy(), degrees)
+    moved = in_degrees(frame.geometry.to_numpy(), move, (west + east) / 2)
     before = shapely.area(moved)
     cut = shapely.intersection(moved, shapely.box(west, south, east, north))
     after = shapely.area(cut)

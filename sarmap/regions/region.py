@@ -128,12 +128,18 @@ def outline(grid: GeoBox) -> BaseGeometry:
     move = Transformer.from_crs(str(grid.crs), "EPSG:4326", always_xy=True)
     middle, _ = move.transform(box.centroid.x, box.centroid.y)
 
+    return in_degrees(dense, move, middle)
+
+
+def in_degrees(geometry: Any, move: Transformer, middle: float) -> Any:
+    """A geometry, or an array of them, in degrees within half a turn of a meridian."""
+
     def around(xy: NDArray[np.float64]) -> NDArray[np.float64]:
         longitude, latitude = move.transform(*xy.T)
         near = (np.asarray(longitude) - middle + 180) % 360 - 180 + middle
         return np.column_stack((near, latitude))
 
-    return shapely.transform(dense, around)
+    return shapely.transform(geometry, around)
 
 
 def _unwrapped(area: Any) -> BaseGeometry | None:
