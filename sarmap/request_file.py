@@ -54,7 +54,6 @@ def read_request_file(path: str | Path) -> dict[str, Any]:
 
 
 def _parse(text: str, file: Path) -> Any:
-    """The parsed text, by the file's suffix."""
     if file.suffix.lower() == ".toml":
         import tomllib
 

@@ -158,7 +158,6 @@ def _edge(rows: int, columns: int) -> int:
 
 
 def _part(strip: Strip, top: int, rows: int) -> Strip:
-    """Some rows of a strip."""
     from dataclasses import replace
 
     window = slice(top, top + rows)

@@ -135,7 +135,7 @@ def tune(config: str, as_json: bool, overwrite: bool, **flags: Any) -> None:
     with opened_client(given) as client:
         settled = read_config(read_request_file(config) | given)
         result = run(
-            settled, client=client, overwrite=overwrite, progress=_cell_lines(), report=say_epoch
+            settled, client=client, overwrite=overwrite, progress=_say_cell, report=say_epoch
         )
     if as_json:
         echo_json({"best": dict(result.best), "rows": [dict(row) for row in result.rows]})
@@ -144,11 +144,8 @@ def tune(config: str, as_json: bool, overwrite: bool, **flags: Any) -> None:
         click.echo(f"table     {result.csv}")
 
 
-def _cell_lines() -> Callable[[int, int], None]:
-    def say(done: int, total: int) -> None:
-        print(f"{done} of {total} settings trained", file=sys.stderr)
-
-    return say
+def _say_cell(done: int, total: int) -> None:
+    print(f"{done} of {total} settings trained", file=sys.stderr)
 
 
 def sample_lines() -> Callable[[int, int], None]:

@@ -99,7 +99,6 @@ def _page(request: ScanRequest) -> Path:
 
 
 def _request(flags: Mapping[str, Any]) -> ScanRequest:
-    """The scan's request of file and flags."""
     from sarmap.regions.request import PRODUCTS, ScanRequest
     from sarmap.request_file import make_request
 

@@ -135,7 +135,6 @@ class NetworkDetector:
     def _joined(
         self, odds: NDArray[np.float32], tiles: NDArray[np.float32], beside: Change
     ) -> NDArray[np.float32]:
-        """The network's log-odds and those of `change`, joined."""
         other = log_odds(beside(self._planes(tiles, beside.bands)))
         return join(odds, other, self.manifest.change_share)
 

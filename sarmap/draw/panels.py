@@ -215,7 +215,6 @@ def _degrees(value: float, letters: str) -> str:
 
 
 def _north_arrow(panel: Any) -> None:
-    """An arrow to the top of a panel."""
     panel.annotate(
         "N",
         xy=(0.955, 0.975),

@@ -136,7 +136,6 @@ def _add(
 
 
 def _least(owner: NDArray[Any], values: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """The smallest of each owner's values."""
     least = np.full(count, _NEVER)
     np.minimum.at(least, owner, values)
     return least

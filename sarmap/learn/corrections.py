@@ -342,7 +342,6 @@ def _touched(reader: MapReader, labels: Labels, tile: int) -> NDArray[np.bool_]:
 
 
 def _boxes(grid: Any, touched: NDArray[np.bool_], tile: int) -> Any:
-    """Tiles as polygons in the grid's system."""
     import geopandas
     import shapely
 

@@ -106,13 +106,14 @@ def store_outputs(
     """Weights, manifest, card and curves; the manifest's last word is the result record."""
     scores = {one.part: one.record() for one in scored}
     kind = "simulated events only" if fields["simulated"] else "real events"
+    if len({bool(one["simulated"]) for one in store.events}) > 1:
+        kind = "real and simulated events"
     path = save_weights(
         arrays,
         folder,
         **fields,
         scores=scores,
-        card=f"Trained on {kind if _unmixed(store) else 'real and simulated events'}; "
-        f"read {config.name}.md before you use it.",
+        card=f"Trained on {kind}; read {config.name}.md before you use it.",
     )
     measure_signature(path, config.worlds)
     card = folder / f"{config.name}.md"
@@ -124,10 +125,6 @@ def store_outputs(
     (folder / "training" / "result.txt").write_text(json.dumps(result), encoding="utf-8")
     unread = int(store.attrs["counts"]["unread_pixels"])
     return TrainingResult(path, card, rows, scores, unread_pixels=unread)
-
-
-def _unmixed(store: SampleStore) -> bool:
-    return len({bool(one["simulated"]) for one in store.events}) == 1
 
 
 def plot_curves(history: list[dict[str, float]], path: Path, title: str) -> None:

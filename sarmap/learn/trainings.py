@@ -137,7 +137,7 @@ def _on_workers(
     running = as_completed()
 
     def submit_more() -> None:
-        beside = _workers_by_host(client)
+        beside = dict(Counter(map(_host, client.scheduler_info(n_workers=-1)["workers"])))
         free = max(sum(beside.values()), 1) - len(numbers)
         for number, training in itertools.islice(waiting, max(free, 0)):
             future = client.submit(
@@ -215,11 +215,6 @@ def _train_on_worker(
             worker.log_event(topic, (number, epoch))
 
     _train_one(training, overwrite, after_epoch)
-
-
-def _workers_by_host(client: Any) -> dict[str, int]:
-    """How many workers share each machine."""
-    return dict(Counter(map(_host, client.scheduler_info(n_workers=-1)["workers"])))
 
 
 def _host(address: str) -> str:

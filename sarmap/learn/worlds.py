@@ -100,7 +100,6 @@ def _name(source: WorldSource, seed: int, bands: Sequence[str]) -> str:
 
 
 def _draw(source: WorldSource, seed: int, bands: Sequence[str], path: Path) -> None:
-    """Draw one world and keep its evidence."""
     from sarmap.simulate.physics import Physics
     from sarmap.simulate.worlds import draw_world
 

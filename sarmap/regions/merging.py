@@ -22,6 +22,7 @@ from sarmap.export.vector_files import lonlat
 from sarmap.regions.mosaic import Mosaic, ZoneMap
 from sarmap.regions.region import in_degrees
 from sarmap.regions.scan_folder import State
+from sarmap.regions.scan_record import shape_of
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -103,7 +104,7 @@ def _not_mapped(scan: Mosaic, zone: str) -> GeoDataFrame:
     shapes = []
     for name in left:
         unit = scan.record["units"][name]
-        rows, columns = (unit[axis][1] - unit[axis][0] for axis in ("rows", "columns"))
+        rows, columns = shape_of(unit)
         corner = Affine(*unit["transform"])
         (west, north), (east, south) = corner * (0, 0), corner * (columns, rows)
         shapes.append(shapely.box(west, south, east, north))

@@ -266,7 +266,6 @@ def _zone(
     mapped: list[str],
     states: Mapping[str, State],
 ) -> ZoneMap:
-    """The zone's rectangle and the units in it."""
     from odc.geo.geobox import GeoBox
 
     top = min(unit["rows"][0] for unit in units.values())

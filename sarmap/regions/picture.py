@@ -15,7 +15,7 @@ from pyproj import Transformer
 from sarmap.draw.panels import Extent, furnish, mark_simulated, name_sources
 from sarmap.regions.mosaic import Mosaic
 from sarmap.regions.scan_folder import State
-from sarmap.regions.scan_record import decisions_of, of_mapped_units, units_by_detector
+from sarmap.regions.scan_record import decisions_of, of_mapped_units, shape_of, units_by_detector
 from sarmap.regions.unit_map import PICTURE
 from sarmap.store.encoding import unpack_probability
 
@@ -270,7 +270,7 @@ def _detectors(scan: Mosaic) -> str:
 
 def _corners(unit: Any, epsg: int, west: float) -> NDArray[np.float64]:
     """A unit's rectangle in degrees, continuous."""
-    rows, columns = (unit[axis][1] - unit[axis][0] for axis in ("rows", "columns"))
+    rows, columns = shape_of(unit)
     transform = Affine(*unit["transform"])
     ring = [transform * corner for corner in ((0, 0), (columns, 0), (columns, rows), (0, rows))]
     x, y = np.transpose(ring)

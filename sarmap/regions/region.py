@@ -218,7 +218,6 @@ def _unwrap(ring: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _parts(geometry: BaseGeometry) -> Iterable[Any]:
-    """The polygons in a geometry of any kind."""
     parts = shapely.get_parts(shapely.get_parts(shapely.force_2d(geometry)))
     return [part for part in parts if part.geom_type == "Polygon" and not part.is_empty]
 

@@ -234,6 +234,12 @@ def of_mapped_units(
     return {name: one for name, one in decisions.items() if name in states and states[name].mapped}
 
 
+def shape_of(unit: Mapping[str, Any]) -> tuple[int, int]:
+    """Rows and columns of a unit, of its record."""
+    (top, bottom), (left, right) = unit["rows"], unit["columns"]
+    return bottom - top, right - left
+
+
 def places_of(record: Mapping[str, Any]) -> dict[str, str]:
     """Unit -> where its middle is, in words.
 

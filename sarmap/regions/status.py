@@ -18,6 +18,7 @@ from sarmap.regions.scan_record import (
     places_of,
     read_record,
     replacement_notes,
+    shape_of,
     units_by_detector,
 )
 from sarmap.regions.unit_map import map_name
@@ -111,7 +112,7 @@ def scan_status(out: str | Path) -> ScanStatus:
     """
     folder = Folder(out)
     record, tried = read_record(folder), read_units(folder)
-    sizes = {name: _size(unit) for name, unit in record["units"].items()}
+    sizes = {name: shape_of(unit) for name, unit in record["units"].items()}
     states = {name: tried.get(name, State()) for name in sizes}
     chunk = int(record["identity"]["chunk"])
     running: dict[str, tuple[int, int]] = {}
@@ -164,8 +165,3 @@ def scan_status(out: str | Path) -> ScanStatus:
         detectors={name: len(own) for name, own in units_by_detector(decisions).items()},
         notes=notes,
     )
-
-
-def _size(unit: Mapping[str, Any]) -> tuple[int, int]:
-    (top, bottom), (left, right) = unit["rows"], unit["columns"]
-    return bottom - top, right - left
