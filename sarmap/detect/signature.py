@@ -50,7 +50,7 @@ SURE = 1.0
 """Log-odds from which a called pixel is called surely."""
 USUAL_SURE, SURE_PIXELS = 0.3, 300
 """Share of called pixels that usually is, and the pixels that this counts as."""
-LOWERED_MOST, RAISED_MOST = 1.0, 0.5
+LOWERED_MOST, RAISED_MOST = 1.0, 0.3
 """The most that all log-odds are lowered and raised by, for the share that is sure."""
 FEWEST_PIXELS = 50_000
 """Seen pixels below which nothing is fitted: of 10,000, false alarms alone drew the signature."""
@@ -165,7 +165,7 @@ def sure_odds(odds: Field) -> float:
     """What is added to all log-odds (n) for the share of the called ones that is sure.
 
     >>> sure_odds(np.zeros(100_000, np.float32)), sure_odds(np.full(100_000, 2, np.float32))
-    (-1.0, 0.5)
+    (-1.0, 0.3)
     """
     called, sure = (np.count_nonzero(odds >= least) for least in (0, SURE))
     share = (sure + SURE_PIXELS * USUAL_SURE) / (called + SURE_PIXELS)

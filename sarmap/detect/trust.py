@@ -83,6 +83,8 @@ BEYOND = 5.0
 """Quiet change, in noise, that counts as restless."""
 SLACK = 0.15
 """Share of a range by which a measure may lie outside: it is itself uncertain."""
+RATIOS = ("looks",)
+"""Measures whose range is one of ratios: from 2 to 40 looks, one look lies far outside."""
 NO_LEAST = ("correlation", "offset", "uneven", "jump", "patch", "restless", "season")
 """Measures of which less is never a reason to doubt."""
 PATCH = {"patch": (0.0, 3.0)}
@@ -154,9 +156,14 @@ it learnt 0.0 to 2.0)')
     made_for = {**made_for, **PATCH}
     for code, (low, high) in made_for.items():
         value = measures.get(code)
-        slack = SLACK * (high - low)
-        low = low - slack if code not in NO_LEAST else -np.inf
-        high = high + slack if code not in NO_MOST else np.inf
+        if code in RATIOS:
+            slack = (high / max(low, 0.5)) ** SLACK
+            low, high = low / slack, high * slack
+        else:
+            slack = SLACK * (high - low)
+            low, high = low - slack, high + slack
+        low = -np.inf if code in NO_LEAST else low
+        high = np.inf if code in NO_MOST else high
         if value is None or low <= value <= high:
             continue
         unit, said = MEASURES[code]

@@ -84,6 +84,13 @@ def test_a_note_says_what_was_measured_and_what_was_learnt():
     assert note["text"].startswith("the images are smoother than those")
 
 
+def test_the_noise_of_a_single_look_is_noisier_than_that_of_two_to_forty():
+    learnt = {"looks": (2.3, 38.6)}
+    assert trust_in({"looks": 2.0}, learnt).fits
+    (note,) = trust_in({"looks": 1.4}, learnt).notes
+    assert note.text.startswith("the images are noisier than those")
+
+
 def snowed(edge):
     """Passes of 3.2 x 3.2 km in whose middle a square became 5 dB darker."""
     along = np.arange(0.0, 3200, 10)
