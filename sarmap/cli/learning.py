@@ -63,16 +63,12 @@ def train(config: str | None, as_json: bool, overwrite: bool, dry_run: bool, **f
 
     with opened_client(given) as client:
         settled = read_config(read_request_file(config) | given)
-        how: dict[str, Any] = {"client": client, "overwrite": overwrite, "progress": sample_lines()}
+        how: dict[str, Any] = {"client": client, "overwrite": overwrite, "progress": _say_samples}
         if dry_run:
             store = prepare_samples(settled, Path(settled.out).expanduser() / "samples.zarr", **how)
             click.echo(f"samples   {parts_text(settled, store)}")
             return
-
-        def say_parts(text: str) -> None:
-            print(f"samples: {text}", file=sys.stderr)
-
-        result = run(settled, **how, dealt=say_parts, report=epoch_lines(settled.epochs))
+        result = run(settled, **how, dealt=_say_parts, report=epoch_lines(settled.epochs))
     answer(result, as_json, training_record, print_training)
     leave(result)
 
@@ -93,7 +89,7 @@ def _fine_tune(given: dict[str, Any], as_json: bool, overwrite: bool) -> None:
     result = learn_corrections(
         **given,
         overwrite=overwrite,
-        progress=sample_lines(),
+        progress=_say_samples,
         report=epoch_lines(given.get("epochs", 10)),
     )
     if as_json:
@@ -144,19 +140,19 @@ def tune(config: str, as_json: bool, overwrite: bool, **flags: Any) -> None:
         click.echo(f"table     {result.csv}")
 
 
+def _say_parts(text: str) -> None:
+    print(f"samples: {text}", file=sys.stderr)
+
+
 def _say_cell(done: int, total: int) -> None:
     print(f"{done} of {total} settings trained", file=sys.stderr)
 
 
-def sample_lines() -> Callable[[int, int], None]:
+def _say_samples(done: int, total: int) -> None:
     """Says, on standard error, how many windows of the samples are cut."""
-
-    def say(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            text = f"\r\x1b[Ksamples: {done} of {total} windows read"
-            print(text, end="\n" if done == total else "", file=sys.stderr, flush=True)
-
-    return say
+    if sys.stderr.isatty():
+        text = f"\r\x1b[Ksamples: {done} of {total} windows read"
+        print(text, end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
 def epoch_lines(epochs: int) -> Callable[[Mapping[str, float]], None]:

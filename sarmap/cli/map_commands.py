@@ -16,6 +16,7 @@ from sarmap.cli.options import (
     opened_client,
     request_from,
     request_options,
+    say,
     with_products,
 )
 from sarmap.cli.printing import (
@@ -174,13 +175,8 @@ def watch(as_json: bool, once: bool, **flags: Any) -> None:
 
     request = make_request(with_products(fields_from(flags)), WatchRequest)
     with opening as client:
-        found = watch_event(request, client, once=once, say=_say)
+        found = watch_event(request, client, once=once, say=say)
     answer(found, as_json, Watch.record, partial(print_watch, str(request.out)))
-
-
-def _say(line: str) -> None:
-    """One line as it happens, beside the command's own output."""
-    click.echo(line, err=True)
 
 
 def print_watch(shown: str, found: Watch) -> None:

@@ -271,9 +271,9 @@ def opened_client(flags: dict[str, Any]) -> AbstractContextManager[Client | None
 
     spec, report = flags.pop("cluster", None), flags.pop("performance_report", None)
     debug = bool((click.get_current_context().obj or {}).get("debug"))
-    return open_client(spec, performance_report=report, say=_note, quiet=not debug)
+    return open_client(spec, performance_report=report, say=say, quiet=not debug)
 
 
-def _note(line: str) -> None:
+def say(line: str) -> None:
     """One line for the person at the terminal; standard output stays the command's own."""
     click.echo(line, err=True)

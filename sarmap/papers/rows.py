@@ -173,7 +173,7 @@ def average_orbits(
         store.parts(of.split, seed=job.seed, test=of.test, validation=of.validation, block=of.block)
         orbits.append(open_trained(result.manifest, store))
     part = "held_out" if job.held_out else "test"
-    return average_scores(orbits, split, [part]).record()
+    return average_scores(orbits, split, part).record()
 
 
 # --- both orbits, averaged ------------------------------------------------------------------------
@@ -200,13 +200,12 @@ def open_trained(manifest: Path, store: SampleStore) -> Trained:
     return Trained(answers_of(model), store, known.normalisation)
 
 
-def average_scores(orbits: Sequence[Trained], split: str, parts: Sequence[str]) -> PartScore:
-    """Scores of the mean probability of several orbits of one place and split, on patches of parts
-    ('test' or 'held_out') that both hold out; RequestError where the samples do not lie at the same
-    places.
+def average_scores(orbits: Sequence[Trained], split: str, part: str) -> PartScore:
+    """Scores of the mean probability of several orbits of one place and split, on patches of a
+    part ('test' or 'held_out') that both hold out; RequestError where the samples do not lie at the
+    same places.
     """
     first = orbits[0].store
-    codes = [PARTS.index(part) for part in parts]
     chosen = np.ones(len(first), bool)
     for one in orbits:
         same = len(one.store) == len(first) and all(
@@ -215,8 +214,7 @@ def average_scores(orbits: Sequence[Trained], split: str, parts: Sequence[str]) 
         )
         if not same:
             raise RequestError("The orbits' samples lie at different places: make both anew.")
-        inside = np.isin(one.store.stored_parts(), codes)
-        chosen &= inside[_order(one.store)]
+        chosen &= (one.store.stored_parts() == PARTS.index(part))[_order(one.store)]
     places = np.flatnonzero(chosen)
     counts = _count(orbits, places)
     return part_score("both orbits", split, first, _order(first)[places], counts, {})
