@@ -169,7 +169,7 @@ def _count(
     across = -(-columns // BLOCK)
     counts = np.zeros((-(-rows // BLOCK), across, 8), np.int64)
     slides = np.zeros((0 if labels is None else len(labels.landslides), 4), np.int64)
-    step = max(readers[0].strip_rows(columns) // BLOCK, 1) * BLOCK
+    step = readers[0].strip_rows(BLOCK)
     block = np.arange(columns) // BLOCK
     for top in range(0, rows, step):
         strips = [reader.strip(top, min(top + step, rows)) for reader in readers]

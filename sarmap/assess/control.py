@@ -115,8 +115,7 @@ def _count(reader: MapReader, level: int) -> NDArray[np.int64]:
     rows, columns = reader.shape
     across = -(-columns // BLOCK)
     counts = np.zeros((-(-rows // BLOCK), across, 4), np.int64)
-    step = max(reader.strip_rows(columns) // BLOCK, 1) * BLOCK
-    for strip in reader.strips(step):
+    for strip in reader.strips(edge=BLOCK):
         assert strip.control_probability is not None
         for top in range(0, strip.probability.shape[0], BLOCK):
             here = counts[(strip.top + top) // BLOCK]

@@ -113,8 +113,7 @@ def tally_map(
     shape = (-(-rows // edge), -(-columns // edge))
     count = _Counter(shape, edge, threshold_level(threshold), len(labels.landslides))
     # Whole stored blocks are read at a time, and counted by rows of blocks.
-    step = max(reader.strip_rows(columns) // edge, 1) * edge
-    for strip in reader.strips(step):
+    for strip in reader.strips(edge=edge):
         for top in range(0, strip.probability.shape[0], edge):
             part = _part(strip, top, edge)
             window = slice(part.top, part.top + part.probability.shape[0]), slice(0, columns)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from geopandas import GeoDataFrame
 
+SCORES = ("accuracy", "precision", "recall", "f1", "iou")
+"""Names of the scores that a table shows."""
 _ROUNDING = 1e-6
 """Stored probabilities are multiples of 0.004, which binary numbers hold only nearly."""
 
@@ -100,8 +102,7 @@ class Scores:
 
     def record(self) -> dict[str, float | int | None]:
         """Counts and scores by name, for JSON; None where a score is undefined."""
-        names = ("accuracy", "precision", "recall", "f1", "iou")
-        scores = {name: getattr(self, name) for name in names}
+        scores = {name: getattr(self, name) for name in SCORES}
         return {
             **asdict(self),
             **{name: None if math.isnan(value) else value for name, value in scores.items()},

@@ -156,9 +156,8 @@ def decimate(reader: MapReader, max_size: int = MAX_SIZE) -> Decimated:
     """A map in squares of pixels, read in strips; the last square of a row may be incomplete."""
     rows, columns = reader.shape
     edge = square_edge(rows, columns, max_size)
-    step = max(reader.strip_rows(columns) // edge, 1) * edge
     highest, codes, differences = [], [], []
-    for strip in reader.strips(step):
+    for strip in reader.strips(edge=edge):
         highest.append(_highest(strip.probability, edge))
         codes.append(_most_common(strip.observation, edge))
         if strip.disagreement is not None:

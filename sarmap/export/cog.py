@@ -186,7 +186,7 @@ def _write_strips(reader: MapReader, image: Any, variable: str, dtype: str) -> N
     from rasterio.windows import Window
 
     band, (_, width) = _BANDS[variable], reader.shape
-    for strip in reader.strips(max(reader.strip_rows(width) // _TILE, 1) * _TILE):
+    for strip in reader.strips(edge=_TILE):
         rows = _layer(strip, variable, dtype)
         image.write(rows, 1, window=Window(0, strip.top, width, rows.shape[0]))
     image.scales, image.offsets = (band.scale if dtype == "uint8" else 1.0,), (0.0,)

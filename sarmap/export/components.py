@@ -78,7 +78,7 @@ def find_components(
     from scipy import ndimage
 
     structure = ndimage.generate_binary_structure(2, 1 if connectivity == 4 else 2).astype(bool)
-    step = max(rows or reader.strip_rows(reader.shape[1]), EDGE)
+    step = max(rows or reader.strip_rows(), EDGE)
     tally, above, only = _Tally(), np.zeros(reader.shape[1], np.int64), None
     for strip, near in with_edges(reader.strips(step)):
         labels, count = _label(strip, level, structure)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sarmap.assess.scores import SCORES
 from sarmap.detect.manifest import Manifest
 from sarmap.learn.kept_evidence import GROUND, SET, WORLD, is_kept
 from sarmap.learn.sen12landslides import CITED, place_of
@@ -55,13 +56,12 @@ def score_table(scores: Mapping[str, Mapping[str, Any]]) -> str:
     >>> print(score_table({"test": one}).splitlines()[-1][:51])
     | test | spatial blocks | 9 | - | - | - | 50.0 (40.
     """
-    names = ("accuracy", "precision", "recall", "f1", "iou")
     lines = [
         "| part | split | samples | accuracy % | precision % | recall % | F1 % | IoU % |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for part, record in scores.items():
-        cells = [_percent(record.get(name), record["intervals"].get(name)) for name in names]
+        cells = [_percent(record.get(name), record["intervals"].get(name)) for name in SCORES]
         split = _SPLITS[record["split"]]
         lines.append(f"| {part} | {split} | {record['samples']} | {' | '.join(cells)} |")
     return "\n".join(lines)

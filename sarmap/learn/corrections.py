@@ -331,8 +331,7 @@ def _touched(reader: MapReader, labels: Labels, tile: int) -> NDArray[np.bool_]:
     level = threshold_level(float(request.get("threshold", 0.5)))
     rows, columns = reader.shape
     touched = np.zeros((-(-rows // tile), -(-columns // tile)), bool)
-    step = max(reader.strip_rows(columns) // tile, 1) * tile
-    for strip in reader.strips(step):
+    for strip in reader.strips(edge=tile):
         packed = strip.probability
         window = slice(strip.top, strip.top + packed.shape[0]), slice(0, columns)
         found = ((packed >= level) & (packed != FILL)) | (labels.mask(*window) == 1)

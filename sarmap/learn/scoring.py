@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sarmap.assess.intervals import Interval, score_intervals
 from sarmap.assess.labels import NOT_LABELLED
-from sarmap.assess.scores import Scores
+from sarmap.assess.scores import SCORES, Scores
 from sarmap.learn.sample_store import SampleStore
 from sarmap.learn.sources import Stored
 from sarmap.learn.splits import PARTS, blocks_of
@@ -41,15 +41,14 @@ class PartScore:
 
     def record(self) -> dict[str, Any]:
         """As plain values, for a manifest and for tables."""
-        names = ("accuracy", "precision", "recall", "f1", "iou")
         counts = self.scores.record()
         return {
             "split": self.split,
             "samples": self.samples,
             "count": self.scores.pixels,
-            **{name: _rounded(counts[name]) for name in names},
+            **{name: _rounded(counts[name]) for name in SCORES},
             "intervals": {
-                name: [_rounded(end) for end in self.intervals[name].record()] for name in names
+                name: [_rounded(end) for end in self.intervals[name].record()] for name in SCORES
             },
             "false_alarms": {
                 name: {"called": called, "of": of, "share": round(called / of, 5) if of else None}

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from sarmap.assess.scores import SCORES
 from sarmap.report.strips import Source
 from sarmap.store.provenance import Provenance
 from sarmap.types import Observation
@@ -214,7 +215,6 @@ def _manifest(name: str, digest: str) -> Any:
 
 def _scores(scores: Mapping[str, Any]) -> str:
     """Scores of a manifest as a Markdown table."""
-    names = ("accuracy", "precision", "recall", "f1", "iou")
     lines = [
         "Scores on data held out from training, in percent:",
         "",
@@ -224,7 +224,7 @@ def _scores(scores: Mapping[str, Any]) -> str:
     for part, record in scores.items():
         if not isinstance(record, Mapping):
             continue
-        cells = [f"{100 * record[n]:.1f}" if record.get(n) is not None else "-" for n in names]
+        cells = [f"{100 * record[n]:.1f}" if record.get(n) is not None else "-" for n in SCORES]
         count = record.get("count", "-")
         shown = f"{count:,}" if isinstance(count, int) else str(count)
         lines.append(f"| {part} | {shown} | {' | '.join(cells)} |")

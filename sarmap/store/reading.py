@@ -103,17 +103,19 @@ class MapReader:
             },
         )
 
-    def strips(self, rows: int | None = None) -> Iterator[Strip]:
-        """The whole map from top to bottom, `rows` at a time (None: bounded memory)."""
-        height, width = self.shape
-        step = rows or self.strip_rows(width)
+    def strips(self, rows: int | None = None, *, edge: int = 1) -> Iterator[Strip]:
+        """The whole map from top to bottom, `rows` at a time (None: as of `strip_rows`)."""
+        height, step = self.shape[0], rows or self.strip_rows(edge)
         for top in range(0, height, step):
             yield self.strip(top, min(top + step, height))
 
-    def strip_rows(self, width: int) -> int:
-        """Rows per strip: whole stored blocks, of about 16 million pixels."""
-        wanted = max(_STRIP_PIXELS // max(width, 1), 1)
-        return max(wanted // self.block_rows, 1) * self.block_rows
+    def strip_rows(self, edge: int = 1) -> int:
+        """Rows per strip in bounded memory: whole stored blocks, of about 16 million pixels; of
+        them as many as make whole squares of an edge.
+        """
+        wanted = max(_STRIP_PIXELS // max(self.shape[1], 1), 1)
+        rows = max(wanted // self.block_rows, 1) * self.block_rows
+        return max(rows // edge, 1) * edge
 
 
 class _Probable(Protocol):

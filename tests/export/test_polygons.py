@@ -302,7 +302,7 @@ def test_a_geopackage_shows_what_was_not_seen(tmp_path, monkeypatch, rows):
     codes[15:17, 25:28] = Observation.READ_FAILED
     dataset = make_map(np.where(codes, np.nan, 0.9), codes)
     if rows is not None:
-        monkeypatch.setattr(MapReader, "strip_rows", lambda self, width: rows)
+        monkeypatch.setattr(MapReader, "strip_rows", lambda self: rows)
     file = tmp_path / "a.gpkg"
     write_polygons(dataset, file)
     gaps = geopandas.read_file(file, layer="not_seen")
