@@ -36,10 +36,7 @@ def read_request_file(path: str | Path) -> dict[str, Any]:
     A relative `area` or `out` path means what it would mean on the command line.
     """
     file = as_path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"Request file {file.name} cannot be read: {_why(error)}.") from error
+    text = read_text(file, "Request file")
     if len(text) > LARGEST:
         raise RequestError(
             f"Request file {file.name} has {len(text):,} characters: a request has no more than "
@@ -51,6 +48,17 @@ def read_request_file(path: str | Path) -> dict[str, Any]:
             f"Request file {file.name} must hold names and values, like 'event: 2018-09-05T18:08Z'."
         )
     return {str(name).replace("-", "_"): value for name, value in fields.items()}
+
+
+def read_text(file: Path, what: str) -> str:
+    """A text file's content; RequestError, whose sentence `what` begins, where it has none."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        why = "not UTF-8"
+    except OSError as error:
+        why = error.strerror or "it is no text file"
+    raise RequestError(f"{what} {file.name} cannot be read: {why}.")
 
 
 def _parse(text: str, file: Path) -> Any:
@@ -155,8 +163,3 @@ def _sentence(error: ValidationError, model: type[MapRequest]) -> str:
         hint = f"did you mean {near[0]}? " if near else ""
         return f"The request does not know {name!r}: {hint}choose from {', '.join(known)}."
     return f"The request's {name} is wrong: {fault['msg'][0].lower()}{fault['msg'][1:]}."
-
-
-def _why(error: Exception) -> str:
-    """Reason of an I/O error without its path."""
-    return (error.strerror or "it is no text file") if isinstance(error, OSError) else "not UTF-8"

@@ -29,7 +29,6 @@ from sarmap.acquire.item_search import (
 from sarmap.acquire.pairing import Choice, Track, group_passes, tracks_of
 from sarmap.acquire.scenes import (
     Scene,
-    is_simulated,
     left_out,
     read_item,
     read_scene,
@@ -278,16 +277,8 @@ def _asset_key(settings: CatalogSettings, band: str) -> str:
 def _passes(
     choice: Choice, sought: Sought, images: tuple[pystac.Item, ...], notes: tuple[str, ...] = ()
 ) -> Passes:
-    items = [item for one in (*choice.pre, *choice.post) for item in one.items]
-    return Passes(
-        pre=choice.pre,
-        post=choice.post,
-        catalog=sought.settings,
-        event=sought.event,
-        optical=images,
-        simulated=any(is_simulated(item) for item in (*items, *images)),
-        notes=tuple(filter(None, (left_out(sought.odd) if sought.odd else "", *notes))),
-    )
+    said = filter(None, (left_out(sought.odd) if sought.odd else "", *notes))
+    return sought.passes(choice.pre, choice.post, images, said)
 
 
 def _optical(client: Catalogue, sought: Sought) -> tuple[pystac.Item, ...]:

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import pystac
+
 from sarmap.acquire.area import Area, parse_area
 from sarmap.acquire.instants import parse_event
 from sarmap.acquire.pairing import Choice, Track, choose
-from sarmap.acquire.scenes import left_out
+from sarmap.acquire.scenes import is_simulated, left_out
 from sarmap.errors import RequestError
-from sarmap.types import CatalogSettings
+from sarmap.types import CatalogSettings, Pass, Passes
 
 DAYS = 60.0
 """Days searched on either side of the event, at least."""
@@ -137,3 +139,23 @@ class Sought(Search):
         if self.odd:
             said.append(left_out(self.odd).rstrip("."))
         return f" ({'; '.join(said)})" if said else ""
+
+    def passes(
+        self,
+        pre: Iterable[Pass],
+        post: Iterable[Pass],
+        optical: tuple[pystac.Item, ...],
+        notes: Iterable[str] = (),
+    ) -> Passes:
+        """Passes before and after the event as those of this archive."""
+        pre, post = tuple(pre), tuple(post)
+        items = [item for one in (*pre, *post) for item in one.items]
+        return Passes(
+            pre=pre,
+            post=post,
+            catalog=self.settings,
+            event=self.event,
+            optical=optical,
+            simulated=any(is_simulated(item) for item in (*items, *optical)),
+            notes=tuple(notes),
+        )

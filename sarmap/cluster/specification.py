@@ -31,7 +31,7 @@ from pydantic import (
 )
 
 from sarmap.errors import RequestError
-from sarmap.request_file import read_yaml
+from sarmap.request_file import read_text, read_yaml
 
 SCHEMES = ("tcp", "tls", "ucx", "ws", "wss")
 """What a scheduler's address may begin with."""
@@ -240,12 +240,7 @@ def _address(text: str) -> Address:
 
 
 def _read(file: Path) -> Mapping[str, Any]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text file"
-        raise RequestError(f"Cluster file {file.name} cannot be read: {why}.") from None
-    fields = read_yaml(text, f"Cluster file {file.name}")
+    fields = read_yaml(read_text(file, "Cluster file"), f"Cluster file {file.name}")
     if not isinstance(fields, Mapping) or "type" not in fields:
         raise RequestError(
             f"Cluster file {file.name} must say which type it is of: type: {' | '.join(TYPES)}."

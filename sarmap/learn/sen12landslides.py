@@ -35,6 +35,7 @@ from sarmap.learn.kept_evidence import (
     why_not,
 )
 from sarmap.learn.scene import Scene
+from sarmap.request_file import read_text
 
 CITED = f"Patches of places: {SET}, doi:10.1038/s41597-025-06167-2, CC BY 4.0."
 """What a card says of them."""
@@ -142,7 +143,8 @@ def _paths(source: PatchSource) -> list[Path]:
     root = Path(source.folder).expanduser()
     paths = [path for sensor in source.sensors for path in sorted((root / sensor).glob("*.nc"))]
     if source.listed:
-        texts = [_read_text(Path(one).expanduser()) for one in source.listed]
+        what = f"List of files of {SET}"
+        texts = [read_text(Path(one).expanduser(), what) for one in source.listed]
         wanted = set(re.findall(r"[\w-]+\.nc", "\n".join(texts)))
         paths = [path for path in paths if path.name in wanted]
     if not paths:
@@ -151,13 +153,6 @@ def _paths(source: PatchSource) -> list[Path]:
             f"{' that is listed' if source.listed else ''}: unpack {SET} there (docs/howto)."
         )
     return paths
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"{path.name}, a list of files of {SET}, cannot be read.") from error
 
 
 # --- one file -------------------------------------------------------------------------------------

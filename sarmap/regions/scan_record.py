@@ -14,7 +14,7 @@ from typing import Any
 
 import pystac
 
-from sarmap.acquire.scenes import Scene, is_simulated
+from sarmap.acquire.scenes import Scene
 from sarmap.acquire.sought import Sought
 from sarmap.choosing import instead
 from sarmap.errors import RequestError
@@ -173,15 +173,8 @@ def _passes(
         )
         for one in take["passes"]
     ]
-    items = [item for one in passes for item in one.items]
-    return Passes(
-        pre=tuple(one for one in passes if one.role.startswith("pre")),
-        post=tuple(one for one in passes if one.role.startswith("post")),
-        catalog=sought.settings,
-        event=sought.event,
-        optical=optical,
-        simulated=any(is_simulated(item) for item in (*items, *optical)),
-    )
+    pre, post = ([one for one in passes if one.role.startswith(side)] for side in ("pre", "post"))
+    return sought.passes(pre, post, optical)
 
 
 def decisions_of(record: Mapping[str, Any]) -> dict[str, Decision]:

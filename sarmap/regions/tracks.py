@@ -24,7 +24,7 @@ from shapely.geometry.base import BaseGeometry
 from sarmap.acquire.area import Area, share_covered
 from sarmap.acquire.instants import utc_now
 from sarmap.acquire.pairing import TOLERANCE, USABLE, Choice, Track, group_passes, tracks_of
-from sarmap.acquire.scenes import Scene, footprint_of, is_simulated
+from sarmap.acquire.scenes import Scene, footprint_of
 from sarmap.acquire.shortfall import shortfall
 from sarmap.acquire.sought import Sought
 from sarmap.types import Pass, Passes
@@ -271,19 +271,11 @@ class _Board:
             seen.one.datetime: replace(seen.one, coverage=seen.over(self.region))
             for seen in self.seen[one.track]
         }
-        sides = [
-            tuple(replace(whole[p.datetime], role=p.role) for p in side)
+        pre, post = (
+            [replace(whole[p.datetime], role=p.role) for p in side]
             for side in (one.choice.pre, one.choice.post)
-        ]
-        items = [item for side in sides for each in side for item in each.items]
-        return Passes(
-            pre=sides[0],
-            post=sides[1],
-            catalog=self.sought.settings,
-            event=self.sought.event,
-            optical=optical,
-            simulated=any(is_simulated(item) for item in (*items, *optical)),
         )
+        return self.sought.passes(pre, post, optical)
 
 
 def _seen(scenes: Iterable[Scene], region: BaseGeometry) -> dict[tuple[int, str], list[_Seen]]:
