@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
 from sarmap.report.cells import LEVELS, LOWEST, histogram_of
-from sarmap.report.features import drawn, label_of, read_vectors, to_pixels
+from sarmap.report.features import drawn, label_of, open_background, read_vectors, to_pixels
 from sarmap.report.strips import Rows
 from sarmap.store.encoding import FILL
 
@@ -326,3 +326,43 @@ def open_districts(file: str | Path, grid: GeoBox, column: str | None = None) ->
     if len(frame) > _MOST:
         raise RequestError(f"{flag} {name!r} has {len(frame):,} polygons, more than {_MOST:,}.")
     return Districts(frame, label_of(frame, column, "--district-name"), grid)
+
+
+@dataclass(frozen=True)
+class Places:
+    """What a page shows of other files beside the landslides."""
+
+    districts: Districts | None
+    """What landslides are counted by."""
+    exposure: tuple[Exposure, ...]
+    """What may have been touched."""
+    background: list[list[list[int]]]
+    """Lines below the landslides."""
+
+    @staticmethod
+    def opened(
+        grid: GeoBox,
+        lowest: int,
+        districts: str | Path | None,
+        district_name: str | None,
+        exposure: Sequence[str | Path],
+        background: Sequence[str | Path],
+    ) -> Places:
+        """Those of some files; RequestError where one is wrong."""
+        things: list[Exposure] = []
+        areas = open_districts(districts, grid, district_name) if districts is not None else None
+        for file in exposure:
+            things.append(open_exposure(file, grid, [one.name for one in things], lowest))
+        lines = [one for file in background for one in open_background(file, grid)]
+        return Places(areas, tuple(things), lines)
+
+    def __bool__(self) -> bool:
+        return self.districts is not None or bool(self.exposure or self.background)
+
+    def record(self) -> dict[str, Any]:
+        """As plain values, once all rows were added."""
+        return {
+            "districts": None if self.districts is None else self.districts.record(),
+            "exposure": [thing.record() for thing in self.exposure],
+            "background": self.background,
+        }

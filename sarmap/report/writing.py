@@ -14,7 +14,7 @@ import numpy as np
 from sarmap.errors import CatalogError, RequestError
 from sarmap.report.cells import LOWEST, Cells, Histogram, SeenGrid
 from sarmap.report.downloads import Download, write_downloads
-from sarmap.report.exposure import Districts, Exposure, open_districts, open_exposure
+from sarmap.report.exposure import Places
 from sarmap.report.facts import (
     attribution_words,
     card_of,
@@ -24,7 +24,6 @@ from sarmap.report.facts import (
     scene_rows,
     unseen_words,
 )
-from sarmap.report.features import open_background
 from sarmap.report.folder import Place, is_single, opened
 from sarmap.report.interval import AreaInterval, from_assessment, from_control, from_threshold
 from sarmap.report.pyramid import TILE, Pyramid, levels_of, reopen_radar, shown_bands
@@ -138,29 +137,14 @@ def write_report(
     lowest = min(LOWEST, threshold_level(chosen))
     if smallest < 0:
         raise RequestError(f"min_area={smallest:g} must not be negative.")
-    grid = made.reader.grid
-    areas = open_districts(districts, grid, district_name) if districts is not None else None
-    things: list[Exposure] = []
-    for file in exposure:
-        things.append(open_exposure(file, grid, [one.name for one in things], lowest))
-    lines = [one for file in background for one in open_background(file, grid)]
+    places = Places.opened(made.reader.grid, lowest, districts, district_name, exposure, background)
     interval = None if assessment is None else from_assessment(assessment)
     with opened(place, overwrite=overwrite) as (page, scratch):
-        survey = _survey(made, page, areas, things, lowest, progress)
+        survey = _survey(made, page, places, lowest, progress)
         page.data("cells", survey.cells.record())
-        places = {
-            "districts": None if areas is None else areas.record(),
-            "exposure": [thing.record() for thing in things],
-            "background": lines,
-        }
-        page.data("places", places)
+        page.data("places", places.record())
         interval = interval or _own_interval(source, made, survey, chosen)
-        page.data(
-            "page",
-            _record(
-                made, survey, chosen, smallest, interval, areas is not None or bool(things or lines)
-            ),
-        )
+        page.data("page", _record(made, survey, chosen, smallest, interval, bool(places)))
         frame = made.landslides(chosen, smallest)
         if survey.cells.level > lowest:
             missing.append(_too_many(survey.cells, chosen, frame))
@@ -222,8 +206,7 @@ class _Survey:
 def _survey(
     made: Source,
     page: Place,
-    areas: Districts | None,
-    things: Sequence[Exposure],
+    places: Places,
     lowest: int,
     progress: Callable[[int, int], None] | None,
 ) -> _Survey:
@@ -237,8 +220,8 @@ def _survey(
             pyramid.add(rows)
             histogram.add(rows)
             seen.add(rows)
-            cells.add(rows, near, areas.add(rows) if areas is not None else None)
-            for thing in things:
+            cells.add(rows, near, places.districts.add(rows) if places.districts else None)
+            for thing in places.exposure:
                 thing.add(rows)
             if progress is not None:
                 progress(number, -(-height // TILE))
