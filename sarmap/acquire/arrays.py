@@ -21,6 +21,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from sarmap.acquire.cube import other_band
 from sarmap.acquire.slope import horn, slope_degrees
 from sarmap.acquire.terrain import ATTRS
 from sarmap.acquire.values import refuse_decibel
@@ -165,8 +166,6 @@ def _from_arrays(
 
 def _kept(passes: Sequence[xr.Dataset]) -> dict[str, Any]:
     """What the first pass says of itself, and the wavelength of any that is not of C-band."""
-    from sarmap.acquire.cube import other_band
-
     first = passes[0].attrs
     names = ("attribution", "simulated", "orbit_state", "relative_orbit")
     bands = [

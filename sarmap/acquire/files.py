@@ -13,7 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import rasterio
 import xarray as xr
+from affine import Affine
 from rasterio.errors import RasterioError
 
 from sarmap.acquire.cube import grid_coords, other_band, radar_layers
@@ -144,8 +146,6 @@ def opened(path: Path) -> Any:
     """A raster, open, of a format that its pixels can be read in, too; RequestError where it cannot
     be opened.
     """
-    import rasterio
-
     try:
         return Hdf5Raster(path) if is_hdf5(path) else rasterio.open(path, driver=DRIVER)
     except (RasterioError, OSError) as error:
@@ -163,8 +163,6 @@ def _grid_of(source: Source) -> GeoBox:
     left, bottom, right, top = source.bounds
     step_x, step_y = abs(source.transform.a), abs(source.transform.e)
     shape = (round((top - bottom) / step_y), round((right - left) / step_x))
-    from affine import Affine
-
     grid = GeoBox(shape, Affine(step_x, 0, left, 0, -step_y, top), source.crs)
     check_grid(grid)
     return grid

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from sarmap.assess.intervals import FEWEST_BLOCKS, Interval, defined, percentiles, resampled
@@ -277,8 +278,6 @@ def changed_polygons(
     RequestError
         One is no map, or they lie on different grids.
     """
-    import pandas as pd
-
     from sarmap.export.polygons import polygonise
 
     _check_grids(open_reader(first), open_reader(second))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.assess.counting import Sink
@@ -79,7 +80,6 @@ def write_outcome_zarr(image: Path, out: Path, grid: Any, made: Provenance) -> N
     """
     import dask
     import rioxarray
-    import xarray as xr
 
     opened = rioxarray.open_rasterio(image, chunks={"x": 1024, "y": 1024})
     if not isinstance(opened, xr.DataArray):

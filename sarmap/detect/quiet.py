@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.ndimage import label
 
 from sarmap.compose.levelling import Levelling
 from sarmap.detect.squares import Field, OpenPart, answer_squares
@@ -119,7 +120,5 @@ def _lowered(odds: Field) -> float:
 
 def _patches(called: NDArray[np.bool_], spacing: float) -> int:
     """Patches, with their corners, that are large enough to be candidates."""
-    from scipy.ndimage import label
-
     numbers, _ = label(called, np.ones((3, 3)))
     return int((np.bincount(numbers.ravel())[1:] * spacing**2 >= POLYGON).sum())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.draw.colours import display_bands
@@ -50,7 +51,6 @@ def composite_overview(composite: xr.DataArray, max_size: int = MAX_SIZE) -> xr.
     is its width and height. A last incomplete row or column of squares is left out.
     """
     import dask.array as da
-    import xarray as xr
 
     names = [str(name) for name in composite["band"].values]
     shown = list(dict.fromkeys(display_bands(names)))

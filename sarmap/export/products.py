@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from sarmap.errors import RequestError
-from sarmap.export.item import COLLECTION
+from sarmap.export.item import COLLECTION, write_item
 from sarmap.export.styles import IMAGE_STYLE
 from sarmap.export.vector_files import VECTORS, write_frame
 from sarmap.store.delivery import deliver, fetched, stands
@@ -116,7 +116,6 @@ def _write(
 ) -> None:
     """Write local files; `addresses` says where the STAC item will find each of them."""
     from sarmap.export.cog import write_cog
-    from sarmap.export.item import write_item
     from sarmap.export.points import write_points
     from sarmap.export.polygons import outlined
     from sarmap.export.quicklook import write_quicklook

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from sarmap.assess.labels import Labels, read_labels
+from sarmap.detect.manifest import read_arrays
+from sarmap.detect.weight_files import detector_names
 from sarmap.errors import RequestError
 from sarmap.learn.config import TrainingConfig, read_config
 from sarmap.learn.fitting import Report
@@ -30,6 +33,7 @@ from sarmap.learn.scoring import Gain, answers_of, count_outcomes, paired_gain, 
 from sarmap.learn.settle import check_backend, normalisation_of, settle
 from sarmap.learn.splits import PARTS, blocks_of
 from sarmap.learn.training_scenes import lazy_composite
+from sarmap.store.encoding import FILL, threshold_level
 
 if TYPE_CHECKING:
     from sarmap.detect.manifest import Manifest
@@ -101,7 +105,6 @@ def learn_corrections(
         The map, the corrections or the detector cannot be used, or the catalogue now gives other
         scenes than the map was made from.
     """
-    from sarmap.detect.manifest import read_arrays
     from sarmap.store.reading import open_reader
 
     check_backend()
@@ -157,8 +160,6 @@ def learn_corrections(
 
 def _own_detector(reader: MapReader) -> str:
     """Name of the shipped weights that a map was made with."""
-    from sarmap.detect.weight_files import detector_names
-
     name = str(json.loads(reader.attrs.get("detector", "{}")).get("name"))
     if name not in detector_names():
         raise RequestError(
@@ -281,8 +282,6 @@ def _gain(
     block: int,
 ) -> Gain:
     """Both weights on the held-out corrections."""
-    from sarmap.detect.manifest import read_arrays
-
     which = np.flatnonzero(codes == PARTS.index("test"))
     arrays = read_arrays(finished.manifest.with_suffix(".npz"))
     mended = answers_of(_network(config, len(store.bands), arrays))
@@ -325,8 +324,6 @@ def corrected_labels(
 
 def _touched(reader: MapReader, labels: Labels, tile: int) -> NDArray[np.bool_]:
     """Which tiles (row, column) hold a pixel that the map, or the corrections, call landslide."""
-    from sarmap.store.encoding import FILL, threshold_level
-
     request = json.loads(reader.attrs.get("sarmap:request", "{}"))
     level = threshold_level(float(request.get("threshold", 0.5)))
     rows, columns = reader.shape
@@ -342,7 +339,6 @@ def _touched(reader: MapReader, labels: Labels, tile: int) -> NDArray[np.bool_]:
 
 def _boxes(grid: Any, touched: NDArray[np.bool_], tile: int) -> Any:
     import geopandas
-    import shapely
 
     y, x = np.nonzero(touched)
     left, top = grid.transform * (x * tile, y * tile)

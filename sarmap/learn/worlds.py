@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import fields
@@ -90,8 +91,6 @@ def _left_out(source: WorldSource, seed: int) -> bool:
 
 def _name(source: WorldSource, seed: int, bands: Sequence[str]) -> str:
     """File name of a world: its seed, and a hash of all else that it depends on."""
-    import hashlib
-
     from sarmap.simulate.fingerprint import world_hash
 
     how = source.model_dump(exclude={"first", "count", "role", "without"})

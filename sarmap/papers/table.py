@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sarmap.errors import SarmapError
 from sarmap.learn.outputs import TrainingResult
 from sarmap.papers.rows import Asked, Job, train_rows
@@ -224,7 +226,6 @@ def _percent(value: float | None) -> str:
 
 def _plot(path: Path, rows: Sequence[Row], metrics: Sequence[str], title: str) -> None:
     """One panel per score: ours as bars with intervals, the paper's as marks where known."""
-    import numpy as np
     from matplotlib.figure import Figure as Canvas
 
     names = [" ".join([*row.label.values(), f"({row.split})"]) for row in rows]

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pystac
 
 from sarmap.assess.control import ControlFigures, beyond_control
 from sarmap.choosing import instead
@@ -66,8 +67,6 @@ class Collection:
 
     def add(self, unit: str, dataset: xr.Dataset) -> None:
         """Write the item of a finished unit; OutputError where the folder does not take it."""
-        import pystac
-
         item = make_item(unit, dataset)
         asset = pystac.Asset(
             "./map.zarr", "Landslide map (Zarr)", None, "application/vnd.zarr; version=3", ["data"]
@@ -115,8 +114,6 @@ class Collection:
         self.folder.write("collection.json", record)
 
     def _collection(self, states: Mapping[str, State]) -> pystac.Collection:
-        import pystac
-
         record = self.record
         simulated = bool(record["simulated"])
         counted = Counter(state.status for state in states.values())

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
+from scipy.sparse import coo_array
 
 from sarmap.export.polygons import outlined as outlined_map
 from sarmap.export.vector_files import lonlat
@@ -76,7 +78,6 @@ def outlined(
 def _whole(parts: list[GeoDataFrame], min_area: float, one_zone: bool) -> GeoDataFrame:
     """The landslides of all zones, those that cross a cut once."""
     import geopandas
-    import pandas as pd
 
     if not parts:
         return geopandas.GeoDataFrame(geometry=[], crs="EPSG:4326")
@@ -119,7 +120,6 @@ def _not_mapped(scan: Mosaic, zone: str) -> GeoDataFrame:
 def _together(parts: list[GeoDataFrame]) -> GeoDataFrame:
     """Gaps of all zones as one frame."""
     import geopandas
-    import pandas as pd
 
     if not parts:
         return geopandas.GeoDataFrame(geometry=[], crs="EPSG:4326")
@@ -213,8 +213,6 @@ def _joined(frame: GeoDataFrame) -> GeoDataFrame:
     if not merged:
         return frame
     whole = geopandas.GeoDataFrame(merged, columns=frame.columns, crs=frame.crs)
-    import pandas as pd
-
     return geopandas.GeoDataFrame(
         pd.concat([alone, whole]).sort_values("id").reset_index(drop=True)
     )
@@ -222,7 +220,6 @@ def _joined(frame: GeoDataFrame) -> GeoDataFrame:
 
 def _touching(frame: GeoDataFrame) -> list[list[int]]:
     """Rows that belong together: of different zones, sharing a line along the cut."""
-    from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     shapes = frame.geometry.to_numpy()

@@ -12,14 +12,25 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import dask.array as da
 import numpy as np
+import xarray as xr
+import zarr
 from affine import Affine
+from dask.base import tokenize
 from numpy.typing import NDArray
 
 from sarmap.regions.scan_folder import Folder, State, read_units
 from sarmap.regions.scan_record import read_record, zone_attributes
 from sarmap.regions.unit_map import map_name
-from sarmap.store.encoding import FILL, PROBABILITY_STEP, RADAR_FLOOR, RADAR_STEP, SLOPE_STEP
+from sarmap.store.encoding import (
+    FILL,
+    PROBABILITY_STEP,
+    RADAR_FLOOR,
+    RADAR_STEP,
+    SLOPE_STEP,
+    layer_of,
+)
 from sarmap.store.location import store_at
 from sarmap.store.reading import MapReader
 from sarmap.types import Observation
@@ -59,8 +70,6 @@ class Placed:
 
 @lru_cache(maxsize=512)
 def _group(path: str) -> Any:
-    import zarr
-
     return zarr.open_group(store_at(path, read_only=True), mode="r")
 
 
@@ -149,9 +158,6 @@ class ZoneMap:
 
     def dataset(self) -> xr.Dataset:
         """The zone as a lazy Dataset: probability and slope as float32, all others as stored."""
-        import dask.array as da
-        import xarray as xr
-        from dask.base import tokenize
         from odc.geo.xr import xr_coords
 
         variables: dict[str, Any] = {}
@@ -196,8 +202,6 @@ def _unpacked(packed: NDArray[np.uint8], *, step: float, floor: float) -> NDArra
 
 
 def _described(name: str) -> dict[str, Any]:
-    from sarmap.store.encoding import layer_of
-
     attrs = layer_of(name, np.dtype(np.uint8)).attrs
     packing = ("scale_factor", "add_offset", "_FillValue")
     described = {k: v for k, v in attrs.items() if k not in packing}

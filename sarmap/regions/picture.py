@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray as xr
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.crs import CRS
@@ -35,8 +36,6 @@ _COLOURS = {
 
 def overview_of(scan: Mosaic, size: int = PICTURE) -> xr.Dataset:
     """See `Scan.overview`."""
-    import xarray as xr
-
     frame = _frame(scan)
     step = max(frame.width, frame.height) / size
     width, height = (max(round(span / step), 1) for span in (frame.width, frame.height))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from dask.system import CPU_COUNT
 
 from sarmap.errors import ClusterError, Interrupted, OutputError, SarmapError
 from sarmap.regions.collection import Collection, control_of_units, refuse_edited, write_products
@@ -287,6 +288,4 @@ def _record_finished(
 
 def cores_of(client: Client | None) -> int:
     """Threads that compute."""
-    from dask.system import CPU_COUNT
-
     return int(CPU_COUNT) if client is None else max(sum(client.nthreads().values()), 1)

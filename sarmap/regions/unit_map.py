@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from sarmap.regions.scan_folder import Folder
 from sarmap.regions.survey import Design, Survey, Work
 from sarmap.regions.tracks import narrowed
 from sarmap.regions.unit_lattice import Unit, context
-from sarmap.types import MapRequest
+from sarmap.types import MapRequest, Observation
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -144,10 +145,7 @@ def reduced(dataset: xr.Dataset, edge: int, threshold: float) -> dict[str, NDArr
     under each, in steps of 0.004, 255 where nothing was seen; ``observed`` (y, x) uint16, how many
     of its pixels were seen; ``landslide`` (y, x) uint16, how many of those reach the threshold.
     """
-    import dask.array as da
-
     from sarmap.store.encoding import FILL, pack_probability, threshold_level
-    from sarmap.types import Observation
 
     probability = da.asarray(dataset["probability"].data)
     seen = da.asarray(dataset["observation"].data) == int(Observation.OBSERVED)

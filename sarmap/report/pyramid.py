@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from sarmap.draw.colours import display_bands
@@ -221,9 +222,6 @@ def reopen_radar(reader: MapReader, catalog: Any) -> dict[str, xr.DataArray]:
     Raises RequestError where the map names no event or radar, or the catalogue has other scenes;
     CatalogError where it cannot be reached.
     """
-    import numpy as np
-    import xarray as xr
-
     from sarmap.acquire.cube import open_cube
     from sarmap.acquire.search import search_passes
 

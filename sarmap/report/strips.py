@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
@@ -106,8 +107,6 @@ def open_source(
         kept = {_band(name): source[name].data for name in names}
         return Source(reader, {**kept, **layers})
     stem = Path(str(source)).stem
-    import zarr
-
     group = zarr.open_group(store_at(source, read_only=True), mode="r")
     names = sorted((one for one in group.array_keys() if _is_radar(one)), key=_order)
     kept = {_band(name): group[name] for name in names}

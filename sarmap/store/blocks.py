@@ -15,6 +15,7 @@ from itertools import accumulate, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
 from sarmap.store.encoding import layer_of, pack_decibels, pack_probability, pack_slope, seen_only
@@ -174,8 +175,6 @@ def _layer_family(
 ) -> Family:
     layers = [dataset[name] for name in names] + ([] if spoilt is None else [spoilt])
     blocks = [_aligned(layer.data, shards) for layer in layers]
-    import zarr
-
     measured = zarr.open_group(MeasuredStore(group.store), mode="r+", use_consolidated=False)
     sink = Sink(
         tuple(names),

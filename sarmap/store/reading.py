@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import xarray as xr
+import zarr
 from numpy.typing import NDArray
 
 from sarmap.errors import RequestError
@@ -168,8 +169,6 @@ def open_reader(source: xr.Dataset | MapReader | str | Path, *layers: str) -> Ma
         blocks = source["probability"].chunks
         rows = blocks[0][0] if blocks else source.sizes["y"]
         return _reader(source, data, rows, packed=False)
-    import zarr
-
     dataset = open_map(source)
     check_whole(source)
     group = zarr.open_group(store_at(source, read_only=True), mode="r")

@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import zarr
 
 from sarmap.errors import RequestError
 from sarmap.store.filling import store_map, tidy
@@ -200,8 +201,6 @@ def annotate(path: str | Path, attributes: Mapping[str, Any]) -> None:
     """Add attributes to a finished map, in one stroke; what is there already is not written again.
     RequestError where no finished map is there, OutputError where it cannot be written.
     """
-    import zarr
-
     wanted = public_attributes(attributes)
     known = _finished(read_attributes(store_at(path, read_only=True)), Path(str(path)).name)
     if all(known.get(key) == value for key, value in wanted.items()):

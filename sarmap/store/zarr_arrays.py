@@ -9,6 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import zarr
+from zarr.codecs import ZstdCodec
 
 from sarmap.store.encoding import layer_of
 from sarmap.store.georeference import coordinate_attrs, geozarr_attrs, spatial_ref_attrs
@@ -54,8 +56,6 @@ def create(
     patience: float,
 ) -> Any:
     """Empty arrays, coordinates and attributes, marked as being written."""
-    import zarr
-
     simulated = "SIMULATED " if read_provenance(attributes).simulated else ""
     described = {
         "Conventions": "CF-1.11",
@@ -109,8 +109,6 @@ def reopen(
     """The group of a map that is to be continued, marked as being written again; RequestError where
     an array's record is lacking or not as it was made.
     """
-    import zarr
-
     shapes = {name: dataset[name].shape for name in layouts}
 
     def open_again() -> Any:
@@ -128,8 +126,6 @@ def _check_arrays(
     store: Any, layouts: Mapping[str, Layout], shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
     """Refuse a store whose arrays are not those that it was begun with."""
-    import zarr
-
     for name, layout in layouts.items():
         try:
             array = zarr.open_array(store, path=name, mode="r")
@@ -158,8 +154,6 @@ def _create_coordinate(group: Any, name: str, dataset: xr.Dataset, grid: GeoBox)
 
 
 def _create_layer(group: Any, name: str, variable: xr.DataArray, layout: Layout) -> None:
-    from zarr.codecs import ZstdCodec
-
     layer = layer_of(name, variable.dtype)
     described = (
         {**public_attributes(variable.attrs), **layer.attrs}
@@ -206,8 +200,6 @@ def complete(
 
 def _consolidate(store: Any) -> Any:
     """One metadata record for the whole store: plain `open_zarr` warns where there is none."""
-    import zarr
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         warnings.filterwarnings("ignore", message="Object at .sarmap")  # the ledger, no array
