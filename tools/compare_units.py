@@ -4,7 +4,8 @@
     python tools/compare_units.py --event my-event --work /tmp/units
 
 Prints pixels that differ, layer by layer, over the pixels that units map, and whether the polygons
-are the same. Nothing may differ.
+are the same. Nothing may differ, but by a detector that is fitted to its place (attention-unet,
+change): units have levels, noise and a signature of their own, and what that changes is shown.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import sarmap
 from sarmap.regions.opened import Scan
 from sarmap.simulate.event import SimulatedEvent, open_event, simulate_event
 from sarmap.simulate.serve import serve_event
+from sarmap.store.encoding import FILL, threshold_level
 
 
 def main() -> None:
@@ -52,7 +54,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--work", required=True, help="Folder for all that is made.")
     parser.add_argument("--event", help="Folder of a simulated event. Default: it is simulated.")
-    parser.add_argument("--detector", default="attention-unet")
+    parser.add_argument("--detector", default="nava-2022-attention-unet")
     parser.add_argument("--overlap", type=int, default=0)
     parser.add_argument("--unit", type=int, default=2048, help="Edge of a unit, pixels.")
     return parser.parse_args()
@@ -92,6 +94,14 @@ def _compare(scan: Scan, fields: dict[str, Any], work: Path, seconds: float) -> 
         unlike = (zone.canvas(layer)[:, :] != group[layer][:, :]) & inside
         print(f"{layer}: {int(unlike.sum())} of {int(inside.sum())} pixels differ")
         differing += int(unlike.sum())
+    one_called, other_called = (
+        (values >= threshold_level(0.5)) & (values != FILL) & inside
+        for values in (zone.canvas("probability")[:, :], group["probability"][:, :])
+    )
+    alone, called = one_called ^ other_called, one_called | other_called
+    print(
+        f"called at 0.5 by one of the two alone: {int(alone.sum())} of {int(called.sum())} pixels"
+    )
     mine = gpd.read_file(Path(scan.path) / "landslides.gpkg").geometry
     theirs = gpd.read_file(one.files["geopackage"]).geometry
     same = len(mine) == len(theirs) and bool(mine.geom_equals_exact(theirs, 0).all())
