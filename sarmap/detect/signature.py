@@ -7,9 +7,6 @@ the scene, by expectation and maximisation (Dempster, Laird and Rubin 1977, J. R
 and set beside the same in the drawn worlds that validated the network: where a change is a
 landslide more often than there, its log-odds are raised, where more seldom, lowered. Where the
 squares show few landslides, the answers stay near to what they were.
-
-All answers are raised besides where many that are called are called surely, as over dense
-landslides, and lowered where few are: what is called by a hair is mostly false.
 """
 
 from __future__ import annotations
@@ -46,12 +43,6 @@ ROUNDS = 2
 RAISED = 0.2
 """Added to all log-odds: what the signature lowers is mostly false, so that with it as much quiet
 ground is called as without (chosen on scenes and real passes that no report shows)."""
-SURE = 1.0
-"""Log-odds from which a called pixel is called surely."""
-USUAL_SURE, SURE_PIXELS = 0.3, 300
-"""Share of called pixels that usually is, and the pixels that this counts as."""
-LOWERED_MOST, RAISED_MOST = 1.0, 0.3
-"""The most that all log-odds are lowered and raised by, for the share that is sure."""
 FEWEST_PIXELS = 50_000
 """Seen pixels below which nothing is fitted: of 10,000, false alarms alone drew the signature."""
 
@@ -65,14 +56,12 @@ class Signature:
 
     odds: tuple[tuple[float, ...], ...]
     """Log-odds [class of VV, class of VH]."""
-    everywhere: float
-    """Log-odds that are added whatever the change."""
     landslides: float
     """Landslide pixels that it was found from."""
 
     def added(self, changes: Field) -> Field:
         """Log-odds [n, y, x] to be added where VV and VH changed so, in noise [n, y, x, band]."""
-        table = np.asarray(self.odds, np.float32).ravel() + np.float32(self.everywhere)
+        table = np.asarray(self.odds, np.float32).ravel()
         return np.stack([table[change_classes(*np.moveaxis(one, -1, 0))] for one in changes])
 
     @property
@@ -82,7 +71,6 @@ class Signature:
             "signature_landslide_pixels": round(self.landslides),
             "signature_odds_lowest": min(map(min, self.odds)),
             "signature_odds_highest": max(map(max, self.odds)),
-            "signature_odds_everywhere": self.everywhere,
         }
 
 
@@ -156,20 +144,8 @@ def find_signature(odds: Field, classes: NDArray[np.intp], usual: Counts) -> Sig
         shares /= shares.sum(axis=(1, 2), keepdims=True)
         ratio = np.log(shares + 1e-9) - np.log(usual + 1e-9)
         table = SHARE * np.clip(ratio[0] - ratio[1], -MOST, MOST).ravel()
-    everywhere = RAISED + sure_odds(odds + (table[classes] + RAISED).astype(np.float32))
-    rows = table.round(3).reshape(CLASSES, CLASSES).tolist()
-    return Signature(tuple(map(tuple, rows)), round(everywhere, 3), landslides)
-
-
-def sure_odds(odds: Field) -> float:
-    """What is added to all log-odds (n) for the share of the called ones that is sure.
-
-    >>> sure_odds(np.zeros(100_000, np.float32)), sure_odds(np.full(100_000, 2, np.float32))
-    (-1.0, 0.3)
-    """
-    called, sure = (np.count_nonzero(odds >= least) for least in (0, SURE))
-    share = (sure + SURE_PIXELS * USUAL_SURE) / (called + SURE_PIXELS)
-    return float(np.clip(np.log(share / USUAL_SURE), -LOWERED_MOST, RAISED_MOST))
+    rows = (table + RAISED).round(3).reshape(CLASSES, CLASSES).tolist()
+    return Signature(tuple(map(tuple, rows)), landslides)
 
 
 def _blurred(counts: Counts) -> Counts:

@@ -15,7 +15,6 @@ from sarmap.detect.signature import (
     count_classes,
     find_signature,
     fit_signature,
-    sure_odds,
 )
 from sarmap.detect.weights import load_detector
 from sarmap.mapping import map_cube
@@ -51,7 +50,7 @@ def event(bright, dark):
 
 
 def test_what_the_landslides_of_an_event_do_is_raised_and_what_they_do_not_is_lowered():
-    found = np.array(find_signature(*event(20_000, 100), usual()).odds)
+    found = np.array(find_signature(*event(20_000, 100), usual()).odds) - RAISED
     assert found[BRIGHT, BRIGHT] > 0.2
     assert found[DARK, DARK] < -0.4
     assert np.abs(found).max() <= SHARE * MOST + 1e-9
@@ -59,27 +58,10 @@ def test_what_the_landslides_of_an_event_do_is_raised_and_what_they_do_not_is_lo
 
 def test_of_few_landslides_little_is_learnt():
     many, few = (
-        find_signature(*event(*counts), usual()).odds[DARK][DARK]
+        find_signature(*event(*counts), usual()).odds[DARK][DARK] - RAISED
         for counts in ((20_000, 100), (200, 1))
     )
     assert 0.3 * many < few < 0
-
-
-@pytest.mark.parametrize(
-    ("called", "sure", "added"),
-    [(10_000, 9_000, 0.3), (10_000, 3_000, 0.0), (10_000, 1_000, -1.0), (20, 0, 0.0)],
-)
-def test_all_is_raised_where_the_called_is_called_surely_and_lowered_where_not(called, sure, added):
-    odds = np.full(500_000, -6.0, np.float32)
-    odds[:called], odds[:sure] = 0.5, 3.0
-    assert sure_odds(odds) == pytest.approx(added, abs=0.1)
-
-
-def test_what_is_added_everywhere_goes_by_the_answers_with_the_signature_in_them():
-    weak = event(20_000, 100)[0] - np.float32(2.3)  # 0.7 is not sure; with the signature it is
-    found = find_signature(weak, event(20_000, 100)[1], usual())
-    assert found.odds[BRIGHT][BRIGHT] > 0.1
-    assert found.everywhere == RAISED + 0.3
 
 
 def test_slight_doubts_over_much_ground_are_no_landslides():
@@ -92,7 +74,7 @@ def test_slight_doubts_over_much_ground_are_no_landslides():
 def test_without_vh_the_usual_is_that_of_vv_alone():
     odds, classes = event(10_000, 10_000)
     vv_alone = classes // CLASSES * CLASSES + MIDDLE
-    found = np.array(find_signature(odds, vv_alone, usual()).odds)
+    found = np.array(find_signature(odds, vv_alone, usual()).odds) - RAISED
     assert abs(found[BRIGHT, MIDDLE] - found[DARK, MIDDLE]) < 0.02
     assert np.abs(found[:, 0]).max() < 1e-9
 
@@ -112,10 +94,10 @@ def test_the_network_adds_the_signature_to_its_odds_where_it_saw_that_change():
     tiles[0, :, 100:, network.bands.index("vv_change_in_noise")] = (-3.2 - mean) / spread
     table = np.zeros((CLASSES, CLASSES))
     table[DARK, MIDDLE] = 1.0
-    fitted = network.with_signature(Signature(tuple(map(tuple, table.tolist())), 0.25, 5000.0))
+    fitted = network.with_signature(Signature(tuple(map(tuple, table.tolist())), 5000.0))
     plain, added = (np.log(p / (1 - p)) for p in (network(tiles), fitted(tiles)))
-    assert np.median((added - plain)[0, :, 104:]) == pytest.approx(1.25, abs=0.01)
-    assert np.abs((added - plain)[0, :, :96] - 0.25).max() < 0.01
+    assert np.median((added - plain)[0, :, 104:]) == pytest.approx(1.0, abs=0.01)
+    assert np.abs((added - plain)[0, :, :96]).max() < 0.01
     assert fitted.provenance["signature_odds_highest"] == 1.0
 
 
