@@ -25,7 +25,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
@@ -44,8 +43,6 @@ WIDE = 10_000.0
 """Metres along the longer side below which a scene has no drift of its own."""
 DRIFT_REACH = 7_000.0
 """Standard deviation of the smoothing of the drift, metres."""
-STRIP = 256
-"""Rows of cells that are smoothed at a time."""
 CLIP = 2.5
 """Standard deviations beyond which a cell is no part of the bulk."""
 AROUND = 9
@@ -269,25 +266,23 @@ def _drift(residual: Field, lattice: Lattice) -> Field:
 def _smoothed(values: Field, sigma: float) -> Field:
     """Values (y, x) under a Gaussian cut at three sigma, zero beyond the border.
 
-    By products of matrices: with as many weights as a drift's reach has cells, `ndimage` takes
-    twenty times as long for the same sums.
+    By Fourier transforms: a drift reaches hundreds of cells, and neither `ndimage` nor products of
+    matrices, whose threads wait for busy cores, are as fast.
     """
-    return _smoothed_down(_smoothed_down(values, sigma).T, sigma).T
+    from scipy.fft import irfft, next_fast_len, rfft
 
-
-def _smoothed_down(values: Field, sigma: float) -> Field:
-    """The same along the first axis alone, in strips that look at no more than they reach."""
-    reach, rows = int(3 * sigma + 0.5), len(values)
-    weights = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / sigma))
-    at = np.concatenate([(weights / weights.sum())[reach:], np.zeros(rows)])
-    smooth = np.empty(values.shape, np.float32)
-    for start in range(0, rows, STRIP):
-        stop = min(start + STRIP, rows)
-        low, high = max(start - reach, 0), min(stop + reach, rows)
-        apart = np.arange(low - stop + 1, high - start)
-        taps = sliding_window_view(at[np.abs(apart)], high - low)[::-1].copy()
-        smooth[start:stop] = taps @ values[low:high].astype(np.float64)
-    return smooth
+    far = int(3 * sigma + 0.5)
+    weights = np.exp(-0.5 * np.square(np.arange(far + 1) / sigma))
+    weights /= 2 * weights.sum() - weights[0]
+    for axis, length in enumerate(values.shape):
+        reach = min(far, length - 1)
+        size = next_fast_len(length + reach, real=True)
+        kernel = np.zeros(size, np.float32)
+        kernel[: reach + 1] = weights[: reach + 1]
+        kernel[size - reach :] = weights[reach:0:-1]
+        known = np.expand_dims(rfft(kernel).real, 1 - axis)  # of a symmetric kernel: no other part
+        values = irfft(rfft(values, size, axis) * known, size, axis).take(range(length), axis)
+    return values
 
 
 def _flat(levels: Field, offsets: NDArray[np.float64], drift: Field) -> Field:
