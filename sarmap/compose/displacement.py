@@ -209,7 +209,8 @@ def _highest(spectrum: NDArray[Any], around: Any, apart: NDArray[np.float64]) ->
         np.exp(2j * np.pi * np.outer(step, np.fft.fftfreq(size)))
         for step, size in zip(steps, spectrum.shape, strict=True)
     ]
-    fine = (turns[0] @ spectrum @ turns[1].T).real
+    # not by products of matrices: so small, they wait for threads of busy cores
+    fine = np.einsum("ac,bc->ab", np.einsum("ar,rc->ac", turns[0], spectrum), turns[1]).real
     down, right = np.unravel_index(fine.argmax(), fine.shape)
     return float(steps[0][down]), float(steps[1][right])
 
