@@ -140,7 +140,7 @@ class RemoteFile:
         """Read the head of the file, and so its size; ReadError where it could not be read, or is
         another file than its pin says.
         """
-        page = self._pages[0] = self._fetch(0, HEAD - 1)
+        page = self._pages[0] = self._fetch(0, HEAD - 1).body
         head = hashlib.sha256(page).hexdigest()[:16]
         if self.pin.head not in ("", head):
             raise FileChanged(_CHANGED, again=False)
@@ -160,8 +160,8 @@ class RemoteFile:
         """Fetch stored blocks that are about to be read, by the first and last byte of each, close
         ones together, side by side.
 
-        `inflated` is the most bytes that a block inflates to, where blocks are deflated: what TLS
-        has not checked on its way is held to the checksum of its block. Raises ReadError where one
+        `inflated` is the most bytes that a block inflates to, where blocks are deflated: what
+        nothing vouches for on its way is held to its own checksum. Raises ReadError where one
         could not be read, OSError where one does not agree with its checksum.
         """
         wanted = []
@@ -180,13 +180,13 @@ class RemoteFile:
             for future in futures:
                 future.cancel()
         for first, last in wanted:
-            at, body = next(
+            at, answer = next(
                 (run[0], part)
                 for run, part in zip(runs, fetched, strict=True)
                 if run[0] <= first and last <= run[1]
             )
-            block = body[first - at : last - at + 1]
-            if inflated and self.href.startswith("http://") and not inflates(block, inflated):
+            block = answer.body[first - at : last - at + 1]
+            if inflated and not answer.vouched and not inflates(block, inflated):
                 raise OSError("a stored block does not agree with its checksum")
             self._ahead[first] = block
             _blocks[self._identity, first] = block
@@ -219,7 +219,8 @@ class RemoteFile:
         start = at - at % PAGE
         page = self._pages.get(start)
         if page is None or at - start >= len(page):
-            page = self._fetch(start, min(max(start + PAGE, at + length), start + LONGEST) - 1)
+            stop = min(max(start + PAGE, at + length), start + LONGEST)
+            page = self._fetch(start, stop - 1).body
             self._pages[start] = page
             while len(self._pages) > PAGES_KEPT or sum(map(len, self._pages.values())) > LONGEST:
                 if len(self._pages) == 1:
@@ -231,7 +232,7 @@ class RemoteFile:
     def _identity(self) -> object:
         return (self.href, self.pin, self.reach)
 
-    def _fetch(self, first: int, last: int) -> bytes:
+    def _fetch(self, first: int, last: int) -> Answer:
         """Bytes of the file, tried again as often and as long as this read may."""
         if self.size:
             last = min(last, self.size - 1)
@@ -240,13 +241,12 @@ class RemoteFile:
             if not wait_for(self.host, self._deadline, pause):
                 raise ReadError("the time for this read is over", again=False)
             try:
-                answer = self._try(first, last)
-                body = self._checked(answer, first)
+                answer = self._checked(self._try(first, last), first)
                 if self.reach.verify and not answer.vouched:
                     again = self._try(first, last, alone=True)
-                    if self._checked(again, first) != body:
+                    if self._checked(again, first).body != answer.body:
                         raise ReadError("two reads of the same bytes differ")
-                return body
+                return answer
             except ReadError as error:
                 attempt += 1
                 if not error.again or attempt >= self._attempts:
@@ -290,14 +290,14 @@ class RemoteFile:
         self._landed = answer.url if answer.url != signed else ""
         return answer
 
-    def _checked(self, answer: Answer, first: int) -> bytes:
-        """The answer's bytes, if they are of the file that was opened."""
+    def _checked(self, answer: Answer, first: int) -> Answer:
+        """The answer, if its bytes are of the file that was opened."""
         if not self.size:
             self.pin = self.pin._replace(size=answer.size, version=answer.version)
             self._names = {answer.version}
         if answer.size != self.size or not self._known(answer, first):
             raise FileChanged(_CHANGED, again=False)
-        return answer.body
+        return answer
 
     def _known(self, answer: Answer, first: int) -> bool:
         """Whether an answer is of the file that was opened, by the name that it gives the file.

@@ -19,6 +19,7 @@ import pytest
 import rasterio
 
 from sarmap.acquire.reader import read_source
+from sarmap.net import remote
 from sarmap.net.reach import Reach
 from sarmap.net.signing import Signer
 
@@ -357,6 +358,23 @@ def test_one_flipped_bit_costs_a_retry_and_no_pixel(
         assert server.counts["flipped"] == 1
     assert counted()["retries"] == 1
     assert counted()["failures"] == 0
+
+
+@pytest.mark.parametrize("kind", ["Adler-32 of the block", "Content-Digest"])
+def test_a_block_is_inflated_to_check_it_only_where_its_answer_has_no_checksum(
+    fault_proxy: ModuleType,
+    cogs: Path,
+    read: Any,
+    power: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    inflated: list[bytes] = []
+    monkeypatch.setattr(remote, "inflates", lambda block, _: inflated.append(block) or True)
+    with fault_proxy.serve_faults(folder=cogs, faults=[]) as server:
+        server.summed = SUMMED[kind]
+        np.testing.assert_array_equal(read(server.url), power)
+    assert bool(inflated) == (kind == "Adler-32 of the block")
 
 
 @pytest.mark.parametrize("kind", ["no checksum", "Content-MD5"])

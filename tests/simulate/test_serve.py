@@ -103,6 +103,17 @@ def test_files_answer_byte_ranges(folder: Path) -> None:
     assert body == bytes(range(10, 20))
 
 
+def test_a_range_comes_with_its_checksum(folder: Path) -> None:
+    with serve_catalog([item("a", 1)], [COLLECTION], folder) as server:
+        request = urllib.request.Request(
+            server.files_url + "pixels.bin", headers={"Range": "bytes=49-57"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert answer.read() == b"123456789"
+    # E3069283: the check value of CRC-32C (RFC 3720 and the catalogue of CRCs)
+    assert answer.headers["Content-Digest"] == "crc32c=:4waSgw==:"
+
+
 def test_a_missing_file_is_a_404(folder: Path) -> None:
     with (
         serve_catalog([item("a", 1)], [COLLECTION], folder) as server,
