@@ -51,7 +51,6 @@ PASSES = Benchmark(
     minutes=7,
     notes=(
         "Evidence is read from VV and VH of every pass, the recipe from three images. Warm: as in "
-        "`paper`. On plain HTTP, as here, every stored block is also held to its checksum, which "
-        "TLS does on https.",
+        "`paper`. Every answer is held to its checksum.",
     ),
 )
